@@ -1,0 +1,8 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod base;
+pub mod chunker;
+pub mod crypto;
+pub mod disk;
+pub mod format;
+pub mod remote;
