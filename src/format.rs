@@ -1,1 +1,26 @@
-//! Placeholder.
+#![doc = include_str!("../objects-format.md")]
+
+pub mod codec;
+pub mod head;
+pub mod index;
+pub mod keylist;
+pub mod list;
+pub mod manifest;
+pub mod marker;
+pub mod outer;
+pub mod pack;
+pub mod pointer;
+pub mod recipe;
+pub mod sealed;
+pub mod snapshot;
+pub mod text;
+pub mod tree;
+pub mod trust;
+
+pub use codec::FormatError;
+pub use pointer::{Class, Codec, Extent, Kind, ObjectKey, Pointer};
+
+/// Version of the outer layer: what it takes to carry, check and mirror.
+pub const OUTER_VERSION: u16 = 1;
+/// Version of the sealed layer: what it takes to read.
+pub const INNER_VERSION: u16 = 1;

@@ -1,0 +1,185 @@
+//! The sealed part of a manifest: the snapshots that are kept, how content is cut, and where to find objects.
+
+use super::codec::{Decoder, Encoder, Extensions, FormatError, get_extensions, put_extensions};
+use super::pointer::{Codec, Kind, Pointer};
+use crate::base::limits::{OBJECT_MAX_BYTES, PACK_MAX_BYTES};
+use crate::base::{DedupGeneration, Epoch, Generation, ObjectId, PackHash, Timestamp};
+
+const WHOLE: &str = "a manifest's sealed part";
+const VERSION: u8 = 1;
+/// Longest tag of a snapshot.
+pub const TAG_MAX_BYTES: usize = 64;
+/// Most tags of one snapshot.
+pub const TAGS_MAX: usize = 64;
+
+/// How content is cut: FastCDC of 2020 with normalised chunking and a gear table of the store's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkerParameters {
+    /// Normalisation level, 0 to 3.
+    pub level: u8,
+    /// Shortest chunk in bytes, but for the last.
+    pub min_bytes: u32,
+    /// Wished-for average in bytes, a power of two.
+    pub avg_bytes: u32,
+    /// Longest chunk in bytes.
+    pub max_bytes: u32,
+}
+
+impl ChunkerParameters {
+    /// 64 KiB, 256 KiB, 1 MiB at level 3.
+    pub const DEFAULT: Self = Self { level: 3, min_bytes: 64 << 10, avg_bytes: 256 << 10, max_bytes: 1 << 20 };
+}
+
+/// A snapshot that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotRef {
+    /// The snapshot's id.
+    pub id: ObjectId,
+    /// The epoch whose root key seals it.
+    pub epoch: Epoch,
+    /// Length of its plaintext in bytes.
+    pub len_bytes: u64,
+    /// The generation that brought it.
+    pub generation: Generation,
+    /// When it was committed.
+    pub time: Timestamp,
+    /// Names given to it.
+    pub tags: Vec<String>,
+}
+
+/// Where one part of a merged index lies; an index cannot say that of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexRef {
+    /// The object.
+    pub pointer: Pointer,
+    /// The pack that holds it.
+    pub pack: PackHash,
+    /// Where its frame starts.
+    pub offset: u64,
+    /// Length of its frame in bytes.
+    pub sealed_len_bytes: u64,
+    /// How its payload was made.
+    pub codec: Codec,
+}
+
+/// The decoded sealed part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedPart {
+    /// How content is cut.
+    pub chunker: ChunkerParameters,
+    /// The dedup generation that writers use now.
+    pub dedup_generation: DedupGeneration,
+    /// Kept snapshots, oldest first.
+    pub snapshots: Vec<SnapshotRef>,
+    /// Merged indexes; packs that none of them covers are asked for their own.
+    pub indexes: Vec<IndexRef>,
+    /// Secrets of older epochs, ascending.
+    pub older_epochs: Vec<(Epoch, [u8; 32])>,
+    /// Fields of later versions.
+    pub extensions: Extensions,
+}
+
+impl SealedPart {
+    /// Writes the part, with zeros behind it up to `padded_len` bytes.
+    #[must_use]
+    pub fn encode(&self, padded_len: usize) -> Vec<u8> {
+        let mut out = Encoder::new();
+        out.u8(VERSION);
+        out.u8(1);
+        out.u8(self.chunker.level);
+        out.u32(self.chunker.min_bytes);
+        out.u32(self.chunker.avg_bytes);
+        out.u32(self.chunker.max_bytes);
+        out.number(u64::from(self.dedup_generation.0));
+        out.count(self.snapshots.len());
+        self.snapshots.iter().for_each(|snapshot| put_snapshot(&mut out, snapshot));
+        out.count(self.indexes.len());
+        for index in &self.indexes {
+            index.pointer.put(&mut out);
+            out.raw(&index.pack.0);
+            out.number(index.offset);
+            out.number(index.sealed_len_bytes);
+            out.u8(index.codec.byte());
+        }
+        out.count(self.older_epochs.len());
+        for (epoch, secret) in &self.older_epochs {
+            out.number(u64::from(epoch.0));
+            out.raw(secret);
+        }
+        put_extensions(&mut out, &self.extensions);
+        let mut bytes = out.finish();
+        bytes.resize(bytes.len().max(padded_len), 0);
+        bytes
+    }
+
+    /// Reads the part.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+        let mut input = Decoder::new(WHOLE, bytes);
+        input.version(VERSION)?;
+        input.version(1)?;
+        let chunker = ChunkerParameters {
+            level: input.u8()?,
+            min_bytes: input.u32()?,
+            avg_bytes: input.u32()?,
+            max_bytes: input.u32()?,
+        };
+        check_chunker(&chunker)?;
+        let dedup_generation = DedupGeneration(input.number_u32()?);
+        let snapshots = (0..input.count(38)?).map(|_| get_snapshot(&mut input)).collect::<Result<Vec<_>, _>>()?;
+        let indexes =
+            (0..input.count(Pointer::MIN_BYTES + 35)?).map(|_| get_index(&mut input)).collect::<Result<Vec<_>, _>>()?;
+        let older = input.count(33)?;
+        let mut older_epochs = Vec::with_capacity(older);
+        for _ in 0..older {
+            older_epochs.push((Epoch(input.number_u32()?), input.array()?));
+        }
+        let extensions = get_extensions(&mut input)?;
+        input.end_padding()?;
+        if !older_epochs.is_sorted_by(|a, b| a.0 < b.0) {
+            return Err(FormatError::NotCanonical(WHOLE));
+        }
+        Ok(Self { chunker, dedup_generation, snapshots, indexes, older_epochs, extensions })
+    }
+}
+
+fn check_chunker(chunker: &ChunkerParameters) -> Result<(), FormatError> {
+    let ordered = chunker.min_bytes < chunker.avg_bytes && chunker.avg_bytes < chunker.max_bytes;
+    let bounded = chunker.min_bytes >= 64 && u64::from(chunker.max_bytes) <= OBJECT_MAX_BYTES;
+    let whole = chunker.avg_bytes.is_power_of_two() && chunker.min_bytes % 2 == 0 && chunker.max_bytes % 2 == 0;
+    let fits = ordered && bounded && whole && chunker.avg_bytes >= 256 && chunker.level <= 3;
+    if fits { Ok(()) } else { Err(FormatError::Limit("chunker parameters")) }
+}
+
+fn put_snapshot(out: &mut Encoder, snapshot: &SnapshotRef) {
+    out.raw(&snapshot.id.0);
+    out.number(u64::from(snapshot.epoch.0));
+    out.number(snapshot.len_bytes);
+    out.number(snapshot.generation.0);
+    out.signed(snapshot.time.0);
+    out.count(snapshot.tags.len());
+    snapshot.tags.iter().for_each(|tag| out.bytes(tag.as_bytes()));
+}
+
+fn get_snapshot(input: &mut Decoder<'_>) -> Result<SnapshotRef, FormatError> {
+    let id = ObjectId(input.array()?);
+    let epoch = Epoch(input.number_u32()?);
+    let len_bytes = input.number_to(OBJECT_MAX_BYTES)?;
+    let generation = Generation(input.number()?);
+    let time = Timestamp(input.signed()?);
+    let count = input.number_to(TAGS_MAX as u64)?;
+    let tags = (0..count).map(|_| input.text(TAG_MAX_BYTES)).collect::<Result<_, _>>()?;
+    Ok(SnapshotRef { id, epoch, len_bytes, generation, time, tags })
+}
+
+fn get_index(input: &mut Decoder<'_>) -> Result<IndexRef, FormatError> {
+    Ok(IndexRef {
+        pointer: Pointer::get(input, Kind::Index)?,
+        pack: PackHash(input.array()?),
+        offset: input.number_to(PACK_MAX_BYTES)?,
+        sealed_len_bytes: input.number_to(PACK_MAX_BYTES)?,
+        codec: Codec::from_byte(input.u8()?)?,
+    })
+}
