@@ -6,3 +6,4 @@ pub mod crypto;
 pub mod disk;
 pub mod format;
 pub mod remote;
+pub mod store;

@@ -1,0 +1,91 @@
+//! What can go wrong with a store, with only the differences that someone acts on.
+
+use std::fmt;
+
+use crate::base::units::show_size;
+use crate::disk::{DiskError, DiskErrorKind};
+use crate::format::FormatError;
+
+/// A store that could not be used as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No marker stands there.
+    #[error("there is no store here")]
+    NoStore,
+    /// Something stands there already.
+    #[error("{0} is not empty")]
+    NotEmpty(String),
+    /// Another program writes to it.
+    #[error("another program is writing to the store")]
+    Locked,
+    /// The medium went away.
+    #[error("the medium went away")]
+    Gone(#[source] Option<DiskError>),
+    /// There is no room.
+    #[error("not enough space: {} needed, {} free", show_size(*needed_bytes), show_size(*free_bytes))]
+    NoSpace {
+        /// Bytes that the work needs.
+        needed_bytes: u64,
+        /// Bytes that are free.
+        free_bytes: u64,
+    },
+    /// Something is not what its hash, its seal or the format says.
+    #[error("{what} is damaged")]
+    Corrupt {
+        /// The file or object.
+        what: String,
+        /// How it is wrong.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// A newer format.
+    #[error("{0}")]
+    TooNew(FormatError),
+    /// A signature, a chain of trust or an order of generations does not hold.
+    #[error("{0}")]
+    NotTrusted(String),
+    /// No identity at hand opens it.
+    #[error("no identity at hand opens the store")]
+    NoIdentity,
+    /// It opened from an older record than it should and takes no commit until it is healed.
+    #[error("the store opened from an older record than its newest (it is degraded); sync or heal it first")]
+    Degraded,
+    /// An earlier write failed; only reopening tells what the medium holds.
+    #[error("an earlier write to the store failed; open it again")]
+    Poisoned,
+    /// Someone asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// Any other failure of the disk.
+    #[error(transparent)]
+    Disk(DiskError),
+}
+
+impl StoreError {
+    /// Makes an error for something damaged.
+    pub fn corrupt(what: impl fmt::Display, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Corrupt { what: what.to_string(), source: Some(Box::new(source)) }
+    }
+
+    /// Makes an error for something damaged, with no more to say.
+    pub fn damaged(what: impl fmt::Display) -> Self {
+        Self::Corrupt { what: what.to_string(), source: None }
+    }
+
+    /// Makes an error of a format error in a named file: damaged, or of a newer format.
+    pub fn format(what: impl fmt::Display, error: FormatError) -> Self {
+        match error {
+            FormatError::TooNew(_) => Self::TooNew(error),
+            _ => Self::corrupt(what, error),
+        }
+    }
+}
+
+impl From<DiskError> for StoreError {
+    fn from(error: DiskError) -> Self {
+        match error.kind {
+            DiskErrorKind::Gone => Self::Gone(Some(error)),
+            _ => Self::Disk(error),
+        }
+    }
+}

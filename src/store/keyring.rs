@@ -1,0 +1,234 @@
+//! The secrets of a store and every key derived from them; one table of contexts.
+//!
+//! ```text
+//! store secret --+-- object id key        id = keyed BLAKE3(kind, plaintext)
+//!                +-- gear table           2048 bytes for FastCDC
+//!                +-- node boundary key    where trees and lists are split
+//!                +-- file id key
+//! dedup secret  ---- object key maker     key = keyed BLAKE3(kind, id)
+//! epoch secret  --+- root key --- pack index key
+//!                 +- commitment key       what HEAD commits to, over store id, epoch and store secret
+//! ```
+//!
+//! A reader holds the store secret and the epoch secrets; a writer the dedup secrets besides.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use zeroize::Zeroizing;
+
+use super::error::StoreError;
+use crate::base::{DedupGeneration, Epoch, FileId, ObjectId, Random, ReplicaId, StoreId};
+use crate::crypto::Secret;
+use crate::format::text::{Lines, words};
+use crate::format::{FormatError, Kind, ObjectKey};
+
+const READER_TITLE: &str = "chunkstore reader keys";
+const WRITER_TITLE: &str = "chunkstore writer keys";
+const WHOLE: &str = "the content of a key file";
+
+/// What it takes to read a store.
+#[derive(Clone)]
+pub struct ReaderKeys {
+    store: StoreId,
+    store_secret: Secret,
+    id_key: Secret,
+    epochs: BTreeMap<Epoch, Secret>,
+}
+
+impl ReaderKeys {
+    /// Takes over the secrets of one epoch.
+    #[must_use]
+    pub fn new(store: StoreId, store_secret: Secret, epoch: Epoch, epoch_secret: Secret) -> Self {
+        let id_key = store_secret.derive("chunkstore 1 object id");
+        Self { store, store_secret, id_key, epochs: BTreeMap::from([(epoch, epoch_secret)]) }
+    }
+
+    /// Returns which store they open.
+    #[must_use]
+    pub fn store(&self) -> StoreId {
+        self.store
+    }
+
+    /// Returns the newest epoch.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epochs.last_key_value().map_or(Epoch(0), |(epoch, _)| *epoch)
+    }
+
+    /// Adds the secrets of older epochs, as a manifest's sealed part lists them.
+    pub fn add_older(&mut self, older: &[(Epoch, [u8; 32])]) {
+        for (epoch, secret) in older {
+            self.epochs.entry(*epoch).or_insert_with(|| Secret::from_bytes(*secret));
+        }
+    }
+
+    /// Returns the id of an object: one pass of keyed BLAKE3 over kind and plaintext.
+    #[must_use]
+    pub fn object_id(&self, kind: Kind, plaintext: &[u8]) -> ObjectId {
+        ObjectId(self.id_key.keyed_hash(&[&[kind.byte()], plaintext]))
+    }
+
+    /// Returns the key of roots (snapshots and manifests' sealed parts) of an epoch, if its secret is known.
+    #[must_use]
+    pub fn root_key(&self, epoch: Epoch) -> Option<Secret> {
+        self.epochs.get(&epoch).map(|secret| secret.derive("chunkstore 1 root"))
+    }
+
+    /// Returns the key of pack indexes of an epoch, if its secret is known.
+    #[must_use]
+    pub fn index_key(&self, epoch: Epoch) -> Option<Secret> {
+        self.root_key(epoch).map(|root| root.derive("chunkstore 1 pack index"))
+    }
+
+    /// Returns what HEAD commits to, so that one HEAD opens to one set of secrets only.
+    #[must_use]
+    pub fn commitment(&self, epoch: Epoch) -> Option<[u8; 32]> {
+        let key = self.epochs.get(&epoch)?.derive("chunkstore 1 commitment");
+        Some(key.keyed_hash(&[&self.store.0, &epoch.0.to_le_bytes(), self.store_secret.expose()]))
+    }
+
+    /// Returns the 2048 bytes of the chunker's gear table.
+    #[must_use]
+    pub fn gear_table(&self) -> Box<[u8; 2048]> {
+        let mut table = Box::new([0; 2048]);
+        self.store_secret.derive("chunkstore 1 gear table").fill_stream(&mut table[..]);
+        table
+    }
+
+    /// Returns the key that decides where trees are split into nodes.
+    #[must_use]
+    pub fn boundary_key(&self) -> Secret {
+        self.store_secret.derive("chunkstore 1 node boundary")
+    }
+
+    /// Returns the id of a file that is seen for the first time.
+    #[must_use]
+    pub fn file_id(&self, replica: ReplicaId, sequence: u64, operation: u64, path: &[u8]) -> FileId {
+        let key = self.store_secret.derive("chunkstore 1 file id");
+        let hash = key.keyed_hash(&[&replica.0, &sequence.to_le_bytes(), &operation.to_le_bytes(), path]);
+        let mut id = [0; FileId::LEN];
+        id.copy_from_slice(&hash[..FileId::LEN]);
+        FileId(id)
+    }
+
+    /// Writes what a reader's key file wraps.
+    #[must_use]
+    pub fn encode(&self) -> Zeroizing<String> {
+        self.encode_under(READER_TITLE)
+    }
+
+    fn encode_under(&self, title: &str) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(format!("{title}\nstore {}\n", self.store));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "store-secret {}", *hex_of(&self.store_secret));
+        if let Some((epoch, secret)) = self.epochs.last_key_value() {
+            let _ = writeln!(text, "epoch {epoch} {}", *hex_of(secret));
+        }
+        text
+    }
+}
+
+/// What it takes to write a store.
+#[derive(Clone)]
+pub struct WriterKeys {
+    /// What it takes to read it.
+    pub reader: ReaderKeys,
+    dedup: BTreeMap<DedupGeneration, Secret>,
+}
+
+impl WriterKeys {
+    /// Draws the secrets of a new store: epoch 1, dedup generation 1.
+    #[must_use]
+    pub fn generate(store: StoreId, random: &dyn Random) -> Self {
+        let reader = ReaderKeys::new(store, Secret::generate(random), Epoch(1), Secret::generate(random));
+        Self { reader, dedup: BTreeMap::from([(DedupGeneration(1), Secret::generate(random))]) }
+    }
+
+    /// Returns what makes object keys of a dedup generation, if its secret is known.
+    #[must_use]
+    pub fn key_maker(&self, generation: DedupGeneration) -> Option<KeyMaker> {
+        let secret = self.dedup.get(&generation)?.derive("chunkstore 1 object key");
+        Some(KeyMaker { generation, secret })
+    }
+
+    /// Writes what a writer's key file wraps.
+    #[must_use]
+    pub fn encode(&self) -> Zeroizing<String> {
+        let mut text = self.reader.encode_under(WRITER_TITLE);
+        for (generation, secret) in &self.dedup {
+            let _ = writeln!(text, "dedup {generation} {}", *hex_of(secret));
+        }
+        text
+    }
+}
+
+/// Makes object keys of one dedup generation.
+#[derive(Clone)]
+pub struct KeyMaker {
+    generation: DedupGeneration,
+    secret: Secret,
+}
+
+impl KeyMaker {
+    /// Returns the dedup generation.
+    #[must_use]
+    pub fn generation(&self) -> DedupGeneration {
+        self.generation
+    }
+
+    /// Returns the key that an object is sealed under.
+    #[must_use]
+    pub fn object_key(&self, kind: Kind, id: &ObjectId) -> ObjectKey {
+        ObjectKey(self.secret.keyed_hash(&[&[kind.byte()], &id.0]))
+    }
+}
+
+/// What an unwrapped key file held.
+pub enum KeyFileContent {
+    /// A reader's.
+    Reader(ReaderKeys),
+    /// A writer's.
+    Writer(WriterKeys),
+}
+
+/// Reads what a key file wrapped, of this store and epoch.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when it is of another store or not in the format.
+pub fn decode_key_file(bytes: &[u8], store: StoreId) -> Result<KeyFileContent, StoreError> {
+    let corrupt = |error: FormatError| StoreError::corrupt("a key file", error);
+    let is_writer = bytes.starts_with(WRITER_TITLE.as_bytes());
+    let title = if is_writer { WRITER_TITLE } else { READER_TITLE };
+    let lines = Lines::parse(WHOLE, title, bytes).map_err(corrupt)?;
+    if lines.value::<StoreId>("store").map_err(corrupt)? != store {
+        return Err(corrupt(FormatError::WrongKind("a key file of this store")));
+    }
+    let store_secret = secret_of(lines.one("store-secret").map_err(corrupt)?).map_err(corrupt)?;
+    let (epoch, epoch_secret) = numbered(lines.one("epoch").map_err(corrupt)?).map_err(corrupt)?;
+    let reader = ReaderKeys::new(store, store_secret, Epoch(epoch), epoch_secret);
+    if !is_writer {
+        return Ok(KeyFileContent::Reader(reader));
+    }
+    let dedup = lines.all("dedup", 4096).map_err(corrupt)?.into_iter().map(numbered);
+    let dedup = dedup
+        .map(|item| item.map(|(number, secret)| (DedupGeneration(number), secret)))
+        .collect::<Result<BTreeMap<_, _>, _>>()
+        .map_err(corrupt)?;
+    Ok(KeyFileContent::Writer(WriterKeys { reader, dedup }))
+}
+
+fn numbered(value: &str) -> Result<(u32, Secret), FormatError> {
+    let [number, secret] = words(WHOLE, value)?;
+    Ok((number.parse().map_err(|_| FormatError::NotCanonical(WHOLE))?, secret_of(secret)?))
+}
+
+fn hex_of(secret: &Secret) -> Zeroizing<String> {
+    Zeroizing::new(hex::encode(secret.expose()))
+}
+
+fn secret_of(text: &str) -> Result<Secret, FormatError> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    hex::decode_to_slice(text, &mut bytes[..]).map_err(|_| FormatError::NotCanonical(WHOLE))?;
+    Ok(Secret::from_bytes(*bytes))
+}

@@ -1,0 +1,167 @@
+//! The names inside a store: the only place that makes them.
+//!
+//! Files are created after `init` under names that FAT can hold in one short slot: digits or upper-case hex, eight and
+//! three characters at most. Directories and the files of `init` are made once, so theirs may be friendlier.
+
+use crate::base::limits::PACK_MAX_BYTES;
+use crate::base::{Epoch, Generation, KeyListHash, ManifestHash, PackHash, RecipeHash, StorePath};
+use crate::format::keylist::KeyTag;
+
+/// Directories that every store has, parents first.
+pub const DIRS: [&str; 6] = ["heads", "trust", "manifests", "packs", "keys", "replica"];
+/// Most bytes that a name takes in a directory of FAT or exFAT, with room, for estimates of space.
+pub const ENTRY_OVERHEAD_BYTES: u64 = 64 * 1024;
+
+const _: () = assert!(PACK_MAX_BYTES < u32::MAX as u64, "a pack fits FAT32's longest file");
+
+fn path(text: &str) -> StorePath {
+    StorePath::new(text).unwrap_or_else(|_| StorePath::root())
+}
+
+/// The marker.
+#[must_use]
+pub fn marker() -> StorePath {
+    path("STORE")
+}
+
+/// The pointer that is swung.
+#[must_use]
+pub fn head() -> StorePath {
+    path("HEAD")
+}
+
+/// Where the next HEAD is written before it takes HEAD's name.
+#[must_use]
+pub fn head_new() -> StorePath {
+    path("HEAD.new")
+}
+
+/// The signed target of a sync that is under way.
+#[must_use]
+pub fn pending() -> StorePath {
+    path("pending")
+}
+
+/// The file that writers lock.
+#[must_use]
+pub fn write_lock() -> StorePath {
+    path("lock")
+}
+
+/// The file that readers share.
+#[must_use]
+pub fn read_lock() -> StorePath {
+    path("readers")
+}
+
+/// The directory of records.
+#[must_use]
+pub fn heads() -> StorePath {
+    path("heads")
+}
+
+/// The record of one generation: `heads/<n>`, eight decimal digits or more.
+#[must_use]
+pub fn head_record(generation: Generation) -> StorePath {
+    path(&format!("heads/{:08}", generation.0))
+}
+
+/// Reads the generation off a record's name.
+#[must_use]
+pub fn head_record_generation(name: &str) -> Option<Generation> {
+    let digits = name.len() >= 8 && name.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| name.parse().ok().map(Generation)).flatten()
+}
+
+/// The directory of trust files.
+#[must_use]
+pub fn trust_dir() -> StorePath {
+    path("trust")
+}
+
+/// One trust file: `trust/<n>`.
+#[must_use]
+pub fn trust(version: u32) -> StorePath {
+    path(&format!("trust/{version}"))
+}
+
+/// The directory of manifests, key lists and recipes.
+#[must_use]
+pub fn manifests() -> StorePath {
+    path("manifests")
+}
+
+/// One manifest: 44 bits of its hash.
+#[must_use]
+pub fn manifest(hash: &ManifestHash) -> StorePath {
+    path(&format!("manifests/{}", short_name(&hash.0)))
+}
+
+/// One key list, beside the manifests.
+#[must_use]
+pub fn key_list(hash: &KeyListHash) -> StorePath {
+    path(&format!("manifests/{}", short_name(&hash.0)))
+}
+
+/// One recipe, beside the manifests.
+#[must_use]
+pub fn recipe(hash: &RecipeHash) -> StorePath {
+    path(&format!("manifests/{}", short_name(&hash.0)))
+}
+
+/// One of the 256 directories of packs.
+#[must_use]
+pub fn pack_dir(first_byte: u8) -> StorePath {
+    path(&format!("packs/{first_byte:02X}"))
+}
+
+/// One pack: 52 bits of its hash.
+#[must_use]
+pub fn pack(hash: &PackHash) -> StorePath {
+    path(&format!("packs/{:02X}/{}", hash.0[0], short_name(&hash.0[1..])))
+}
+
+/// The directory of one epoch's key files.
+#[must_use]
+pub fn key_dir(epoch: Epoch) -> StorePath {
+    path(&format!("keys/{:08}", epoch.0))
+}
+
+/// One wrapped key file.
+#[must_use]
+pub fn key_file(epoch: Epoch, tag: KeyTag) -> StorePath {
+    path(&format!("keys/{:08}/{tag}.age", epoch.0))
+}
+
+/// The file that says which replica this is.
+#[must_use]
+pub fn replica() -> StorePath {
+    path("replica/id")
+}
+
+/// The file that names the remote this store was cloned from.
+#[must_use]
+pub fn replica_remote() -> StorePath {
+    path("replica/remote")
+}
+
+/// The file that names the key file this store carries.
+#[must_use]
+pub fn replica_tag() -> StorePath {
+    path("replica/tag")
+}
+
+/// The marker of a run that has not ended.
+#[must_use]
+pub fn unclean() -> StorePath {
+    path("replica/unclean")
+}
+
+/// Eight and three upper-case hex digits of a hash.
+fn short_name(hash: &[u8]) -> String {
+    let digits = hex::encode_upper(&hash[..6]);
+    format!("{}.{}", &digits[..8], &digits[8..11])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! Objects between plaintext and frame: id, compression, sealing, and all the way back with every check.
+
+use super::error::StoreError;
+use super::keyring::{KeyMaker, ReaderKeys};
+use crate::base::limits::OBJECT_MAX_BYTES;
+use crate::base::{DedupGeneration, Epoch, ObjectId, StoreId};
+use crate::crypto::{Secret, seal};
+use crate::format::pack::PackEntry;
+use crate::format::{Codec, Kind, ObjectKey, Pointer};
+
+/// What a sealed message is for; part of its associated data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// An object in a pack.
+    Object,
+    /// A pack's index.
+    PackIndex,
+    /// A manifest's sealed part.
+    Manifest,
+}
+
+/// Length of the associated data of every seal in bytes.
+pub const ASSOCIATED_BYTES: usize = 12 + 16 + 4 + 8 + 32;
+
+/// Returns the associated data of a seal: format, store id, purpose, kind, codec, length, id.
+///
+/// Pack indexes and sealed parts have kind and codec 0 and an id of zeros.
+#[must_use]
+pub fn associated_data(
+    store: StoreId,
+    purpose: Purpose,
+    object: Option<(Kind, Codec, ObjectId)>,
+    len_bytes: u64,
+) -> [u8; ASSOCIATED_BYTES] {
+    let mut data = [0; ASSOCIATED_BYTES];
+    data[..12].copy_from_slice(b"chunkstore 1");
+    data[12..28].copy_from_slice(&store.0);
+    data[28] = match purpose {
+        Purpose::Object => 1,
+        Purpose::PackIndex => 2,
+        Purpose::Manifest => 3,
+    };
+    if let Some((kind, codec, id)) = object {
+        data[29] = kind.byte();
+        data[30] = codec.byte();
+        data[40..].copy_from_slice(&id.0);
+    }
+    data[32..40].copy_from_slice(&len_bytes.to_le_bytes());
+    data
+}
+
+/// An object ready for a pack.
+#[derive(Debug)]
+pub struct SealedObject {
+    /// What the pack's index will say of it.
+    pub entry: PackEntry,
+    /// Nonce, ciphertext, tag.
+    pub frame: Vec<u8>,
+}
+
+/// Seals objects: one per thread, since it keeps its compression contexts and buffers.
+pub struct Sealer {
+    store: StoreId,
+    compressor: zstd::bulk::Compressor<'static>,
+    decompressor: zstd::bulk::Decompressor<'static>,
+    check: Vec<u8>,
+}
+
+impl Sealer {
+    /// Prepares for objects of a store at a zstd level.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when zstd cannot start.
+    pub fn new(store: StoreId, level: i32) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::corrupt("the compressor", error);
+        Ok(Self {
+            store,
+            compressor: zstd::bulk::Compressor::new(level).map_err(failed)?,
+            decompressor: zstd::bulk::Decompressor::new().map_err(failed)?,
+            check: Vec::new(),
+        })
+    }
+
+    /// Compresses and seals a plaintext under a key.
+    ///
+    /// What zstd made is decoded and compared before it is sealed.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when zstd does not give back what it was given, or the plaintext is over 16 MiB.
+    pub fn seal(
+        &mut self,
+        kind: Kind,
+        id: ObjectId,
+        dedup_generation: DedupGeneration,
+        key: &ObjectKey,
+        plaintext: &[u8],
+    ) -> Result<SealedObject, StoreError> {
+        let len_bytes = plaintext.len() as u64;
+        if len_bytes > OBJECT_MAX_BYTES {
+            return Err(StoreError::damaged("an object longer than 16 MiB"));
+        }
+        let (codec, mut frame) = self.compress(plaintext)?;
+        let associated = associated_data(self.store, Purpose::Object, Some((kind, codec, id)), len_bytes);
+        seal::seal_in_place(&key.0, &associated, &mut frame).map_err(|error| StoreError::corrupt("an object", error))?;
+        let sealed_len_bytes = frame.len() as u64;
+        Ok(SealedObject { entry: PackEntry { id, kind, codec, dedup_generation, len_bytes, sealed_len_bytes }, frame })
+    }
+
+    /// Returns the payload behind the room for a nonce, and how it was made.
+    fn compress(&mut self, plaintext: &[u8]) -> Result<(Codec, Vec<u8>), StoreError> {
+        let broken = |error| StoreError::corrupt("an object under compression", error);
+        let bound = zstd::zstd_safe::compress_bound(plaintext.len());
+        let mut packed = vec![0; seal::NONCE_BYTES + bound + seal::TAG_BYTES];
+        let room = &mut packed[seal::NONCE_BYTES..seal::NONCE_BYTES + bound];
+        let len = self.compressor.compress_to_buffer(plaintext, room).map_err(broken)?;
+        if len < plaintext.len() {
+            self.check.resize(plaintext.len(), 0);
+            let made = &packed[seal::NONCE_BYTES..seal::NONCE_BYTES + len];
+            let back = self.decompressor.decompress_to_buffer(made, &mut self.check[..]).map_err(broken)?;
+            if self.check[..back] != *plaintext {
+                return Err(StoreError::damaged("an object under compression"));
+            }
+            packed.truncate(seal::NONCE_BYTES + len);
+            return Ok((Codec::Zstd, packed));
+        }
+        packed.truncate(seal::NONCE_BYTES);
+        packed.extend_from_slice(plaintext);
+        Ok((Codec::Stored, packed))
+    }
+}
+
+/// Makes the pointer to a plaintext, and its id with it.
+#[must_use]
+pub fn pointer_to(keys: &ReaderKeys, maker: &KeyMaker, kind: Kind, plaintext: &[u8]) -> Pointer {
+    let id = keys.object_id(kind, plaintext);
+    let key = maker.object_key(kind, &id);
+    Pointer { kind, dedup_generation: maker.generation(), len_bytes: plaintext.len() as u64, id, key }
+}
+
+/// Opens frames: one per thread, since it keeps its decompression context.
+pub struct Opener {
+    store: StoreId,
+    decompressor: zstd::bulk::Decompressor<'static>,
+}
+
+impl Opener {
+    /// Prepares for objects of a store.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when zstd cannot start.
+    pub fn new(store: StoreId) -> Result<Self, StoreError> {
+        let decompressor =
+            zstd::bulk::Decompressor::new().map_err(|error| StoreError::corrupt("the decompressor", error))?;
+        Ok(Self { store, decompressor })
+    }
+
+    /// Opens a frame under a key and checks length and id against what the parent said.
+    ///
+    /// `frame` is used up; the plaintext is exactly `len_bytes` long, so no frame can swell beyond what its parent named.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when seal, compression, length or id do not hold.
+    pub fn open(
+        &mut self,
+        keys: &ReaderKeys,
+        pointer: &Pointer,
+        codec: Codec,
+        frame: &mut [u8],
+    ) -> Result<Vec<u8>, StoreError> {
+        let what = || format!("object {}", pointer.id);
+        let object = Some((pointer.kind, codec, pointer.id));
+        let associated = associated_data(self.store, Purpose::Object, object, pointer.len_bytes);
+        let payload = seal::open_in_place(&pointer.key.0, &associated, frame)
+            .map_err(|error| StoreError::corrupt(what(), error))?;
+        let len = usize::try_from(pointer.len_bytes.min(OBJECT_MAX_BYTES)).unwrap_or(0);
+        let plaintext = match codec {
+            Codec::Stored => payload.to_vec(),
+            Codec::Zstd => {
+                let mut plaintext = vec![0; len];
+                let made = self.decompressor.decompress_to_buffer(payload, &mut plaintext[..]);
+                let made = made.map_err(|error| StoreError::corrupt(what(), error))?;
+                plaintext.truncate(made);
+                plaintext
+            }
+        };
+        if plaintext.len() != len || keys.object_id(pointer.kind, &plaintext) != pointer.id {
+            return Err(StoreError::damaged(what()));
+        }
+        Ok(plaintext)
+    }
+}
+
+/// Seals a pack's index or a manifest's sealed part, whose plaintext is padded already.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if the cipher refuses the length.
+pub fn seal_outer(store: StoreId, purpose: Purpose, key: &Secret, plaintext: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let associated = associated_data(store, purpose, None, plaintext.len() as u64);
+    seal::seal(key.expose(), &associated, plaintext).map_err(|error| StoreError::corrupt("an index", error))
+}
+
+/// Opens a pack's index or a manifest's sealed part.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] naming `what`.
+pub fn open_outer(
+    store: StoreId,
+    purpose: Purpose,
+    key: &Secret,
+    what: &str,
+    frame: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    let len_bytes = frame.len().saturating_sub(seal::OVERHEAD_BYTES) as u64;
+    let associated = associated_data(store, purpose, None, len_bytes);
+    let mut frame = frame.to_vec();
+    let plaintext = seal::open_in_place(key.expose(), &associated, &mut frame);
+    plaintext.map(<[u8]>::to_vec).map_err(|error| StoreError::corrupt(what, error))
+}
+
+/// Returns the pointer to a snapshot, which is sealed under its epoch's root key.
+#[must_use]
+pub fn snapshot_pointer(keys: &ReaderKeys, id: ObjectId, epoch: Epoch, len_bytes: u64) -> Option<Pointer> {
+    let key = ObjectKey(*keys.root_key(epoch)?.expose());
+    Some(Pointer { kind: Kind::Snapshot, dedup_generation: DedupGeneration(0), len_bytes, id, key })
+}
