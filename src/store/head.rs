@@ -1,0 +1,159 @@
+//! The record of the committed state: found again after any cut, and swung to the next one.
+//!
+//! Committing creates `heads/<n>` under its final name and syncs it: that is the durable point, since it needs no
+//! rename. `HEAD` is rewritten afterwards for readers that look there first; on FAT that rename may leave it empty,
+//! which costs nothing. Opening takes the newest record that holds, wherever it stands.
+
+use super::error::StoreError;
+use super::layout;
+use super::manifest::PackSet;
+use super::pack::create_immutable;
+use super::trust::TrustChain;
+use crate::base::limits::HEAD_MAX_BYTES;
+use crate::base::{Generation, StoreId, StorePath};
+use crate::disk::{Disk, DiskErrorKind, read_all};
+use crate::format::head::SignedHead;
+
+/// How many records `heads/` keeps: the last two valid ones are what gc spares, two more are kept for luck.
+pub const RECORDS_KEPT: usize = 4;
+
+/// How far the record that opened is the one that should have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Soundness {
+    /// HEAD and the newest record agree, or a commit was cut off before or after its durable point.
+    Sound,
+    /// HEAD is missing or damaged, and the newest record holds: the next writer writes HEAD again.
+    HeadLost,
+    /// A newer record was there and what it names is not: this state is older than it should be.
+    Older,
+}
+
+/// The newest record that holds, with everything that was checked on the way.
+pub struct Found {
+    /// The record.
+    pub head: SignedHead,
+    /// Its packs.
+    pub packs: PackSet,
+    /// How far it is the one that should have opened.
+    pub soundness: Soundness,
+    /// The record before it, as far as one stands here and holds its signature.
+    pub previous: Option<SignedHead>,
+}
+
+struct Candidate {
+    path: StorePath,
+    /// The generation that its name promises.
+    promised: Option<Generation>,
+    record: Option<SignedHead>,
+}
+
+/// Finds the newest record that holds: signed under the chain of trust, its manifests there and right.
+///
+/// Costs a few small reads; packs are not looked at.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when none holds, [`StoreError::TooNew`] when all that is there is of a newer format.
+pub fn find_newest(disk: &dyn Disk, store: StoreId, trust: &TrustChain) -> Result<Found, StoreError> {
+    let candidates = read_candidates(disk, trust)?;
+    let mut records: Vec<&SignedHead> = candidates.iter().filter_map(|found| found.record.as_ref()).collect();
+    records.sort_by_key(|record| std::cmp::Reverse(record.head.generation));
+    records.dedup_by(|a, b| a.bytes() == b.bytes());
+    let mut failure = None;
+    for (at, record) in records.iter().enumerate() {
+        match PackSet::load_from_disk(disk, store, record.head.manifest, record.head.manifest_len_bytes) {
+            Ok(packs) => {
+                let soundness = if at > 0 { Soundness::Older } else { judge(&candidates, record) };
+                let previous = records[at + 1..].iter().find(|r| r.head.generation < record.head.generation);
+                let previous = previous.map(|&record| record.clone());
+                return Ok(Found { head: (*record).clone(), packs, soundness, previous });
+            }
+            Err(error @ (StoreError::Gone(_) | StoreError::Disk(_))) => return Err(error),
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    Err(failure.unwrap_or_else(|| StoreError::damaged("every HEAD record")))
+}
+
+fn read_candidates(disk: &dyn Disk, trust: &TrustChain) -> Result<Vec<Candidate>, StoreError> {
+    let mut places = vec![(layout::head(), None), (layout::head_new(), None)];
+    match disk.list(&layout::heads()) {
+        Ok(names) => {
+            let records = names.iter().filter_map(|(name, _)| layout::head_record_generation(name));
+            places.extend(records.map(|generation| (layout::head_record(generation), Some(generation))));
+        }
+        Err(error) if error.kind == DiskErrorKind::NotFound => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut candidates = Vec::new();
+    for (path, promised) in places {
+        let record = match read_all(disk, &path, HEAD_MAX_BYTES) {
+            Ok(bytes) => bytes.and_then(|bytes| SignedHead::decode(&bytes).ok()),
+            Err(error) if error.kind == DiskErrorKind::Gone => return Err(error.into()),
+            // A bad sector or a foreign thing in the way costs this record, not the store.
+            Err(_) => None,
+        };
+        let record = record.filter(|record| {
+            let named_right = promised.is_none_or(|generation| generation == record.head.generation);
+            named_right && trust.check_head(record).is_ok()
+        });
+        candidates.push(Candidate { path, promised, record });
+    }
+    Ok(candidates)
+}
+
+/// Judges the state when the newest readable record opened.
+fn judge(candidates: &[Candidate], opened: &SignedHead) -> Soundness {
+    let generation = opened.head.generation;
+    let head_holds = candidates.iter().any(|found| found.path == layout::head() && found.record.is_some());
+    if head_holds {
+        // A newer name in heads/ that does not read is a commit that was cut off before its durable point.
+        return Soundness::Sound;
+    }
+    let newer_unreadable = candidates
+        .iter()
+        .any(|found| found.record.is_none() && found.promised.is_some_and(|promised| promised > generation));
+    // HEAD is only rewritten after its record is durable, so without HEAD an unreadable newer record was once whole.
+    if newer_unreadable { Soundness::Older } else { Soundness::HeadLost }
+}
+
+/// Makes a record the committed state: creates `heads/<n>`, then rewrites `HEAD`, then prunes old records.
+///
+/// Everything that the record names must be durable before.
+///
+/// # Durability
+/// Once `heads/<n>` and its directory are synced the new state is what opens; a cut before leaves the old one.
+///
+/// # Errors
+/// [`StoreError`]; the state on the medium is then the old or the new one.
+pub fn swing(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> {
+    create_immutable(disk, &layout::head_record(record.head.generation), record.bytes())?;
+    disk.sync_dir(&layout::heads())?;
+    rewrite_head(disk, record)?;
+    prune(disk, record.head.generation)
+}
+
+/// Writes `HEAD` again from a record that is durable already.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn rewrite_head(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> {
+    disk.remove(&layout::head_new())?;
+    let mut file = disk.create_new(&layout::head_new())?;
+    file.append(record.bytes())?;
+    file.sync()?;
+    drop(file);
+    disk.rename(&layout::head_new(), &layout::head())?;
+    Ok(disk.sync_dir(&StorePath::root())?)
+}
+
+fn prune(disk: &dyn Disk, newest: Generation) -> Result<(), StoreError> {
+    let names = disk.list(&layout::heads())?;
+    let mut older: Vec<_> = names.iter().filter_map(|(name, _)| layout::head_record_generation(name)).collect();
+    older.retain(|generation| *generation < newest);
+    older.sort_unstable();
+    let surplus = older.len().saturating_sub(RECORDS_KEPT - 1);
+    for generation in &older[..surplus] {
+        disk.remove(&layout::head_record(*generation))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! A chain of manifests read into one set of packs, and the next manifest made from it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::error::StoreError;
+use super::layout;
+use crate::base::limits::MANIFEST_CHAIN_MAX;
+use crate::base::{Epoch, Generation, HeadHash, ManifestHash, PackHash, StoreId};
+use crate::disk::{Disk, read_all};
+use crate::format::manifest::{Base, HEADS_MAX, KeyShards, Manifest, PackRef, RecipeRef};
+
+/// What a generation consists of: the outcome of its whole chain of manifests.
+#[derive(Debug, Clone)]
+pub struct PackSet {
+    /// The manifest that HEAD names.
+    pub top: Manifest,
+    /// Hash and length of every manifest of the chain, the one that HEAD names first.
+    pub chain: Vec<(ManifestHash, u64)>,
+    /// Earlier HEADs by generation, as far back as they are listed.
+    pub heads: BTreeMap<Generation, HeadHash>,
+    /// Recipes of packs that the set still holds.
+    pub recipes: Vec<RecipeRef>,
+    packs: Vec<PackRef>,
+    places: HashMap<PackHash, usize>,
+}
+
+impl PackSet {
+    /// Reads a chain from wherever `read` gets files; each is checked against its hash and length here.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] for a wrong hash, a chain that is too long, or changes that do not fit; whatever `read` returns.
+    pub fn load(
+        store: StoreId,
+        hash: ManifestHash,
+        len_bytes: u64,
+        read: &mut dyn FnMut(&ManifestHash, u64) -> Result<Vec<u8>, StoreError>,
+    ) -> Result<Self, StoreError> {
+        let mut manifests: Vec<Manifest> = Vec::new();
+        let mut chain = Vec::new();
+        let mut next = Some(Base { depth: MANIFEST_CHAIN_MAX, hash, len_bytes });
+        while let Some(base) = next {
+            let bytes = read(&base.hash, base.len_bytes)?;
+            let what = format!("manifest {}", layout::manifest(&base.hash));
+            if bytes.len() as u64 != base.len_bytes || *blake3::hash(&bytes).as_bytes() != base.hash.0 {
+                return Err(StoreError::damaged(what));
+            }
+            let manifest = Manifest::decode(&bytes, store).map_err(|error| StoreError::format(&what, error))?;
+            // Depths fall by one at each step, so a chain ends after 16 files whatever they say.
+            let deeper = manifest.base.filter(|_| base.depth > 1);
+            let expected = chain.is_empty() || manifest.base.map_or(0, |b| b.depth) + 1 == base.depth;
+            if !expected || (manifest.base.is_some() && deeper.is_none()) {
+                return Err(StoreError::damaged(what));
+            }
+            chain.push((base.hash, base.len_bytes));
+            next = deeper;
+            manifests.push(manifest);
+        }
+        Self::fold(manifests, chain)
+    }
+
+    fn fold(manifests: Vec<Manifest>, chain: Vec<(ManifestHash, u64)>) -> Result<Self, StoreError> {
+        let mut packs: BTreeMap<usize, PackRef> = BTreeMap::new();
+        let mut places: HashMap<PackHash, usize> = HashMap::new();
+        let mut heads = BTreeMap::new();
+        let mut recipes = Vec::new();
+        let mut written = 0;
+        let misfit = || StoreError::damaged("the chain of manifests");
+        for manifest in manifests.iter().rev() {
+            for hash in &manifest.removed {
+                let place = places.remove(hash).ok_or_else(misfit)?;
+                packs.remove(&place);
+            }
+            for pack in &manifest.added {
+                if places.insert(pack.hash, written).is_some() {
+                    return Err(misfit());
+                }
+                packs.insert(written, *pack);
+                written += 1;
+            }
+            heads.extend(manifest.heads.iter().copied());
+            recipes.extend(manifest.recipes.iter().copied());
+        }
+        let top = manifests.into_iter().next().ok_or_else(misfit)?;
+        let packs: Vec<_> = packs.into_values().collect();
+        let places: HashMap<_, _> = packs.iter().enumerate().map(|(at, pack)| (pack.hash, at)).collect();
+        recipes.retain(|recipe| places.contains_key(&recipe.pack));
+        Ok(Self { top, chain, heads, recipes, packs, places })
+    }
+
+    /// Reads the chain that a disk holds.
+    ///
+    /// # Errors
+    /// As [`PackSet::load`]; [`StoreError::Corrupt`] when a file is missing.
+    pub fn load_from_disk(
+        disk: &dyn Disk,
+        store: StoreId,
+        hash: ManifestHash,
+        len_bytes: u64,
+    ) -> Result<Self, StoreError> {
+        Self::load(store, hash, len_bytes, &mut |hash, len_bytes| {
+            let path = layout::manifest(hash);
+            match read_all(disk, &path, len_bytes) {
+                Ok(Some(bytes)) => Ok(bytes),
+                Ok(None) => Err(StoreError::damaged(format!("manifest {path}"))),
+                Err(error) if error.kind == crate::disk::DiskErrorKind::Io => {
+                    Err(StoreError::corrupt(format!("manifest {path}"), error))
+                }
+                Err(error) => Err(error.into()),
+            }
+        })
+    }
+
+    /// Returns all packs in the order they were written.
+    #[must_use]
+    pub fn packs(&self) -> &[PackRef] {
+        &self.packs
+    }
+
+    /// Returns a pack by its hash.
+    #[must_use]
+    pub fn pack(&self, hash: &PackHash) -> Option<&PackRef> {
+        self.places.get(hash).map(|&place| &self.packs[place])
+    }
+
+    /// Returns the bytes of all packs together.
+    #[must_use]
+    pub fn len_bytes(&self) -> u64 {
+        self.packs.iter().map(|pack| pack.len_bytes).sum()
+    }
+}
+
+/// What the next generation changes.
+pub struct Change {
+    /// The generation that it will be.
+    pub generation: Generation,
+    /// The HEAD that it follows; none for the first.
+    pub previous: Option<(Generation, HeadHash)>,
+    /// New packs in the order they were written.
+    pub added: Vec<PackRef>,
+    /// Packs that are gone.
+    pub removed: Vec<PackHash>,
+    /// Key lists by epoch.
+    pub key_lists: Vec<KeyShards>,
+    /// Epoch and bytes of the sealed part.
+    pub sealed: (Epoch, Vec<u8>),
+}
+
+/// Makes the manifest of the next generation: the changes alone, or all packs once the chain is long or its changes
+/// outweigh half of a full one.
+#[must_use]
+pub fn next_manifest(current: Option<&PackSet>, change: Change) -> Manifest {
+    let mut manifest = Manifest {
+        clash_counter: 0,
+        generation: change.generation,
+        base: None,
+        removed: change.removed,
+        added: change.added,
+        condemned: current.map_or_else(Vec::new, |set| set.top.condemned.clone()),
+        recipes: Vec::new(),
+        heads: change.previous.into_iter().collect(),
+        key_lists: change.key_lists,
+        sealed: change.sealed,
+    };
+    manifest.removed.sort_unstable();
+    let Some(current) = current else { return manifest };
+    let depth = current.top.base.map_or(0, |base| base.depth) + 1;
+    let chain_changes: u64 = current.chain.iter().take(depth as usize - 1).map(|(_, len)| len).sum();
+    let changes = chain_changes + 48 * (manifest.added.len() + manifest.removed.len()) as u64;
+    if depth < MANIFEST_CHAIN_MAX && changes <= 4096 + 24 * current.packs.len() as u64 {
+        manifest.base = Some(Base { depth, hash: current.chain[0].0, len_bytes: current.chain[0].1 });
+        return manifest;
+    }
+    let kept = current.packs.iter().filter(|pack| manifest.removed.binary_search(&pack.hash).is_err());
+    let mut all: Vec<_> = kept.copied().collect();
+    all.append(&mut manifest.added);
+    manifest.added = all;
+    manifest.removed.clear();
+    manifest.recipes = current.recipes.clone();
+    let mut heads = current.heads.clone();
+    heads.extend(manifest.heads.iter().copied());
+    let surplus = heads.len().saturating_sub(HEADS_MAX / 4);
+    manifest.heads = heads.into_iter().skip(surplus).collect();
+    manifest
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+//! Packs between objects and files: built whole in memory, named by their hash, created once and synced.
+//!
+//! A pack is at most 16 MiB, so building one costs one buffer; its bytes follow from its objects alone, so an
+//! interrupted run that starts again makes the same files and finds them.
+
+use super::error::StoreError;
+use super::layout;
+use super::object::{Purpose, SealedObject, open_outer, seal_outer};
+use crate::base::limits::{PACK_MAX_BYTES, PACK_TARGET_BYTES};
+use crate::base::{Epoch, PackHash, StoreId, StorePath};
+use crate::crypto::Secret;
+use crate::disk::{Disk, DiskError, DiskErrorKind, ReadAt, read_all};
+use crate::format::Class;
+use crate::format::manifest::PackRef;
+use crate::format::pack::{
+    PACK_HEADER_BYTES, PackEntry, PackHeader, SEAL_OVERHEAD_BYTES, decode_index, encode_index, padme,
+};
+
+/// The most that one entry adds to a pack's index.
+const INDEX_ENTRY_MAX_BYTES: u64 = 32 + 2 + 5 + 4 + 4;
+
+/// A pack being filled.
+pub struct PackBuilder {
+    store: StoreId,
+    class: Class,
+    epoch: Epoch,
+    frames: Vec<u8>,
+    entries: Vec<PackEntry>,
+}
+
+/// A finished pack that is not written yet.
+pub struct BuiltPack {
+    /// What the manifest will say of it.
+    pub listed: PackRef,
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// Each object with the offset of its frame.
+    pub entries: Vec<(u64, PackEntry)>,
+}
+
+impl PackBuilder {
+    /// Starts a pack.
+    #[must_use]
+    pub fn new(store: StoreId, class: Class, epoch: Epoch) -> Self {
+        Self { store, class, epoch, frames: vec![0; PACK_HEADER_BYTES], entries: Vec::new() }
+    }
+
+    /// Returns whether it holds nothing yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Returns whether a frame still fits below the target length.
+    #[must_use]
+    pub fn fits(&self, frame_len_bytes: u64) -> bool {
+        let index = (self.entries.len() as u64 + 1) * INDEX_ENTRY_MAX_BYTES + 16 + SEAL_OVERHEAD_BYTES;
+        self.entries.is_empty() || self.frames.len() as u64 + frame_len_bytes + index <= PACK_TARGET_BYTES
+    }
+
+    /// Adds an object.
+    pub fn push(&mut self, object: &SealedObject) {
+        self.frames.extend_from_slice(&object.frame);
+        self.entries.push(object.entry);
+    }
+
+    /// Seals the index, pads the length, and names the file; `clash_counter` is 0 unless that name was taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the cipher refuses.
+    pub fn finish(&self, index_key: &Secret, clash_counter: u32) -> Result<BuiltPack, StoreError> {
+        let index = encode_index(&self.entries, 0);
+        let bare = self.frames.len() as u64 + index.len() as u64 + SEAL_OVERHEAD_BYTES;
+        let len_bytes = padme(bare);
+        let padded = index.len() + usize::try_from(len_bytes - bare).unwrap_or(0);
+        let sealed = seal_outer(self.store, Purpose::PackIndex, index_key, &encode_index(&self.entries, padded))?;
+        let header = PackHeader {
+            clash_counter,
+            class: self.class,
+            set_label: 0,
+            epoch: self.epoch,
+            len_bytes,
+            // The index is part of a pack of at most 64 MiB.
+            index_len_bytes: sealed.len() as u32,
+        };
+        let mut bytes = Vec::with_capacity(self.frames.len() + sealed.len());
+        bytes.extend_from_slice(&header.encode(self.store));
+        bytes.extend_from_slice(&self.frames[PACK_HEADER_BYTES..]);
+        bytes.extend_from_slice(&sealed);
+        let hash = PackHash(*blake3::hash(&bytes).as_bytes());
+        let mut offset = PACK_HEADER_BYTES as u64;
+        let entries = self.entries.iter().map(|entry| {
+            let at = offset;
+            offset += entry.sealed_len_bytes;
+            (at, *entry)
+        });
+        let entries = entries.collect();
+        Ok(BuiltPack { listed: PackRef { hash, len_bytes, class: self.class, set_label: 0 }, bytes, entries })
+    }
+}
+
+/// Creates an immutable file under its final name and syncs it; its directory is synced by the caller.
+///
+/// What an interrupted run left under the name is kept if it is the same, and replaced if it is not.
+///
+/// # Durability
+/// The content is durable when this returns; the name once its directory is synced.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn create_immutable(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut file = match disk.create_new(path) {
+        Ok(file) => file,
+        Err(error) if error.kind == DiskErrorKind::Exists => {
+            if holds(disk, path, bytes) {
+                return Ok(disk.append_after(path, bytes.len() as u64)?.sync()?);
+            }
+            disk.remove(path)?;
+            disk.create_new(path)?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    file.append(bytes)?;
+    Ok(file.sync()?)
+}
+
+fn holds(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> bool {
+    matches!(read_all(disk, path, bytes.len() as u64), Ok(Some(found)) if found == bytes)
+}
+
+/// Hashes a file from its start to its end in pieces of 1 MiB; tells each piece's length to `hear`.
+///
+/// # Errors
+/// [`DiskError`]; whatever `hear` returns.
+pub fn hash_file(file: &dyn ReadAt, hear: &mut dyn FnMut(u64)) -> Result<[u8; 32], DiskError> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut offset = 0;
+    loop {
+        let count = file.read_at(offset, &mut buffer)?;
+        if count == 0 {
+            return Ok(*hasher.finalize().as_bytes());
+        }
+        hasher.update(&buffer[..count]);
+        offset += count as u64;
+        hear(count as u64);
+    }
+}
+
+/// What stands where a pack should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PackState {
+    /// Nothing.
+    Missing,
+    /// Fewer bytes than the pack has; how many.
+    Partial(u64),
+    /// As many bytes as the pack has; their hash was not looked at.
+    FullLength,
+    /// More bytes, or no file.
+    Foreign,
+}
+
+/// Looks at what stands where a pack should, without reading it.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn pack_state(disk: &dyn Disk, pack: &PackRef) -> Result<PackState, DiskError> {
+    let metadata = disk.metadata(&layout::pack(&pack.hash))?;
+    Ok(match metadata {
+        None => PackState::Missing,
+        Some(found) if found.kind != crate::disk::DiskFileKind::File => PackState::Foreign,
+        Some(found) if found.len_bytes == pack.len_bytes => PackState::FullLength,
+        Some(found) if found.len_bytes < pack.len_bytes => PackState::Partial(found.len_bytes),
+        Some(_) => PackState::Foreign,
+    })
+}
+
+/// Hashes a pack on a disk and says whether it is what its name claims.
+///
+/// # Errors
+/// [`DiskError`], a bad sector among them.
+pub fn pack_is_whole(disk: &dyn Disk, pack: &PackRef, hear: &mut dyn FnMut(u64)) -> Result<bool, DiskError> {
+    if pack_state(disk, pack)? != PackState::FullLength {
+        return Ok(false);
+    }
+    let file = disk.open(&layout::pack(&pack.hash))?;
+    Ok(hash_file(file.as_ref(), hear)? == pack.hash.0)
+}
+
+/// Reads and opens the index of one pack.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when header or index do not hold, [`StoreError::NoIdentity`] when the epoch's key is not known.
+pub fn read_index(
+    disk: &dyn Disk,
+    store: StoreId,
+    pack: &PackRef,
+    index_key: &dyn Fn(Epoch) -> Option<Secret>,
+) -> Result<Vec<(u64, PackEntry)>, StoreError> {
+    let path = layout::pack(&pack.hash);
+    let what = format!("pack {path}");
+    let file = disk.open(&path)?;
+    let header = read_exactly(file.as_ref(), 0, PACK_HEADER_BYTES as u64, &what)?;
+    let header = PackHeader::decode(&header, store).map_err(|error| StoreError::format(&what, error))?;
+    if header.len_bytes != pack.len_bytes || header.class != pack.class {
+        return Err(StoreError::damaged(what));
+    }
+    let sealed = read_exactly(file.as_ref(), header.index_offset(), u64::from(header.index_len_bytes), &what)?;
+    let key = index_key(header.epoch).ok_or(StoreError::NoIdentity)?;
+    let plain = open_outer(store, Purpose::PackIndex, &key, &what, &sealed)?;
+    decode_index(&plain, &header).map_err(|error| StoreError::format(&what, error))
+}
+
+/// Reads a stretch of a pack that must be there.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when the file ends before the stretch does.
+pub fn read_exactly(file: &dyn ReadAt, offset: u64, len_bytes: u64, what: &str) -> Result<Vec<u8>, StoreError> {
+    if offset.saturating_add(len_bytes) > file.len_bytes() || len_bytes > PACK_MAX_BYTES {
+        return Err(StoreError::damaged(what));
+    }
+    let mut bytes = vec![0; usize::try_from(len_bytes).unwrap_or(0)];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(offset + filled as u64, &mut bytes[filled..])? {
+            0 => return Err(StoreError::damaged(what)),
+            count => filled += count,
+        }
+    }
+    Ok(bytes)
+}
