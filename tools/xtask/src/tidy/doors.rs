@@ -83,7 +83,7 @@ const DOORS: &[Door] = &[
 /// Checks that no name stands outside its door.
 pub fn check(source: &Source, found: &mut Vec<Finding>) {
     let starts = |begin: &&str| source.path.starts_with(*begin);
-    for door in DOORS.iter().filter(|door| starts(&door.within) && !door.open_to.iter().any(|open| starts(&open))) {
+    for door in DOORS.iter().filter(|door| starts(&door.within) && !door.open_to.iter().any(starts)) {
         for named in source.named.iter().filter(|named| !named.in_test) {
             if let Some(name) = door.name_spoken(named) {
                 let wrong = format!("`{name}` gives {}, which this file may not have", door.what);

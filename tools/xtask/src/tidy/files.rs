@@ -61,7 +61,7 @@ fn walk(root: &Path, dir: &str, paths: &mut Vec<String>) {
 pub fn check_top_level(paths: &[String]) -> Vec<Finding> {
     let is_allowed = |top: &str| {
         let fits = |allowed: &&str| allowed.strip_suffix('*').map_or(*allowed == top, |begin| top.starts_with(begin));
-        top.starts_with('.') || TOP_LEVEL.iter().any(|allowed| fits(&allowed))
+        top.starts_with('.') || TOP_LEVEL.iter().any(fits)
     };
     let mut found: Vec<Finding> = Vec::new();
     for path in paths {

@@ -67,7 +67,7 @@ fn changed_since(root: &Path, base: &str) -> Vec<String> {
 fn is_format_code(path: &str) -> bool {
     let inside = |place: &&str| path == *place || path.strip_prefix(place).is_some_and(|rest| rest.starts_with('/'));
     path.ends_with(".rs")
-        && FORMAT_CODE.iter().any(|place| inside(&place))
+        && FORMAT_CODE.iter().any(inside)
         && !path.split('/').any(|part| part == "tests" || part == "tests.rs")
 }
 
