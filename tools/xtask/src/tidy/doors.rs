@@ -100,7 +100,7 @@ impl Door {
         match named.form {
             Form::Method => self.methods.iter().find(|method| *method == last).copied(),
             Form::Macro => self.macros.iter().find(|name| *name == last).copied(),
-            Form::Path | Form::Glob | Form::Whole => self.paths.iter().find(|path| has(&named.segments, path)).copied(),
+            Form::Path | Form::Glob | Form::Leaf => self.paths.iter().find(|path| has(&named.segments, path)).copied(),
         }
     }
 }

@@ -84,7 +84,7 @@ fn check_root_use(source: &Source, found: &mut Vec<Finding>) {
         } else {
             named.segments == ["crate"]
         };
-        is_root && matches!(named.form, Form::Glob | Form::Whole)
+        is_root && matches!(named.form, Form::Glob | Form::Leaf)
     };
     for named in source.named.iter().filter(taken_whole) {
         let wrong = "the crate's root is taken whole";

@@ -11,12 +11,12 @@ use super::Finding;
 /// How a name was spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// A path in code, or one leaf of a `use`.
+    /// A path in code, outside `use`.
     Path,
     /// A `use` of everything below the path.
     Glob,
-    /// A `use` of the path itself under a new name (or as `self`), which may be the crate's root.
-    Whole,
+    /// One leaf of a `use` that is no glob.
+    Leaf,
     /// A macro call.
     Macro,
     /// A method call; the only segment is the method.
@@ -168,7 +168,7 @@ impl Collector {
             syn::UseTree::Name(syn::UseName { ident }) | syn::UseTree::Rename(syn::UseRename { ident, .. }) => {
                 let itself = ident == "self" && !prefix.is_empty();
                 let segments = if itself { prefix.to_vec() } else { with(ident) };
-                self.push(segments, line_of(ident.span()), Form::Whole);
+                self.push(segments, line_of(ident.span()), Form::Leaf);
             }
         }
     }

@@ -13,7 +13,7 @@ fn shown(text: &str) -> Vec<(String, Form)> {
 #[test]
 fn use_trees_are_flattened() {
     let got = shown("use a::{self, b::{c as d, e}, f::*};");
-    let wanted = [("a", Form::Whole), ("a::b::c", Form::Whole), ("a::b::e", Form::Whole), ("a::f", Form::Glob)];
+    let wanted = [("a", Form::Leaf), ("a::b::c", Form::Leaf), ("a::b::e", Form::Leaf), ("a::f", Form::Glob)];
     assert_eq!(got, wanted.map(|(path, form)| (path.to_owned(), form)));
 }
 
