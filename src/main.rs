@@ -1,1 +1,3 @@
+//! The command `chunkstore`.
+
 fn main() {}

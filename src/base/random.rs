@@ -24,6 +24,7 @@ impl Random for OsRandom {
     /// # Panics
     /// Panics when the system has no random bytes: no key may be made then.
     #[expect(clippy::disallowed_methods, reason = "the one real generator")]
+    #[expect(clippy::expect_used, reason = "no key may be made without random bytes")]
     fn fill(&self, buffer: &mut [u8]) {
         getrandom::fill(buffer).expect("the system's random generator works");
     }

@@ -36,6 +36,9 @@ pub struct FileTime {
     pub nanos: u32,
 }
 
+/// A name in a directory, and what the system says of it or why it would not.
+pub type Listed = (EntryName, Result<Stat, DiskError>);
+
 /// What the system says of an entry (of a link itself, never of what it points to).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
@@ -116,7 +119,7 @@ pub trait Folder: Send + Sync {
     ///
     /// # Errors
     /// [`super::DiskErrorKind::NotFound`], [`super::DiskErrorKind::Denied`], [`super::DiskErrorKind::WrongType`] and others.
-    fn list(&self, dir: &RelPath) -> Result<Vec<(EntryName, Result<Stat, DiskError>)>, DiskError>;
+    fn list(&self, dir: &RelPath) -> Result<Vec<Listed>, DiskError>;
 
     /// Opens a regular file for reading; never waits on a pipe.
     ///

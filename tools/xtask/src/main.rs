@@ -1,1 +1,47 @@
-fn main() {}
+//! `cargo xtask`: reads one word and runs that chore.
+#![allow(clippy::disallowed_methods, reason = "a tool may read the environment")]
+
+use std::process::ExitCode;
+
+use xtask::{ci, tidy};
+
+const HELP: &str = "\
+Usage: cargo xtask <chore>
+
+  tidy    check the rules that the compiler and clippy cannot: floors, side doors, names, lengths, spec
+  ci      run fmt, clippy, cargo test, tidy and doc, each timed; exits 1 if any failed
+  help    print this (also -h, --help)
+
+Environment:
+  CHUNKSTORE_BASE    the commit that the format is compared with (by default where the branch left its
+                     upstream); a change of the format's code needs one of objects-format.md, or a line
+                     `Format unchanged: <reason>` in a commit message
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let root = tidy::repository_root();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["tidy"] => report(&tidy::check(&root, tidy::base_asked_for().as_deref())),
+        ["ci"] => exit_code(ci::run(&root)),
+        ["help" | "-h" | "--help"] => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprint!("{HELP}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn report(findings: &[tidy::Finding]) -> ExitCode {
+    for finding in findings {
+        eprintln!("{finding}");
+    }
+    exit_code(findings.is_empty())
+}
+
+fn exit_code(clean: bool) -> ExitCode {
+    if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

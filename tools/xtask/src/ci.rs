@@ -1,0 +1,89 @@
+//! Every check that a change must pass, in one order, each timed.
+//!
+//! All steps run even after one failed, so that one run tells everything. Needs only cargo with its
+//! `rustfmt` and `clippy` components; starts no services.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::tidy;
+
+/// One step: a cargo call, or tidy when there are no arguments.
+struct Step {
+    name: &'static str,
+    args: &'static [&'static str],
+    env: &'static [(&'static str, &'static str)],
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "fmt", args: &["fmt", "--all", "--check"], env: &[] },
+    Step { name: "clippy", args: &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], env: &[] },
+    Step { name: "test", args: &["test"], env: &[] },
+    Step { name: "tidy", args: &[], env: &[] },
+    Step { name: "doc", args: &["doc", "--no-deps", "--workspace"], env: &[("RUSTDOCFLAGS", "-D warnings")] },
+];
+
+/// Variables that replace `build.rustflags` of `.cargo/config.toml` and so would drop its `--cfg` in silence.
+const FLAG_VARIABLES: &[&str] = &["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"];
+
+/// Runs all steps in the repository and returns whether every one passed.
+///
+/// Each step's output goes straight through; a table of times closes the run.
+#[must_use]
+pub fn run(root: &Path) -> bool {
+    let results: Vec<(&Step, bool, Duration)> = STEPS.iter().map(|step| timed(root, step)).collect();
+    println!("ci: summary");
+    for (step, passed, took) in &results {
+        println!("{}", line(step.name, *passed, *took));
+    }
+    results.iter().all(|(_, passed, _)| *passed)
+}
+
+fn timed<'a>(root: &Path, step: &'a Step) -> (&'a Step, bool, Duration) {
+    println!("ci: {}: starts: {}", step.name, shown(step));
+    let start = Instant::now();
+    let passed = if step.args.is_empty() { run_tidy(root) } else { run_cargo(root, step) };
+    let took = start.elapsed();
+    println!("{}\n", line(step.name, passed, took));
+    (step, passed, took)
+}
+
+fn line(name: &str, passed: bool, took: Duration) -> String {
+    format!("ci: {name}: {} in {:.1} s", if passed { "ok" } else { "FAILED" }, took.as_secs_f64())
+}
+
+fn shown(step: &Step) -> String {
+    let env = step.env.iter().map(|(key, value)| format!("{key}={value:?} "));
+    match step.args {
+        [] => "cargo xtask tidy".to_owned(),
+        args => format!("{}cargo {}", env.collect::<String>(), args.join(" ")),
+    }
+}
+
+fn run_tidy(root: &Path) -> bool {
+    let findings = tidy::check(root, tidy::base_asked_for().as_deref());
+    for finding in &findings {
+        println!("{finding}");
+    }
+    findings.is_empty()
+}
+
+fn run_cargo(root: &Path, step: &Step) -> bool {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root).args(step.args).envs(step.env.iter().copied());
+    for variable in FLAG_VARIABLES {
+        command.env_remove(variable);
+    }
+    match command.status() {
+        Ok(status) => status.success(),
+        Err(error) => {
+            println!("ci: cannot start cargo: {error}");
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
