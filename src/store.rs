@@ -1,12 +1,351 @@
 //! A store on a disk: packs, manifest, HEAD, trust, keys and locks, with the write order that everything leans on.
+//!
+//! ```text
+//! objects -> packs -> key files, trust, manifest -> heads/<n> (the durable point) -> HEAD -> what is old may go
+//! ```
+//!
+//! Each step is synced before the next begins. Opening goes the other way and takes the newest record that holds, so
+//! whatever a cut leaves behind is either the old state or the new one, plus files that nothing names.
+
+use std::sync::Arc;
+
+use crate::base::limits::MARKER_MAX_BYTES;
+use crate::base::{Generation, ManifestHash, PackHash, ReplicaId, StoreId, StorePath, Timestamp};
+use crate::crypto::sign::{Purpose as Signed, SignKey};
+use crate::crypto::wrap::Identity;
+use crate::disk::{Disk, DiskErrorKind, read_all};
+use crate::format::head::{GROUP_ALL, Head, SignedHead};
+use crate::format::manifest::{KeyShards, Manifest, PackRef};
+use crate::format::marker::Marker;
+use crate::format::pack::padme;
+use crate::format::sealed::SealedPart;
+use crate::format::{INNER_VERSION, pack::SEAL_OVERHEAD_BYTES};
 
 pub mod error;
 pub mod head;
+pub mod index;
 pub mod keyring;
+pub mod keys;
 pub mod layout;
+pub mod lock;
 pub mod manifest;
 pub mod object;
 pub mod pack;
+pub mod reader;
+pub mod replica;
 pub mod trust;
+pub mod writer;
 
 pub use error::StoreError;
+use head::{Found, Soundness};
+use keyring::{ReaderKeys, WriterKeys};
+use manifest::{Change, PackSet, next_manifest};
+use object::{Purpose, open_outer, seal_outer};
+use trust::TrustChain;
+
+/// How long a publisher vouches for a HEAD unless told otherwise: 90 days.
+pub const EXPIRY_SECS: i64 = 90 * 24 * 3600;
+
+/// An open store: one state of it, checked down to its manifests.
+pub struct Store {
+    disk: Arc<dyn Disk>,
+    id: StoreId,
+    trust: TrustChain,
+    found: Found,
+}
+
+/// What an identity opens.
+pub struct Unlocked {
+    /// What it takes to read.
+    pub keys: ReaderKeys,
+    /// The sealed part of the manifest.
+    pub sealed: SealedPart,
+}
+
+impl Store {
+    /// Opens a store as its newest record that holds.
+    ///
+    /// # Errors
+    /// [`StoreError::NoStore`], [`StoreError::Corrupt`], [`StoreError::NotTrusted`], [`StoreError::TooNew`] and those of the
+    /// disk.
+    pub fn open(disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
+        let id = read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
+        let opened = TrustChain::load(disk.as_ref(), id)
+            .and_then(|trust| head::find_newest(disk.as_ref(), id, &trust).map(|found| (trust, found)));
+        let (trust, found) = opened.map_err(|error| settle(disk.as_ref(), error))?;
+        Ok(Self { disk, id, trust, found })
+    }
+
+    /// Returns the disk.
+    #[must_use]
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// Returns the store's id.
+    #[must_use]
+    pub fn id(&self) -> StoreId {
+        self.id
+    }
+
+    /// Returns the chain of trust.
+    #[must_use]
+    pub fn trust(&self) -> &TrustChain {
+        &self.trust
+    }
+
+    /// Returns the record that opened.
+    #[must_use]
+    pub fn head(&self) -> &SignedHead {
+        &self.found.head
+    }
+
+    /// Returns the record before it, if one stands here.
+    #[must_use]
+    pub fn previous_head(&self) -> Option<&SignedHead> {
+        self.found.previous.as_ref()
+    }
+
+    /// Returns the packs of the state that opened.
+    #[must_use]
+    pub fn packs(&self) -> &PackSet {
+        &self.found.packs
+    }
+
+    /// Returns how far the state is the one that should have opened.
+    #[must_use]
+    pub fn soundness(&self) -> Soundness {
+        self.found.soundness
+    }
+
+    /// Returns the replica's id; nothing on a server's copy.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn replica(&self) -> Result<Option<ReplicaId>, StoreError> {
+        replica::read_id(self.disk.as_ref())
+    }
+
+    /// Opens the sealed layer with one of the identities.
+    ///
+    /// # Errors
+    /// [`StoreError::NoIdentity`], [`StoreError::TooNew`] when the sealed layer is of a newer format,
+    /// [`StoreError::NotTrusted`] when the secrets are not those that HEAD commits to.
+    pub fn unlock(&self, identities: &[Identity]) -> Result<Unlocked, StoreError> {
+        self.check_inner()?;
+        let hint = replica::read_tag(self.disk.as_ref()).unwrap_or(None);
+        let epoch = self.head().head.epoch;
+        let keys = keys::open_reader(self.disk.as_ref(), self.id, self.packs(), epoch, identities, hint)?;
+        self.unseal(keys)
+    }
+
+    /// Opens the sealed layer and what it takes to write with a writer's identity.
+    ///
+    /// # Errors
+    /// As [`Store::unlock`].
+    pub fn unlock_writer(&self, identities: &[Identity]) -> Result<(WriterKeys, Unlocked), StoreError> {
+        self.check_inner()?;
+        let epoch = self.head().head.epoch;
+        let keys = keys::open_writer(self.disk.as_ref(), self.id, self.packs(), epoch, identities)?;
+        let unlocked = self.unseal(keys.reader.clone())?;
+        Ok((keys, unlocked))
+    }
+
+    fn check_inner(&self) -> Result<(), StoreError> {
+        if self.head().head.inner_known() {
+            return Ok(());
+        }
+        Err(StoreError::TooNew(crate::format::FormatError::TooNew("the sealed layer of the store")))
+    }
+
+    fn unseal(&self, mut keys: ReaderKeys) -> Result<Unlocked, StoreError> {
+        let said = &self.head().head;
+        if keys.commitment(said.epoch) != Some(said.commitment) {
+            return Err(StoreError::NotTrusted("its HEAD commits to other secrets than the key file holds".into()));
+        }
+        let (epoch, frame) = &self.packs().top.sealed;
+        let key = keys.root_key(*epoch).ok_or(StoreError::NoIdentity)?;
+        let what = "the sealed part of the manifest";
+        let plain = open_outer(self.id, Purpose::Manifest, &key, what, frame)?;
+        let sealed = SealedPart::decode(&plain).map_err(|error| StoreError::format(what, error))?;
+        keys.add_older(&sealed.older_epochs);
+        Ok(Unlocked { keys, sealed })
+    }
+
+    /// Reads the index of all objects; damaged packs are told to `problem`.
+    ///
+    /// # Errors
+    /// As [`index::ObjectIndex::load`].
+    pub fn load_index(
+        &self,
+        unlocked: &Unlocked,
+        problem: &mut dyn FnMut(&PackRef, StoreError),
+    ) -> Result<index::ObjectIndex, StoreError> {
+        index::ObjectIndex::load(self.disk.as_ref(), self.id, self.packs(), &unlocked.sealed, &unlocked.keys, problem)
+    }
+
+    /// Tells a missing medium from a damaged store: an error that a pulled key could have caused is one of the medium
+    /// when the marker does not read either.
+    #[must_use]
+    pub fn settle(&self, error: StoreError) -> StoreError {
+        settle(self.disk.as_ref(), error)
+    }
+}
+
+/// See [`Store::settle`].
+#[must_use]
+pub fn settle(disk: &dyn Disk, error: StoreError) -> StoreError {
+    let suspicious = match &error {
+        StoreError::Corrupt { .. } => true,
+        StoreError::Disk(error) => matches!(error.kind, DiskErrorKind::NotFound | DiskErrorKind::Io),
+        _ => false,
+    };
+    if suspicious && !matches!(read_marker(disk), Ok(Some(_))) {
+        return StoreError::Gone(if let StoreError::Disk(error) = error { Some(error) } else { None });
+    }
+    error
+}
+
+/// Reads the marker; nothing where none stands.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] for a damaged one, [`StoreError::TooNew`].
+pub fn read_marker(disk: &dyn Disk) -> Result<Option<Marker>, StoreError> {
+    let Some(bytes) = read_all(disk, &layout::marker(), MARKER_MAX_BYTES)? else { return Ok(None) };
+    Marker::decode(&bytes).map(Some).map_err(|error| StoreError::format("the store's marker", error))
+}
+
+/// Makes every directory and lock file of an empty store.
+///
+/// # Durability
+/// All are durable when this returns.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn create_layout(disk: &dyn Disk) -> Result<(), StoreError> {
+    for dir in layout::DIRS {
+        disk.create_dir(&StorePath::new(dir).unwrap_or_else(|_| StorePath::root()))?;
+    }
+    for first_byte in 0..=255 {
+        disk.create_dir(&layout::pack_dir(first_byte))?;
+    }
+    disk.sync_dir(&layout::pack_dir(0).parent())?;
+    for lock in [layout::write_lock(), layout::read_lock()] {
+        if disk.metadata(&lock)?.is_none() {
+            disk.create_new(&lock)?.sync()?;
+        }
+    }
+    Ok(disk.sync_dir(&StorePath::root())?)
+}
+
+/// Writes the marker, which makes a directory a store: the last step of `init` and `clone`.
+///
+/// # Durability
+/// Durable when this returns.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn write_marker(disk: &dyn Disk, store: StoreId) -> Result<(), StoreError> {
+    pack::create_immutable(disk, &layout::marker(), &Marker { store }.encode())?;
+    Ok(disk.sync_dir(&StorePath::root())?)
+}
+
+/// What a commit is based on: the state that opened, or nothing yet.
+pub struct Basis<'a> {
+    /// The store's id.
+    pub store: StoreId,
+    /// The trust that the new HEAD names.
+    pub trust: &'a TrustChain,
+    /// The HEAD and packs that it follows.
+    pub current: Option<(&'a SignedHead, &'a PackSet)>,
+}
+
+/// What a commit changes.
+pub struct Next {
+    /// New packs in the order they were written, all durable.
+    pub added: Vec<PackRef>,
+    /// Packs that are gone.
+    pub removed: Vec<PackHash>,
+    /// Key lists by epoch, all durable.
+    pub key_lists: Vec<KeyShards>,
+    /// The new sealed part.
+    pub sealed: SealedPart,
+    /// Now.
+    pub time: Timestamp,
+    /// Until when the publisher vouches for it.
+    pub expires: Timestamp,
+}
+
+/// Commits: writes the manifest, signs the HEAD, swings it.
+///
+/// # Durability
+/// The new state is what opens once this returns; after a cut within, the old or the new one.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn commit(
+    disk: &dyn Disk,
+    basis: &Basis<'_>,
+    keys: &ReaderKeys,
+    signer: &SignKey,
+    next: Next,
+) -> Result<SignedHead, StoreError> {
+    let epoch = keys.epoch();
+    let previous = basis.current.map(|(head, _)| (head.head.generation, head.hash()));
+    let generation = Generation(previous.map_or(0, |(generation, _)| generation.0) + 1);
+    let change = Change {
+        generation,
+        previous,
+        added: next.added,
+        removed: next.removed,
+        key_lists: next.key_lists,
+        sealed: (epoch, seal_part(basis.store, keys, &next.sealed)?),
+    };
+    let manifest = next_manifest(basis.current.map(|(_, packs)| packs), change);
+    let (hash, len_bytes) = write_manifest(disk, basis.store, manifest)?;
+    let trust = basis.trust.newest();
+    let unsigned = Head {
+        inner_version: INNER_VERSION,
+        store: basis.store,
+        generation,
+        manifest: hash,
+        manifest_len_bytes: len_bytes,
+        trust_version: trust.trust.version,
+        trust: trust.hash(),
+        writer: signer.public(),
+        previous: previous.into_iter().map(|(_, hash)| hash).collect(),
+        time: next.time,
+        expires: next.expires,
+        group: GROUP_ALL.to_owned(),
+        floor: Generation(0),
+        epoch,
+        commitment: keys.commitment(epoch).ok_or(StoreError::NoIdentity)?,
+    };
+    let signature = signer.sign(Signed::Head, &unsigned.encode_body());
+    let record = SignedHead::new(unsigned, signature);
+    basis.trust.check_head(&record)?;
+    head::swing(disk, &record)?;
+    Ok(record)
+}
+
+fn seal_part(store: StoreId, keys: &ReaderKeys, part: &SealedPart) -> Result<Vec<u8>, StoreError> {
+    let key = keys.root_key(keys.epoch()).ok_or(StoreError::NoIdentity)?;
+    let bare = part.encode(0).len();
+    let padded = padme(bare as u64 + SEAL_OVERHEAD_BYTES) - SEAL_OVERHEAD_BYTES;
+    seal_outer(store, Purpose::Manifest, &key, &part.encode(usize::try_from(padded).unwrap_or(bare)))
+}
+
+/// Writes a manifest under a name that is free or holds the same bytes already.
+fn write_manifest(disk: &dyn Disk, store: StoreId, mut manifest: Manifest) -> Result<(ManifestHash, u64), StoreError> {
+    loop {
+        let bytes = manifest.encode(store);
+        let hash = ManifestHash(*blake3::hash(&bytes).as_bytes());
+        let taken = manifest.base.is_some_and(|base| layout::manifest(&base.hash) == layout::manifest(&hash));
+        if !taken {
+            pack::create_immutable(disk, &layout::manifest(&hash), &bytes)?;
+            disk.sync_dir(&layout::manifests())?;
+            return Ok((hash, bytes.len() as u64));
+        }
+        manifest.clash_counter += 1;
+    }
+}

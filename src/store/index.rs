@@ -1,0 +1,177 @@
+//! Where every object lies: merged indexes and the packs' own ones, in one sorted table in memory.
+//!
+//! About 60 bytes an object. The table follows from the packs alone and is never written back as it is.
+
+use std::collections::{HashMap, HashSet};
+
+use super::error::StoreError;
+use super::keyring::ReaderKeys;
+use super::manifest::PackSet;
+use super::object::Opener;
+use super::pack::{read_exactly, read_index};
+use super::layout;
+use crate::base::{DedupGeneration, ObjectId, PackHash, StoreId};
+use crate::disk::Disk;
+use crate::format::index::{ENTRIES_MAX, IndexEntry, IndexPart};
+use crate::format::manifest::PackRef;
+use crate::format::pack::PackEntry;
+use crate::format::sealed::{IndexRef, SealedPart};
+use crate::format::Kind;
+
+/// Where one object lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The pack.
+    pub pack: PackHash,
+    /// Where its frame starts.
+    pub offset: u64,
+    /// What the pack's index says of it.
+    pub entry: PackEntry,
+}
+
+/// The table.
+#[derive(Debug, Default)]
+pub struct ObjectIndex {
+    packs: Vec<PackHash>,
+    entries: Vec<IndexEntry>,
+    /// Packs that a merged index covers.
+    covered: HashSet<PackHash>,
+}
+
+impl ObjectIndex {
+    /// Reads all merged indexes, and the own index of each pack that none covers.
+    ///
+    /// What lies in packs that the set does not hold is left out. A damaged merged index is passed over, since the packs
+    /// say the same; a damaged pack is told to `problem` and the others are used.
+    ///
+    /// # Errors
+    /// [`StoreError::NoIdentity`], [`StoreError::Gone`] and others that are no damage.
+    pub fn load(
+        disk: &dyn Disk,
+        store: StoreId,
+        set: &PackSet,
+        sealed: &SealedPart,
+        keys: &ReaderKeys,
+        problem: &mut dyn FnMut(&PackRef, StoreError),
+    ) -> Result<Self, StoreError> {
+        let mut index = Self::default();
+        let mut opener = Opener::new(store)?;
+        let mut merged: HashSet<PackHash> = HashSet::new();
+        let mut broken: HashSet<PackHash> = HashSet::new();
+        for part in &sealed.indexes {
+            match read_part(disk, part, keys, &mut opener) {
+                Ok(part) => {
+                    merged.extend(&part.packs);
+                    index.add_part(&part, set);
+                }
+                // The coverage of a part that does not read is not known, so every pack is asked for its own index.
+                Err(StoreError::Corrupt { .. } | StoreError::Disk(_)) => broken.extend(set.packs().iter().map(|p| p.hash)),
+                Err(error) => return Err(error),
+            }
+        }
+        for pack in set.packs() {
+            if merged.contains(&pack.hash) && !broken.contains(&pack.hash) {
+                index.covered.insert(pack.hash);
+                continue;
+            }
+            match read_index(disk, store, pack, &|epoch| keys.index_key(epoch)) {
+                Ok(entries) => index.add_pack(pack.hash, &entries),
+                Err(error @ (StoreError::Corrupt { .. } | StoreError::Disk(_))) => problem(pack, error),
+                Err(error) => return Err(error),
+            }
+        }
+        index.sort();
+        Ok(index)
+    }
+
+    /// Adds the objects of one pack; [`ObjectIndex::sort`] makes them found.
+    pub fn add_pack(&mut self, pack: PackHash, entries: &[(u64, PackEntry)]) {
+        let place = self.add_name(pack);
+        self.entries.extend(entries.iter().map(|&(offset, entry)| IndexEntry { pack: place, offset, entry }));
+    }
+
+    fn add_part(&mut self, part: &IndexPart, set: &PackSet) {
+        let places: Vec<Option<u32>> =
+            part.packs.iter().map(|pack| set.pack(pack).map(|_| self.add_name(*pack))).collect();
+        let held = part.entries.iter().filter_map(|entry| {
+            places[entry.pack as usize].map(|pack| IndexEntry { pack, offset: entry.offset, entry: entry.entry })
+        });
+        self.entries.extend(held);
+    }
+
+    fn add_name(&mut self, pack: PackHash) -> u32 {
+        // Manifests bound the number of packs far below 2^32.
+        self.packs.push(pack);
+        (self.packs.len() - 1) as u32
+    }
+
+    /// Puts the table in order after packs were added.
+    pub fn sort(&mut self) {
+        self.entries.sort_unstable_by_key(|e| (e.entry.id, e.entry.dedup_generation, e.pack, e.offset));
+        self.entries.dedup_by_key(|e| (e.entry.id, e.entry.dedup_generation));
+    }
+
+    /// Returns where an object lies; cost: a binary search.
+    #[must_use]
+    pub fn find(&self, id: &ObjectId, dedup_generation: DedupGeneration) -> Option<Place> {
+        let key = (*id, dedup_generation);
+        let at = self.entries.binary_search_by_key(&key, |e| (e.entry.id, e.entry.dedup_generation)).ok()?;
+        let found = &self.entries[at];
+        Some(Place { pack: self.packs[found.pack as usize], offset: found.offset, entry: found.entry })
+    }
+
+    /// Returns how many objects are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Returns whether no object is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Returns whether a merged index covers a pack.
+    #[must_use]
+    pub fn covers(&self, pack: &PackHash) -> bool {
+        self.covered.contains(pack)
+    }
+
+    /// Makes the parts of a merged index over the packs that `wanted` picks; each part has all their names.
+    #[must_use]
+    pub fn merge(&self, wanted: &dyn Fn(&PackHash) -> bool) -> Vec<IndexPart> {
+        let mut places = vec![None; self.packs.len()];
+        let mut packs = Vec::new();
+        let mut known: HashMap<PackHash, u32> = HashMap::new();
+        for (at, pack) in self.packs.iter().enumerate().filter(|(_, pack)| wanted(pack)) {
+            let place = *known.entry(*pack).or_insert_with(|| {
+                packs.push(*pack);
+                (packs.len() - 1) as u32
+            });
+            places[at] = Some(place);
+        }
+        let entries: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|e| e.entry.kind != Kind::Index)
+            .filter_map(|e| places[e.pack as usize].map(|pack| IndexEntry { pack, offset: e.offset, entry: e.entry }))
+            .collect();
+        let parts = entries.chunks(ENTRIES_MAX);
+        parts.map(|entries| IndexPart { packs: packs.clone(), entries: entries.to_vec() }).collect()
+    }
+}
+
+fn read_part(
+    disk: &dyn Disk,
+    part: &IndexRef,
+    keys: &ReaderKeys,
+    opener: &mut Opener,
+) -> Result<IndexPart, StoreError> {
+    let path = layout::pack(&part.pack);
+    let what = format!("pack {path}");
+    let file = disk.open(&path)?;
+    let mut frame = read_exactly(file.as_ref(), part.offset, part.sealed_len_bytes, &what)?;
+    let plain = opener.open(keys, &part.pointer, part.codec, &mut frame)?;
+    IndexPart::decode(&plain).map_err(|error| StoreError::format("a merged index", error))
+}

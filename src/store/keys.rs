@@ -1,0 +1,204 @@
+//! Wrapped key files: who opens a store, and the lists by which a manifest names them.
+
+use super::error::StoreError;
+use super::keyring::{KeyFileContent, ReaderKeys, WriterKeys, decode_key_file};
+use super::layout;
+use super::manifest::PackSet;
+use super::pack::create_immutable;
+use crate::base::limits::KEY_FILE_MAX_BYTES;
+use crate::base::random::random_array;
+use crate::base::{Epoch, KeyListHash, Random, StoreId};
+use crate::crypto::wrap::{Identity, Recipient, WrapError, unwrap, wrap};
+use crate::disk::{Disk, read_all};
+use crate::format::keylist::{KeyEntry, KeyList, KeyRole, KeyTag};
+use crate::format::manifest::KeyShards;
+
+/// Most key files that one shard lists before there are twice as many shards.
+const SHARD_ENTRIES: usize = 1024;
+
+/// A key file that is made but not written.
+pub struct NewKeyFile {
+    /// How the manifest lists it.
+    pub entry: KeyEntry,
+    /// The age file.
+    pub bytes: Vec<u8>,
+}
+
+impl NewKeyFile {
+    /// Wraps the content of a key file for one recipient, under a tag that is not taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if age cannot wrap it.
+    pub fn wrap(
+        recipient: &Recipient,
+        role: KeyRole,
+        content: &str,
+        taken: &[KeyTag],
+        random: &dyn Random,
+    ) -> Result<Self, StoreError> {
+        let bytes = wrap(recipient, content.as_bytes()).map_err(|error| StoreError::corrupt("a key file", error))?;
+        let mut tag = KeyTag(random_array(random));
+        while taken.contains(&tag) {
+            tag = KeyTag(random_array(random));
+        }
+        // A wrapped key file is a few hundred bytes.
+        let entry = KeyEntry { tag, role, len_bytes: bytes.len() as u32, hash: *blake3::hash(&bytes).as_bytes() };
+        Ok(Self { entry, bytes })
+    }
+}
+
+/// Writes key files and the lists that name them; returns what the manifest says of them.
+///
+/// # Durability
+/// Everything is durable when this returns.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn write_key_files(
+    disk: &dyn Disk,
+    store: StoreId,
+    epoch: Epoch,
+    files: &[NewKeyFile],
+) -> Result<KeyShards, StoreError> {
+    disk.create_dir(&layout::key_dir(epoch))?;
+    for file in files {
+        create_immutable(disk, &layout::key_file(epoch, file.entry.tag), &file.bytes)?;
+    }
+    disk.sync_dir(&layout::key_dir(epoch))?;
+    disk.sync_dir(&layout::key_dir(epoch).parent())?;
+    let shards = files.len().div_ceil(SHARD_ENTRIES).next_power_of_two();
+    let mut entries: Vec<_> = files.iter().map(|file| file.entry).collect();
+    entries.sort_unstable_by_key(|entry| entry.tag);
+    let mut named = Vec::with_capacity(shards);
+    for shard in 0..shards {
+        let listed = entries.iter().filter(|entry| entry.tag.shard(shards) == shard).copied().collect();
+        // There are at most 4096 shards.
+        let list = KeyList { clash_counter: 0, epoch, shard: shard as u16, shards: shards as u16, entries: listed };
+        let bytes = list.encode(store);
+        let hash = KeyListHash(*blake3::hash(&bytes).as_bytes());
+        create_immutable(disk, &layout::key_list(&hash), &bytes)?;
+        named.push((hash, bytes.len() as u64));
+    }
+    disk.sync_dir(&layout::manifests())?;
+    Ok(KeyShards { epoch, shards: named })
+}
+
+/// Reads one key list that a manifest names.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when it is missing or wrong.
+pub fn read_key_list(
+    disk: &dyn Disk,
+    store: StoreId,
+    hash: &KeyListHash,
+    len_bytes: u64,
+) -> Result<KeyList, StoreError> {
+    let path = layout::key_list(hash);
+    let bytes = read_all(disk, &path, len_bytes)?.ok_or_else(|| StoreError::damaged(format!("key list {path}")))?;
+    check_key_list(&bytes, store, hash)
+}
+
+/// Checks the bytes of a key list against its hash and reads them.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub fn check_key_list(bytes: &[u8], store: StoreId, hash: &KeyListHash) -> Result<KeyList, StoreError> {
+    let what = format!("key list {}", layout::key_list(hash));
+    if *blake3::hash(bytes).as_bytes() != hash.0 {
+        return Err(StoreError::damaged(what));
+    }
+    KeyList::decode(bytes, store).map_err(|error| StoreError::format(what, error))
+}
+
+/// Opens the key file of an epoch that fits one of the identities; the one whose tag is `hint` is tried first.
+///
+/// # Errors
+/// [`StoreError::NoIdentity`] when none fits, [`StoreError::Corrupt`] when the one that fits is damaged.
+fn open_key_file(
+    disk: &dyn Disk,
+    store: StoreId,
+    packs: &PackSet,
+    epoch: Epoch,
+    role: KeyRole,
+    identities: &[Identity],
+    hint: Option<KeyTag>,
+) -> Result<KeyFileContent, StoreError> {
+    let lists = packs.top.key_lists.iter().find(|lists| lists.epoch == epoch);
+    let mut damaged = None;
+    for (hash, len_bytes) in lists.into_iter().flat_map(|lists| &lists.shards) {
+        let list = match read_key_list(disk, store, hash, *len_bytes) {
+            Ok(list) => list,
+            Err(error @ StoreError::Corrupt { .. }) => {
+                damaged = Some(error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let mut entries = list.entries;
+        entries.sort_by_key(|entry| Some(entry.tag) != hint);
+        for entry in entries.iter().filter(|entry| entry.role == role) {
+            match open_listed(disk, store, epoch, entry, identities) {
+                Ok(Some(content)) => return Ok(content),
+                Ok(None) => {}
+                Err(error @ StoreError::Corrupt { .. }) => damaged = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Err(damaged.unwrap_or(StoreError::NoIdentity))
+}
+
+/// Opens one listed key file; nothing when it is not here or not for these identities.
+fn open_listed(
+    disk: &dyn Disk,
+    store: StoreId,
+    epoch: Epoch,
+    entry: &KeyEntry,
+    identities: &[Identity],
+) -> Result<Option<KeyFileContent>, StoreError> {
+    let path = layout::key_file(epoch, entry.tag);
+    let Some(bytes) = read_all(disk, &path, KEY_FILE_MAX_BYTES)? else { return Ok(None) };
+    if *blake3::hash(&bytes).as_bytes() != entry.hash {
+        return Err(StoreError::damaged(format!("key file {path}")));
+    }
+    match unwrap(identities, &bytes, KEY_FILE_MAX_BYTES) {
+        Ok(content) => decode_key_file(&content, store).map(Some),
+        Err(WrapError::NoMatch) => Ok(None),
+        Err(error) => Err(StoreError::corrupt(format!("key file {path}"), error)),
+    }
+}
+
+/// Opens what it takes to read.
+///
+/// # Errors
+/// [`StoreError::NoIdentity`] when no identity fits, [`StoreError::Corrupt`] when the fitting file is damaged.
+pub fn open_reader(
+    disk: &dyn Disk,
+    store: StoreId,
+    packs: &PackSet,
+    epoch: Epoch,
+    identities: &[Identity],
+    hint: Option<KeyTag>,
+) -> Result<ReaderKeys, StoreError> {
+    match open_key_file(disk, store, packs, epoch, KeyRole::Reader, identities, hint)? {
+        KeyFileContent::Reader(keys) => Ok(keys),
+        KeyFileContent::Writer(keys) => Ok(keys.reader),
+    }
+}
+
+/// Opens what it takes to write.
+///
+/// # Errors
+/// As [`open_reader`].
+pub fn open_writer(
+    disk: &dyn Disk,
+    store: StoreId,
+    packs: &PackSet,
+    epoch: Epoch,
+    identities: &[Identity],
+) -> Result<WriterKeys, StoreError> {
+    match open_key_file(disk, store, packs, epoch, KeyRole::Writer, identities, None)? {
+        KeyFileContent::Writer(keys) => Ok(keys),
+        KeyFileContent::Reader(_) => Err(StoreError::damaged("a writer's key file")),
+    }
+}

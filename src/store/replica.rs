@@ -1,0 +1,112 @@
+//! What makes a store this replica of it: an id, where it was cloned from, which key file it carries, and a marker
+//! that stands while a run has not ended.
+//!
+//! Each is a small text file that is created once and at most removed, never rewritten.
+
+use super::error::StoreError;
+use super::layout;
+use super::pack::create_immutable;
+use crate::base::limits::MARKER_MAX_BYTES;
+use crate::base::{Generation, ReplicaId, StorePath};
+use crate::disk::{Disk, read_all};
+use crate::format::keylist::KeyTag;
+use crate::format::text::Lines;
+
+const WHOLE: &str = "a replica's file";
+const TITLE: &str = "chunkstore replica";
+
+/// Reads the replica's id; nothing where a store carries none, as on a server.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub fn read_id(disk: &dyn Disk) -> Result<Option<ReplicaId>, StoreError> {
+    field(disk, &layout::replica(), "replica")
+}
+
+/// Writes the replica's id.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn write_id(disk: &dyn Disk, id: ReplicaId) -> Result<(), StoreError> {
+    create_immutable(disk, &layout::replica(), text("replica", &id.to_string()).as_bytes())
+}
+
+/// Reads the address that the store was cloned from.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub fn read_remote(disk: &dyn Disk) -> Result<Option<String>, StoreError> {
+    field(disk, &layout::replica_remote(), "remote")
+}
+
+/// Writes the address that the store was cloned from, without credentials; one line of printable ASCII.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn write_remote(disk: &dyn Disk, address: &str) -> Result<(), StoreError> {
+    create_immutable(disk, &layout::replica_remote(), text("remote", address).as_bytes())
+}
+
+/// Reads the tag of the key file that this store carries.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub fn read_tag(disk: &dyn Disk) -> Result<Option<KeyTag>, StoreError> {
+    field(disk, &layout::replica_tag(), "tag")
+}
+
+/// Writes the tag of the key file that this store carries.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn write_tag(disk: &dyn Disk, tag: KeyTag) -> Result<(), StoreError> {
+    create_immutable(disk, &layout::replica_tag(), text("tag", &tag.to_string()).as_bytes())
+}
+
+/// Marks that a run has begun on top of a generation; a marker that stands already is kept, since it tells more.
+///
+/// # Durability
+/// Durable when this returns.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn mark_unclean(disk: &dyn Disk, generation: Generation) -> Result<(), StoreError> {
+    if read_unclean(disk)?.is_some() {
+        return Ok(());
+    }
+    create_immutable(disk, &layout::unclean(), text("generation", &generation.to_string()).as_bytes())?;
+    Ok(disk.sync_dir(&layout::unclean().parent())?)
+}
+
+/// Returns the generation that an unfinished run began on: what came after it is looked at before it is relied on.
+///
+/// A torn marker counts as one of the very first generation.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn read_unclean(disk: &dyn Disk) -> Result<Option<Generation>, StoreError> {
+    match field::<u64>(disk, &layout::unclean(), "generation") {
+        Ok(generation) => Ok(generation.map(Generation)),
+        Err(StoreError::Corrupt { .. }) => Ok(Some(Generation(0))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the marker away at the clean end of a run.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn clear_unclean(disk: &dyn Disk) -> Result<(), StoreError> {
+    disk.remove(&layout::unclean())?;
+    Ok(disk.sync_dir(&layout::unclean().parent())?)
+}
+
+fn text(name: &str, value: &str) -> String {
+    format!("{TITLE}\n{name} {value}\n")
+}
+
+fn field<T: std::str::FromStr>(disk: &dyn Disk, path: &StorePath, name: &str) -> Result<Option<T>, StoreError> {
+    let Some(bytes) = read_all(disk, path, MARKER_MAX_BYTES)? else { return Ok(None) };
+    let value = Lines::parse(WHOLE, TITLE, &bytes).and_then(|lines| lines.value(name));
+    value.map(Some).map_err(|error| StoreError::format(path, error))
+}
