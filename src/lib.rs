@@ -7,3 +7,4 @@ pub mod disk;
 pub mod format;
 pub mod remote;
 pub mod store;
+pub mod tree;
