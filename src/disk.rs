@@ -10,8 +10,11 @@ use std::io;
 use crate::base::StorePath;
 
 pub mod folder;
+pub mod host;
+pub mod os;
 
 pub use folder::Folder;
+pub use os::OsDisk;
 
 /// What a failed call means to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
