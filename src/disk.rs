@@ -10,8 +10,10 @@ use std::io;
 use crate::base::StorePath;
 
 pub mod folder;
+pub mod os_folder;
 
 pub use folder::Folder;
+pub use os_folder::OsFolder;
 
 /// What a failed call means to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

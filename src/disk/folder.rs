@@ -97,7 +97,9 @@ pub trait FolderWriter: Send {
     /// [`DiskError`].
     fn skip(&mut self, len_bytes: u64) -> Result<(), DiskError>;
 
-    /// Sets attributes and closes; errors of the close are reported.
+    /// Gives the file its length, should it end in a hole, and closes it; errors of the close are reported.
+    ///
+    /// Dropping the writer instead closes it as it is.
     ///
     /// # Errors
     /// [`DiskError`].
