@@ -74,6 +74,9 @@ pub struct Attributes {
     pub mtime: Option<FileTime>,
 }
 
+/// A directory's entries sorted by name, each with its state or why that could not be asked.
+pub type Listing = Vec<(EntryName, Result<Stat, DiskError>)>;
+
 /// An open regular file: read from the start to the end, with its state asked through the same handle.
 pub trait FolderFile: Read + Send {
     /// Returns the file's state now.
@@ -118,7 +121,7 @@ pub trait Folder: Send + Sync {
     ///
     /// # Errors
     /// [`super::DiskErrorKind::NotFound`], [`super::DiskErrorKind::Denied`], [`super::DiskErrorKind::WrongType`] and others.
-    fn list(&self, dir: &RelPath) -> Result<Vec<(EntryName, Result<Stat, DiskError>)>, DiskError>;
+    fn list(&self, dir: &RelPath) -> Result<Listing, DiskError>;
 
     /// Opens a regular file for reading; never waits on a pipe.
     ///

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::base::{EntryName, RelPath};
-use crate::disk::folder::{Attributes, FileKind, FileTime, Folder, FolderFile, FolderWriter, Stat};
+use crate::disk::folder::{Attributes, FileKind, FileTime, Folder, FolderFile, FolderWriter, Listing, Stat};
 use crate::disk::{DiskError, DiskErrorKind};
 
 /// A folder reached by path names.
@@ -77,7 +77,7 @@ impl Folder for PortableFolder {
         }
     }
 
-    fn list(&self, dir: &RelPath) -> Result<Vec<(EntryName, Result<Stat, DiskError>)>, DiskError> {
+    fn list(&self, dir: &RelPath) -> Result<Listing, DiskError> {
         let mut entries = Vec::new();
         let listing = self.run("list", dir, |full| fs::read_dir(full)?.collect::<io::Result<Vec<_>>>())?;
         for entry in listing {

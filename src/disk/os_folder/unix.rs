@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use super::resolve::{Handle, Handles, lock};
 use crate::base::{EntryName, RelPath};
-use crate::disk::folder::{Attributes, FileKind, FileTime, Folder, FolderFile, FolderWriter, Stat};
+use crate::disk::folder::{Attributes, FileKind, FileTime, Folder, FolderFile, FolderWriter, Listing, Stat};
 use crate::disk::{DiskError, DiskErrorKind};
 
 /// A folder on a real file system.
@@ -129,7 +129,7 @@ impl Folder for OsFolder {
         }
     }
 
-    fn list(&self, dir: &RelPath) -> Result<Vec<(EntryName, Result<Stat, DiskError>)>, DiskError> {
+    fn list(&self, dir: &RelPath) -> Result<Listing, DiskError> {
         let wrap = |errno| failed("list", dir, errno);
         let handle = self.handles.dir_to_list(dir).map_err(wrap)?;
         let mut entries = Vec::new();
