@@ -4,5 +4,6 @@ pub mod base;
 pub mod chunker;
 pub mod crypto;
 pub mod disk;
+pub mod folder;
 pub mod format;
 pub mod remote;

@@ -32,6 +32,8 @@ pub struct SimRules {
     pub refuse_modes: bool,
     /// Symbolic links, hard links and special files fail with [`DiskErrorKind::Io`].
     pub plain_files_only: bool,
+    /// Times are whole seconds, so that quick changes look alike.
+    pub coarse_times: bool,
 }
 
 /// A call that fails.
@@ -105,7 +107,7 @@ impl SimFolder {
     /// Makes an empty folder.
     #[must_use]
     pub fn new(rules: SimRules) -> Self {
-        Self::from_tree(Tree::new(), rules)
+        Self::from_tree(Tree::new(rules.coarse_times), rules)
     }
 
     fn from_tree(tree: Tree, rules: SimRules) -> Self {
@@ -497,7 +499,7 @@ impl SimFile {
 impl Read for SimFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.run_hook();
-        let mut state = self.folder.enter("read", &self.path, Need::Nothing).map_err(io::Error::other)?;
+        let mut state = self.folder.enter("read", &self.path, Need::Nothing).map_err(as_read_error)?;
         state.counts.reads += 1;
         let Some(Content::File(bytes)) = state.tree.get(self.number).map(|inode| &inode.content) else { return Ok(0) };
         let rest = bytes.get(self.offset..).unwrap_or_default();
@@ -505,6 +507,18 @@ impl Read for SimFile {
         buffer[..count].copy_from_slice(&rest[..count]);
         self.offset += count;
         Ok(count)
+    }
+}
+
+/// Returns what a system's read would answer, so that the same decisions are made on it.
+fn as_read_error(error: DiskError) -> io::Error {
+    #[cfg(unix)]
+    if error.kind == DiskErrorKind::Gone {
+        return rustix::io::Errno::NODEV.into();
+    }
+    match error.kind {
+        DiskErrorKind::Denied => io::ErrorKind::PermissionDenied.into(),
+        _ => io::Error::other(error),
     }
 }
 

@@ -47,7 +47,9 @@ impl Handle {
 pub(super) struct Handles {
     root: Handle,
     recent: Mutex<VecDeque<(RelPath, Handle)>>,
-    written: Mutex<BTreeMap<u64, Handle>>,
+    /// One handle for each file system written to, opened before the first write: the system tells a failed
+    /// write-back only to handles that are older than it. Nothing where none could be had.
+    written: Mutex<BTreeMap<u64, Option<OwnedFd>>>,
 }
 
 impl Handles {
@@ -77,7 +79,7 @@ impl Handles {
     /// Returns [`Handles::dir`] and remembers its file system for [`Handles::sync`].
     pub(super) fn dir_to_write(&self, path: &RelPath) -> Result<Handle, Errno> {
         let handle = self.dir(path)?;
-        lock(&self.written).entry(handle.device).or_insert_with(|| handle.clone());
+        lock(&self.written).entry(handle.device).or_insert_with(|| open_plain(&handle, b".", OFlags::RDONLY).ok());
         Ok(handle)
     }
 
@@ -107,8 +109,7 @@ impl Handles {
     /// Syncs every file system that was written to.
     pub(super) fn sync(&self) -> Result<(), Errno> {
         self.forget();
-        let written: Vec<Handle> = lock(&self.written).values().cloned().collect();
-        written.iter().try_for_each(sync_one)
+        lock(&self.written).values().try_for_each(|dir| sync_one(dir.as_ref()))
     }
 
     /// Opens a directory from the nearest kept handle, or from the root.
@@ -198,32 +199,20 @@ fn beneath(_: &Handle, _: &[u8], _: OFlags) -> Option<Result<OwnedFd, Errno>> {
     None
 }
 
-/// Syncs the file system of one directory.
+/// Syncs the file system of one directory, or everything where no handle is at hand.
 ///
 /// FAT drivers write everything on `syncfs` but do not tell the device to empty its cache; syncing one
 /// directory does both, so it comes second.
-#[cfg(target_os = "linux")]
-fn sync_one(handle: &Handle) -> Result<(), Errno> {
-    let dir = match open_plain(handle, b".", OFlags::RDONLY) {
-        Ok(dir) => dir,
-        // Neither a handle without the right to list nor a removed directory can be synced through.
-        Err(_) => {
-            rustix::fs::sync();
-            return Ok(());
-        }
+fn sync_one(dir: Option<&OwnedFd>) -> Result<(), Errno> {
+    let Some(dir) = dir else {
+        rustix::fs::sync();
+        return Ok(());
     };
-    rustix::fs::syncfs(&dir)?;
-    match rustix::fs::fsync(&dir) {
-        Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
-        other => other,
-    }
-}
-
-/// Syncs everything: other systems have no call for one file system.
-#[cfg(not(target_os = "linux"))]
-fn sync_one(handle: &Handle) -> Result<(), Errno> {
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(dir)?;
+    #[cfg(not(target_os = "linux"))]
     rustix::fs::sync();
-    match rustix::fs::fsync(handle) {
+    match rustix::fs::fsync(dir) {
         Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
         other => other,
     }

@@ -53,20 +53,22 @@ pub(super) struct Tree {
     inodes: BTreeMap<u64, Inode>,
     next_inode: u64,
     tick: u32,
+    coarse_times: bool,
 }
 
 impl Tree {
-    pub(super) fn new() -> Self {
-        let mut tree = Self { inodes: BTreeMap::new(), next_inode: ROOT + 1, tick: 0 };
+    pub(super) fn new(coarse_times: bool) -> Self {
+        let mut tree = Self { inodes: BTreeMap::new(), next_inode: ROOT + 1, tick: 0, coarse_times };
         let root = tree.new_inode(Content::Dir(BTreeMap::new()), 0o700);
         tree.inodes.insert(ROOT, root);
         tree
     }
 
-    /// Returns the time of the next change; each is later than the one before.
+    /// Returns the time of the next change; each is later than the one before, where times are not coarse.
     pub(super) fn now(&mut self) -> FileTime {
         self.tick += 1;
-        FileTime { secs: 1_000_000_000 + i64::from(self.tick / 1_000), nanos: self.tick % 1_000 * 1_000_000 }
+        let nanos = if self.coarse_times { 0 } else { self.tick % 1_000 * 1_000_000 };
+        FileTime { secs: 1_000_000_000 + i64::from(self.tick / 1_000), nanos }
     }
 
     pub(super) fn new_inode(&mut self, content: Content, mode: u32) -> Inode {
