@@ -12,9 +12,13 @@ use crate::base::StorePath;
 pub mod folder;
 pub mod host;
 pub mod os;
+pub mod os_folder;
+pub mod sim_folder;
 
 pub use folder::Folder;
 pub use os::OsDisk;
+pub use os_folder::OsFolder;
+pub use sim_folder::SimFolder;
 
 /// What a failed call means to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,6 +4,7 @@ pub mod base;
 pub mod chunker;
 pub mod crypto;
 pub mod disk;
+pub mod folder;
 pub mod format;
 pub mod remote;
 pub mod store;

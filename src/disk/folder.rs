@@ -36,9 +36,6 @@ pub struct FileTime {
     pub nanos: u32,
 }
 
-/// A name in a directory, and what the system says of it or why it would not.
-pub type Listed = (EntryName, Result<Stat, DiskError>);
-
 /// What the system says of an entry (of a link itself, never of what it points to).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
@@ -77,6 +74,9 @@ pub struct Attributes {
     pub mtime: Option<FileTime>,
 }
 
+/// A directory's entries sorted by name, each with its state or why that could not be asked.
+pub type Listing = Vec<(EntryName, Result<Stat, DiskError>)>;
+
 /// An open regular file: read from the start to the end, with its state asked through the same handle.
 pub trait FolderFile: Read + Send {
     /// Returns the file's state now.
@@ -100,7 +100,9 @@ pub trait FolderWriter: Send {
     /// [`DiskError`].
     fn skip(&mut self, len_bytes: u64) -> Result<(), DiskError>;
 
-    /// Sets attributes and closes; errors of the close are reported.
+    /// Gives the file its length, should it end in a hole, and closes it; errors of the close are reported.
+    ///
+    /// Dropping the writer instead closes it as it is.
     ///
     /// # Errors
     /// [`DiskError`].
@@ -119,7 +121,7 @@ pub trait Folder: Send + Sync {
     ///
     /// # Errors
     /// [`super::DiskErrorKind::NotFound`], [`super::DiskErrorKind::Denied`], [`super::DiskErrorKind::WrongType`] and others.
-    fn list(&self, dir: &RelPath) -> Result<Vec<Listed>, DiskError>;
+    fn list(&self, dir: &RelPath) -> Result<Listing, DiskError>;
 
     /// Opens a regular file for reading; never waits on a pipe.
     ///
