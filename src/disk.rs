@@ -10,6 +10,8 @@ use std::io;
 use crate::base::StorePath;
 
 pub mod folder;
+#[cfg(unix)]
+pub mod served;
 
 pub use folder::Folder;
 

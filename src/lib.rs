@@ -5,4 +5,7 @@ pub mod chunker;
 pub mod crypto;
 pub mod disk;
 pub mod format;
+pub mod path_remote;
 pub mod remote;
+#[cfg(unix)]
+pub mod serve;

@@ -101,7 +101,8 @@ fn replacing_can_be_refused_or_lose_its_reply() {
 
 #[test]
 fn sessions_are_counted_and_can_be_refused() {
-    let (remote, session) = planted(Rule::once(Fault::Connect(RemoteErrorKind::Busy)));
+    let remote = MemRemote::new();
+    let session = remote.connect().unwrap();
     assert_eq!(remote.open_sessions(), 1);
     drop(session);
     assert_eq!((remote.open_sessions(), remote.counts().connects), (0, 1));
