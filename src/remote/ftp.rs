@@ -129,6 +129,3 @@ impl Remote for FtpRemote {
         self.target.wire_bytes.load(Ordering::Relaxed)
     }
 }
-
-#[cfg(test)]
-mod tests;
