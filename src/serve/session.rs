@@ -176,8 +176,8 @@ impl Session<'_> {
             "TYPE" => self.go(200, "Transfers are binary."),
             "MODE" | "STRU" | "ALLO" => self.go(200, "Fine."),
             "PWD" | "XPWD" => {
-                let shown = self.cwd.to_string().replace('"', "\"\"");
-                self.go(257, &format!("\"{shown}\" is the current directory"))
+                let shown = quoted(&self.cwd);
+                self.go(257, &format!("{shown} is the current directory"))
             }
             "CWD" | "XCWD" => self.change_dir(path),
             "CDUP" | "XCUP" => {
@@ -193,11 +193,8 @@ impl Session<'_> {
                 }
                 Err(_) => self.go(501, "Not an offset."),
             },
-            "SIZE" => match self.file_at(&path) {
-                Some(file) => self.go(213, &file.len_bytes.to_string()),
-                None => self.go(550, "No such file."),
-            },
-            "MDTM" => match self.file_at(&path) {
+            "SIZE" | "MDTM" => match self.file_at(&path) {
+                Some(file) if verb == "SIZE" => self.go(213, &file.len_bytes.to_string()),
                 Some(file) => self.go(213, &show_time(file.mtime_secs, "%Y%m%d%H%M%S")),
                 None => self.go(550, "No such file."),
             },
@@ -208,20 +205,29 @@ impl Session<'_> {
                 self.store(&path, end)
             }
             "LIST" | "NLST" => self.list(&path, verb == "LIST"),
+            // Commands are read one after another, so no transfer runs when this is read.
+            "ABOR" => self.go(226, "Nothing to abort."),
+            _ => self.name_command(verb, path, rename_from),
+        }
+    }
+
+    /// Does what changes names and moves no bytes.
+    fn name_command(&mut self, verb: &str, path: ServedPath, rename_from: Option<ServedPath>) -> io::Result<Next> {
+        let dir = &self.shared.dir;
+        match verb {
             "MKD" | "XMKD" => {
-                let shown = path.to_string().replace('"', "\"\"");
-                let made = self.shared.dir.create_dir(&path);
-                self.done(made, 257, &format!("\"{shown}\" created"))
+                let made = dir.create_dir(&path);
+                self.done(made, 257, &format!("{} created", quoted(&path)))
             }
             "DELE" => {
-                let removed = self.shared.dir.remove_file(&path);
+                let removed = dir.remove_file(&path);
                 self.done(removed, 250, "Removed.")
             }
             "RMD" | "XRMD" => {
-                let removed = self.shared.dir.remove_dir(&path);
+                let removed = dir.remove_dir(&path);
                 self.done(removed, 250, "Removed.")
             }
-            "RNFR" => match self.shared.dir.metadata(&path) {
+            "RNFR" => match dir.metadata(&path) {
                 Ok(Some(_)) => {
                     self.rename_from = Some(path);
                     self.go(350, "Ready for RNTO.")
@@ -229,8 +235,6 @@ impl Session<'_> {
                 _ => self.go(550, "No such file."),
             },
             "RNTO" => self.rename_to(rename_from, &path),
-            // Commands are read one after another, so no transfer runs when this is read.
-            "ABOR" => self.go(226, "Nothing to abort."),
             _ => self.go(502, "Not implemented."),
         }
     }
@@ -440,6 +444,11 @@ impl Session<'_> {
         let renamed = self.shared.dir.rename(&from, to);
         self.done(renamed, 250, "Renamed.")
     }
+}
+
+/// Shows a path as replies do, in quotes and with its own doubled.
+fn quoted(path: &ServedPath) -> String {
+    format!("\"{}\"", path.to_string().replace('"', "\"\""))
 }
 
 /// Shows seconds since 1970, in UTC.

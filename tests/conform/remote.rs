@@ -5,11 +5,14 @@ mod embedded;
 mod faults;
 mod servers;
 mod suite;
+mod tiny_disk;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chunkstore::base::clock::SystemClock;
+use chunkstore::path_remote::PathRemote;
+use chunkstore::remote::Remote;
 use chunkstore::remote::ftp::{FtpOptions, FtpRemote, TlsTrust};
 use chunkstore::remote::mem::MemRemote;
 use chunkstore::remote::url::{Credentials, FtpUrl};
@@ -48,4 +51,26 @@ fn ftp(url: &str, login: Credentials, options: FtpOptions) -> FtpRemote {
 #[test]
 fn mem() {
     suite::run("mem", &MemRemote::new());
+}
+
+#[test]
+fn path() {
+    let disk = tiny_disk::TinyDisk::default();
+    suite::run("path", &PathRemote::new(Arc::new(disk.clone()), "/media/key".to_owned()));
+    assert_eq!(disk.unsynced(), Vec::<String>::new(), "everything that was sent is durable");
+}
+
+#[test]
+fn a_disk_that_fails_is_told_as_a_remote_that_fails() {
+    use chunkstore::disk::DiskErrorKind as D;
+    use chunkstore::remote::RemoteErrorKind as R;
+    for (on_disk, told) in [(D::NoSpace, R::NoSpace), (D::Gone, R::Unreachable), (D::ReadOnly, R::Refused)] {
+        let disk = tiny_disk::TinyDisk::default();
+        let remote = PathRemote::new(Arc::new(disk.clone()), "/media/key".to_owned());
+        let mut session = remote.connect().unwrap();
+        disk.fail_with(on_disk);
+        let error = session.send(&suite::path("x"), &mut &b"bytes"[..]).unwrap_err();
+        assert_eq!(error.kind, told, "{error}");
+        assert_eq!(session.replace(&suite::path("HEAD"), b"bytes").unwrap_err().kind, told);
+    }
 }

@@ -135,11 +135,13 @@ impl Session for FtpSession {
             }
             let name = link.name_of(path.as_str());
             match upload(link, Verb::Append, &name, 0, source, buffer) {
-                Err(trouble) if trouble.code >= 500 => {}
+                Err(trouble) if refuses_to_resume(&trouble) => {}
                 other => return other,
             }
             match upload(link, Verb::Store, &name, offset, source, buffer) {
-                Err(trouble) if trouble.code >= 500 => Err(Trouble { kind: RemoteErrorKind::Unsupported, ..trouble }),
+                Err(trouble) if refuses_to_resume(&trouble) => {
+                    Err(Trouble { kind: RemoteErrorKind::Unsupported, ..trouble })
+                }
                 other => other,
             }
         })
@@ -218,6 +220,12 @@ impl Session for FtpSession {
             }
         })
     }
+}
+
+/// Returns whether a server that would not begin to append may still take the whole file. ProFTPD says 451, as if it were
+/// a matter of time.
+fn refuses_to_resume(trouble: &Trouble) -> bool {
+    trouble.code >= 500 || trouble.code == 451
 }
 
 fn cannot_resume() -> Trouble {

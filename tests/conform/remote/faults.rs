@@ -218,6 +218,14 @@ fn a_broken_upload_is_told_and_can_be_resumed() {
     session.send(&name, &mut Cursor::new(&bytes[..10])).unwrap();
     session.send_from(&name, 10, &mut Cursor::new(&bytes[10..])).expect("by REST and STOR");
     assert!(fetch(&mut *session, "packs/ab/new", 0, u64::MAX).0 == bytes);
+    served.faults.heal();
+    session.send(&name, &mut Cursor::new(&bytes[..10])).unwrap();
+    for verb in ["APPE", "STOR"] {
+        let bytes = b"451 Append/Restart not permitted, try again\r\n".to_vec();
+        served.faults.add(Fault::Reply { verb, bytes }, 1);
+    }
+    let error = session.send_from(&name, 10, &mut Cursor::new(&bytes[10..])).unwrap_err();
+    assert_eq!(error.kind, RemoteErrorKind::Unsupported, "ProFTPD with AllowStoreRestart off: {error}");
     served.faults.add(Fault::NoSpace { after_bytes: 1000 }, 1);
     let error = soon("full", || session.send(&name, &mut Cursor::new(&bytes)).unwrap_err());
     assert!(matches!(error.kind, RemoteErrorKind::NoSpace | RemoteErrorKind::Unreachable), "{error}");

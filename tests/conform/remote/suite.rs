@@ -63,6 +63,7 @@ pub fn run(name: &str, remote: &dyn Remote) {
     removing(session);
     failing_source(session);
     two_sessions(remote);
+    never_torn(remote);
     missing_directory(remote);
     assert!(remote.wire_bytes() > LONG_BYTES as u64, "{name}: {} bytes on the wire", remote.wire_bytes());
     assert!(remote.session_limit() >= 1);
@@ -184,6 +185,39 @@ fn two_sessions(remote: &dyn Remote) {
     two.send(&path("packs/ab/two"), &mut Cursor::new(sample(60_000))).unwrap();
     assert!(fetch(&mut *two, "packs/ab/one", 0, u64::MAX).0 == sample(50_000));
     assert!(fetch(&mut *one, "packs/ab/two", 0, u64::MAX).0 == sample(60_000));
+}
+
+/// A reader sees the old HEAD or the new one; or none for a moment, where the server cannot rename over a file.
+fn never_torn(remote: &dyn Remote) {
+    const ROUNDS: usize = 40;
+    let heads: Vec<Vec<u8>> = (0..ROUNDS).map(|at| sample(1000 + at * 70)).collect();
+    let mut writer = remote.connect().unwrap();
+    writer.replace(&path("HEAD"), &heads[0]).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let order = std::sync::atomic::Ordering::SeqCst;
+    let (ready, started) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let done = &done;
+        let heads = &heads;
+        let reading = scope.spawn(move || {
+            let mut reader = remote.connect().unwrap();
+            ready.send(()).unwrap();
+            let mut last = false;
+            while !last {
+                last = done.load(order);
+                match fetch(&mut *reader, "HEAD", 0, 4096) {
+                    (got, Ok(_)) => assert!(heads.contains(&got), "a torn HEAD of {} bytes", got.len()),
+                    (_, Err(error)) => assert_eq!(error.kind, RemoteErrorKind::NotFound, "{error}"),
+                }
+            }
+        });
+        started.recv().expect("the reader is connected");
+        let written = heads.iter().try_for_each(|head| writer.replace(&path("HEAD"), head));
+        done.store(true, order);
+        written.unwrap();
+        reading.join().unwrap();
+    });
+    assert!(fetch(&mut *writer, "HEAD", 0, 4096).0 == heads[ROUNDS - 1]);
 }
 
 fn missing_directory(remote: &dyn Remote) {
