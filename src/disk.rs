@@ -13,6 +13,8 @@ pub mod folder;
 pub mod host;
 pub mod os;
 pub mod os_folder;
+#[cfg(unix)]
+pub mod served;
 pub mod sim_folder;
 
 pub use folder::Folder;

@@ -6,6 +6,9 @@ pub mod crypto;
 pub mod disk;
 pub mod folder;
 pub mod format;
+pub mod path_remote;
 pub mod remote;
+#[cfg(unix)]
+pub mod serve;
 pub mod store;
 pub mod tree;

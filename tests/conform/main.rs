@@ -1,0 +1,3 @@
+//! One suite for each boundary, run by every implementation.
+
+mod remote;
