@@ -159,7 +159,9 @@ fn read_fields(lines: &Lines<'_>) -> Result<Head, FormatError> {
     let [trust_version, trust] = words(WHOLE, lines.one("trust")?)?;
     let previous = lines.all("previous", PREVIOUS_MAX)?;
     let group = lines.one("target")?;
-    if group.len() > GROUP_MAX_BYTES || !group.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+    if group.len() > GROUP_MAX_BYTES
+        || !group.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    {
         return Err(FormatError::NotCanonical(WHOLE));
     }
     let mut commitment = [0; 32];

@@ -51,7 +51,8 @@ pub fn find<'a>(sealed: &'a SealedPart, name: &str) -> Result<&'a SnapshotRef, N
     }
     let is_prefix = name.len() >= PREFIX_MIN_DIGITS && name.bytes().all(|b| b.is_ascii_hexdigit());
     let prefix = name.to_ascii_lowercase();
-    let mut matches = sealed.snapshots.iter().filter(|snapshot| is_prefix && snapshot.id.to_string().starts_with(&prefix));
+    let mut matches =
+        sealed.snapshots.iter().filter(|snapshot| is_prefix && snapshot.id.to_string().starts_with(&prefix));
     match (matches.next(), matches.next()) {
         (Some(found), None) => Ok(found),
         (Some(_), Some(_)) => Err(NameError::Ambiguous(name.to_owned())),
