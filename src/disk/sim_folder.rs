@@ -21,6 +21,8 @@ use tree::{Change, Content, ROOT, Tree};
 
 /// Longest file, since holes take memory here.
 const FILE_MAX_BYTES: usize = 1 << 30;
+/// Longest target of a link.
+const TARGET_MAX_BYTES: usize = 4095;
 /// Longest name, as on most file systems.
 const NAME_MAX_BYTES: usize = 255;
 
@@ -375,6 +377,9 @@ impl Folder for SimFolder {
     fn create_symlink(&self, path: &RelPath, target: &[u8]) -> Result<(), DiskError> {
         let mut state = self.enter("create", path, Need::Space)?;
         state.plain_only("create", path)?;
+        if target.is_empty() || target.len() > TARGET_MAX_BYTES || target.contains(&0) {
+            return Err(simulated(DiskErrorKind::BadName, "create", path));
+        }
         state.make("create", path, 0o777, Content::Symlink(target.to_vec())).map(drop)
     }
 

@@ -139,14 +139,18 @@ fn refused_by_all(folder: &dyn Folder, at: &str, expected: DiskErrorKind) {
 
 fn links_on_the_way_are_refused(folder: &dyn Folder) {
     folder.create_dir(&path("real")).unwrap();
+    folder.create_dir(&path("real/sub")).unwrap();
     write(folder, &path("real/file"), b"safe");
+    write(folder, &path("real/sub/file"), b"safe");
     write(folder, &path("other"), b"other");
     folder.create_symlink(&path("link"), b"real").unwrap();
     refused_by_all(folder, "link/file", DiskErrorKind::WrongType);
+    refused_by_all(folder, "link/sub/file", DiskErrorKind::WrongType);
+    refused_by_all(folder, "link/sub/missing", DiskErrorKind::WrongType);
     assert_eq!(kind(folder.list(&path("link"))), DiskErrorKind::WrongType);
     assert_eq!(kind(folder.open(&path("link"))), DiskErrorKind::WrongType);
     assert_eq!(read(folder, &path("real/file")), b"safe");
-    assert_eq!(folder.list(&path("real")).unwrap().len(), 1);
+    assert_eq!(folder.list(&path("real")).unwrap().len(), 2);
 }
 
 fn files_on_the_way_are_refused(folder: &dyn Folder) {
@@ -240,6 +244,9 @@ fn links_have_a_time_of_their_own(folder: &dyn Folder) {
     folder.create_symlink(&path("dangling"), odd).unwrap();
     assert_eq!(folder.read_link(&path("dangling")).unwrap(), odd);
     assert_eq!(kind(folder.read_link(&path("f"))), DiskErrorKind::WrongType);
+    for bad in [&b""[..], b"a\0b", &[b'x'; 5000]] {
+        assert_eq!(kind(folder.create_symlink(&path("bad"), bad)), DiskErrorKind::BadName);
+    }
 }
 
 fn pipes_and_sockets_are_made_and_never_opened(folder: &dyn Folder) {
