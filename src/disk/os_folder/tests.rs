@@ -1,3 +1,5 @@
+//! What the conformance suite cannot see: both implementations here, kept handles, long paths.
+
 #![expect(clippy::disallowed_methods, reason = "tests look at a real folder from outside")]
 
 use std::fs;
