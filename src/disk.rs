@@ -9,6 +9,7 @@ use std::io;
 
 use crate::base::StorePath;
 
+pub mod cache;
 pub mod folder;
 pub mod host;
 pub mod os;

@@ -1,3 +1,7 @@
-//! One suite for each boundary, run by every implementation.
+//! One suite per boundary, run by every implementation of it, the simulated twins among them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking")]
+
+#[cfg(unix)]
+mod folder;
 mod remote;
