@@ -5,6 +5,7 @@
 use crate::base::{Clock, Monitor, Random};
 use crate::error::{Error, ErrorKind, Result};
 
+pub mod commit;
 pub mod host_state;
 pub mod init;
 pub mod local_keys;
