@@ -12,9 +12,11 @@ use crate::base::StorePath;
 pub mod folder;
 pub mod host;
 pub mod os;
+pub mod sim;
 
 pub use folder::Folder;
 pub use os::OsDisk;
+pub use sim::SimDisk;
 
 /// What a failed call means to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

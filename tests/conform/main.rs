@@ -1,0 +1,3 @@
+//! One suite per boundary, run by every implementation of it.
+
+mod disk;
