@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
+mod disk;
 #[cfg(unix)]
 mod folder;
 mod remote;
