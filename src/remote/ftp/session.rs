@@ -350,15 +350,12 @@ fn upload(
     }
 }
 
-/// Uploads a whole file; where the server refuses to write over one, that one is removed first.
+/// Uploads a whole file, as a new one.
+///
+/// What stands there is removed first and not written over: the server may still be busy writing what an earlier,
+/// broken upload left in its buffers, and would mix it in. Some servers refuse to write over a file anyway.
 fn store(link: &mut Link, name: &str, source: &mut dyn Read, buffer: &mut [u8]) -> Result<Left<()>, Trouble> {
-    let refused = match upload(link, Verb::Store, name, 0, source, buffer) {
-        Err(trouble) if matches!(trouble.code, 550 | 553) => trouble,
-        other => return other,
-    };
-    if !link.ask(&format!("DELE {name}"), Phase::Write)?.is_done() {
-        return Err(refused);
-    }
+    link.ask(&format!("DELE {name}"), Phase::Write)?;
     upload(link, Verb::Store, name, 0, source, buffer)
 }
 
