@@ -1,5 +1,7 @@
 //! The suite over our own server: plain, explicit and implicit TLS, and what a login and a certificate decide.
 
+#![expect(clippy::disallowed_methods, reason = "the tests plant files and look at them from outside")]
+
 use std::io::Cursor;
 use std::sync::Arc;
 

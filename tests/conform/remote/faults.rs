@@ -1,5 +1,7 @@
 //! Whatever a server does: a typed error, soon, within bounds.
 
+#![expect(clippy::disallowed_methods, reason = "the tests plant files and look at them from outside")]
+
 use std::io::Cursor;
 use std::time::Duration;
 
@@ -45,7 +47,7 @@ fn soon<T>(what: &str, act: impl FnOnce() -> T) -> T {
 }
 
 /// Fetches the pack over a session of its own while the fault strikes.
-fn struck(fault: Fault, max_bytes: u64) -> (Vec<u8>, Result<Fetched, RemoteError>) {
+fn struck(fault: &Fault, max_bytes: u64) -> (Vec<u8>, Result<Fetched, RemoteError>) {
     let served = planted();
     let remote = served.remote("ftp", short());
     let mut session = remote.connect().unwrap();
@@ -69,7 +71,7 @@ fn a_transfer_that_breaks_off_is_unreachable_and_what_came_is_right() {
         Fault::Stall { after_bytes: 300_000 },
         Fault::Crawl { after_bytes: 0 },
     ] {
-        let (got, result) = struck(fault.clone(), u64::MAX);
+        let (got, result) = struck(&fault, u64::MAX);
         assert_eq!(result.unwrap_err().kind, RemoteErrorKind::Unreachable, "{fault:?}");
         assert!(matches!(fault, Fault::Crawl { .. }) || sample(LEN).starts_with(&got), "{fault:?}");
     }
@@ -77,12 +79,12 @@ fn a_transfer_that_breaks_off_is_unreachable_and_what_came_is_right() {
 
 #[test]
 fn lies_are_passed_on_within_bounds() {
-    let (got, result) = struck(Fault::Truncate { after_bytes: 5000 }, u64::MAX);
+    let (got, result) = struck(&Fault::Truncate { after_bytes: 5000 }, u64::MAX);
     assert_eq!((got.len(), result.unwrap()), (5000, Fetched { len_bytes: 5000, at_end: true }));
-    let (got, _) = struck(Fault::FlipBit { offset: 70_000 }, u64::MAX);
+    let (got, _) = struck(&Fault::FlipBit { offset: 70_000 }, u64::MAX);
     let differing: Vec<_> = got.iter().zip(sample(LEN)).enumerate().filter(|(_, (a, b))| **a != *b).collect();
     assert_eq!((differing.len(), differing[0].0, got.len()), (1, 70_000, LEN));
-    let (got, result) = struck(Fault::ServeInstead { path: "/a/store/HEAD".to_owned() }, u64::MAX);
+    let (got, result) = struck(&Fault::ServeInstead { path: "/a/store/HEAD".to_owned() }, u64::MAX);
     assert_eq!((&got[..], result.unwrap().at_end), (&b"head"[..], true));
 }
 
@@ -100,7 +102,7 @@ fn an_endless_file_is_cut_and_the_session_goes_on() {
 
 /// Replies that no command expects, and what a fetch makes of them.
 fn answered(verb: &'static str, bytes: &[u8]) -> Result<Fetched, RemoteError> {
-    struck(Fault::Reply { verb, bytes: bytes.to_vec() }, u64::MAX).1
+    struck(&Fault::Reply { verb, bytes: bytes.to_vec() }, u64::MAX).1
 }
 
 #[test]
@@ -129,7 +131,7 @@ fn words_of_the_server_are_shown_escaped() {
 fn a_server_that_stops_answering_does_not_hold_a_caller() {
     for verb in ["EPSV", "RETR"] {
         for fault in [Fault::Silence { verb }, Fault::Drip { verb }, Fault::Flood { verb }, Fault::HangUp { verb }] {
-            let error = struck(fault.clone(), u64::MAX).1.unwrap_err();
+            let error = struck(&fault, u64::MAX).1.unwrap_err();
             let expected = [RemoteErrorKind::Unreachable, RemoteErrorKind::Protocol];
             assert!(expected.contains(&error.kind), "{fault:?}: {error}");
         }
@@ -236,6 +238,9 @@ fn head_is_swung_or_stays() {
     let served = planted();
     let remote = served.remote("ftp", short());
     let head = |served: &Served| std::fs::read(served.home.path().join("a/store/HEAD")).ok();
+    served.faults.add(Fault::LoseUpload { after_bytes: 3 }, 1);
+    let error = remote.connect().unwrap().send(&path("packs/ab/y"), &mut Cursor::new(b"bytes")).unwrap_err();
+    assert_eq!(error.kind, RemoteErrorKind::Unreachable, "a pack that was cut and called complete: {error}");
     served.faults.add(Fault::LoseUpload { after_bytes: 3 }, 1);
     let error = remote.connect().unwrap().replace(&path("HEAD"), b"newer").unwrap_err();
     assert_eq!((error.kind, head(&served)), (RemoteErrorKind::Unreachable, Some(b"head".to_vec())));
