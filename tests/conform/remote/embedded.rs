@@ -42,7 +42,7 @@ impl Served {
     }
 }
 
-fn with_tls(identity: &Identity) -> TlsIdentity {
+pub fn with_tls(identity: &Identity) -> TlsIdentity {
     TlsIdentity { chain_pem: identity.cert_pem.clone().into_bytes(), key_pem: identity.key_pem.clone().into_bytes() }
 }
 

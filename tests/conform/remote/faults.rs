@@ -11,9 +11,9 @@ use chunkstore::remote::ftp::{FtpOptions, TlsTrust};
 use chunkstore::remote::{Fetched, Remote, RemoteError, RemoteErrorKind, Session};
 use chunkstore::serve::Fault;
 
-use super::embedded::{Served, serve};
-use super::options;
+use super::embedded::{Served, serve, with_tls};
 use super::suite::{fetch, path, sample};
+use super::{Identity, options};
 
 /// No fault may hold a caller for longer than this; the options below make the bounds of the session far shorter.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -30,7 +30,10 @@ fn short() -> FtpOptions {
 
 /// A server with `HEAD` (4 bytes) and `packs/ab/x` (a million).
 fn planted() -> Served {
-    let served = serve(|_| {});
+    plant(serve(|_| {}))
+}
+
+fn plant(served: Served) -> Served {
     let store = served.home.path().join("a/store");
     std::fs::create_dir_all(store.join("packs/ab")).unwrap();
     std::fs::write(store.join("HEAD"), b"head").unwrap();
@@ -265,4 +268,51 @@ fn a_server_that_shuts_down_is_unreachable() {
     soon("shutdown", || served.server.shutdown());
     let error = soon("fetch", || fetch(&mut *session, "HEAD", 0, 9).1.unwrap_err());
     assert_eq!(error.kind, RemoteErrorKind::Unreachable);
+}
+
+#[test]
+fn over_tls_nothing_holds_a_caller_either() {
+    let identity = Identity::new();
+    let faults = [
+        Fault::Reset { after_bytes: 300_000 },
+        Fault::Fail { after_bytes: 300_000 },
+        Fault::Stall { after_bytes: 300_000 },
+        Fault::Crawl { after_bytes: 0 },
+        Fault::Silence { verb: "RETR" },
+        Fault::Drip { verb: "EPSV" },
+        Fault::HangUp { verb: "RETR" },
+    ];
+    for fault in faults {
+        let served = plant(serve(|options| options.tls = Some(with_tls(&identity))));
+        let remote = served.remote("ftps", FtpOptions { trust: identity.trust(), ..short() });
+        let mut session = remote.connect().unwrap();
+        served.faults.add(fault.clone(), 1);
+        let (_, result) = soon(&format!("{fault:?}"), || fetch(&mut *session, "packs/ab/x", 0, u64::MAX));
+        assert_eq!(result.unwrap_err().kind, RemoteErrorKind::Unreachable, "{fault:?}");
+        soon("goodbye", || drop(session));
+    }
+}
+
+#[test]
+fn a_tls_handshake_that_fails_is_told() {
+    let identity = Identity::new();
+    let served = serve(|options| options.tls = Some(with_tls(&identity)));
+    let remote = served.remote("ftps", FtpOptions { trust: identity.trust(), ..short() });
+    let replies: [(&[u8], RemoteErrorKind); 3] = [
+        (b"234 Go ahead, I speak no TLS\r\n", RemoteErrorKind::Protocol),
+        (b"502 No TLS here\r\n", RemoteErrorKind::Refused),
+        (b"421 Busy\r\n", RemoteErrorKind::Busy),
+    ];
+    for (bytes, kind) in replies {
+        served.faults.add(Fault::Reply { verb: "AUTH", bytes: bytes.to_vec() }, 1);
+        let error = soon("AUTH", || remote.connect().err().unwrap());
+        let silent = kind == RemoteErrorKind::Protocol && error.kind == RemoteErrorKind::Unreachable;
+        assert!(error.kind == kind || silent, "{error}");
+    }
+    for fault in [Fault::Silence { verb: "AUTH" }, Fault::Drip { verb: "AUTH" }, Fault::HangUp { verb: "PROT" }] {
+        served.faults.add(fault.clone(), 1);
+        let error = soon(&format!("{fault:?}"), || remote.connect().err().unwrap());
+        assert_eq!(error.kind, RemoteErrorKind::Unreachable, "{fault:?}: {error}");
+    }
+    assert_eq!(served.server.counts().logins, 0, "no password went out in clear");
 }
