@@ -55,9 +55,8 @@ impl SignKey {
 /// Returns whether a signature holds, by the strict rules (no small-order keys, no second spellings).
 #[must_use]
 pub fn verify(key: &PublicKey, purpose: Purpose, message: &[u8], signature: &[u8; 64]) -> bool {
-    VerifyingKey::from_bytes(&key.0).is_ok_and(|key| {
-        key.verify_strict(&with_context(purpose, message), &Signature::from_bytes(signature)).is_ok()
-    })
+    VerifyingKey::from_bytes(&key.0)
+        .is_ok_and(|key| key.verify_strict(&with_context(purpose, message), &Signature::from_bytes(signature)).is_ok())
 }
 
 fn with_context(purpose: Purpose, message: &[u8]) -> Vec<u8> {

@@ -9,9 +9,7 @@ use super::pointer::Class;
 use crate::base::limits::{
     KEY_LIST_MAX_BYTES, MANIFEST_CHAIN_MAX, MANIFEST_MAX_BYTES, PACK_MAX_BYTES, RECIPE_MAX_BYTES,
 };
-use crate::base::{
-    Epoch, Generation, HeadHash, KeyListHash, ManifestHash, PackHash, RecipeHash, StoreId, Timestamp,
-};
+use crate::base::{Epoch, Generation, HeadHash, KeyListHash, ManifestHash, PackHash, RecipeHash, StoreId, Timestamp};
 
 const WHOLE: &str = "a manifest";
 /// Most HEAD hashes that one manifest lists.
@@ -170,7 +168,8 @@ impl Manifest {
         let added = get_items(sections.take(ADDED)?, 48, get_pack)?;
         let condemned = get_items(sections.take(CONDEMNED)?, 48, get_condemned)?;
         let recipes = get_items(sections.take(RECIPES)?, 72, get_recipe)?;
-        let heads = get_items(sections.take(HEADS)?, 40, |item| Ok((Generation(item.u64()?), HeadHash(item.array()?))))?;
+        let heads =
+            get_items(sections.take(HEADS)?, 40, |item| Ok((Generation(item.u64()?), HeadHash(item.array()?))))?;
         let key_lists = get_key_lists(sections.take(KEY_LISTS)?)?;
         let mut sealed = sections.take(SEALED)?;
         sections.end()?;
@@ -301,6 +300,9 @@ fn get_pack(input: &mut Decoder<'_>) -> Result<PackRef, FormatError> {
 
 fn get_condemned(input: &mut Decoder<'_>) -> Result<CondemnedPack, FormatError> {
     let (hash, len_bytes) = (PackHash(input.array()?), input.u64()?);
+    if len_bytes > PACK_MAX_BYTES {
+        return Err(FormatError::Limit(WHOLE));
+    }
     Ok(CondemnedPack { hash, len_bytes, since: Timestamp(input.u64()? as i64) })
 }
 

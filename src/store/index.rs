@@ -6,17 +6,17 @@ use std::collections::{HashMap, HashSet};
 
 use super::error::StoreError;
 use super::keyring::ReaderKeys;
+use super::layout;
 use super::manifest::PackSet;
 use super::object::Opener;
 use super::pack::{read_exactly, read_index};
-use super::layout;
 use crate::base::{DedupGeneration, ObjectId, PackHash, StoreId};
 use crate::disk::Disk;
+use crate::format::Kind;
 use crate::format::index::{ENTRIES_MAX, IndexEntry, IndexPart};
 use crate::format::manifest::PackRef;
 use crate::format::pack::PackEntry;
 use crate::format::sealed::{IndexRef, SealedPart};
-use crate::format::Kind;
 
 /// Where one object lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,9 @@ impl ObjectIndex {
                     index.add_part(&part, set);
                 }
                 // The coverage of a part that does not read is not known, so every pack is asked for its own index.
-                Err(StoreError::Corrupt { .. } | StoreError::Disk(_)) => broken.extend(set.packs().iter().map(|p| p.hash)),
+                Err(StoreError::Corrupt { .. } | StoreError::Disk(_)) => {
+                    broken.extend(set.packs().iter().map(|p| p.hash))
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -101,7 +101,8 @@ impl Sealer {
         }
         let (codec, mut frame) = self.compress(plaintext)?;
         let associated = associated_data(self.store, Purpose::Object, Some((kind, codec, id)), len_bytes);
-        seal::seal_in_place(&key.0, &associated, &mut frame).map_err(|error| StoreError::corrupt("an object", error))?;
+        seal::seal_in_place(&key.0, &associated, &mut frame)
+            .map_err(|error| StoreError::corrupt("an object", error))?;
         let sealed_len_bytes = frame.len() as u64;
         Ok(SealedObject { entry: PackEntry { id, kind, codec, dedup_generation, len_bytes, sealed_len_bytes }, frame })
     }

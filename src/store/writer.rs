@@ -128,7 +128,8 @@ impl<'a> PackWriter<'a> {
             built = builder.finish(&self.index_key, clash_counter)?;
         }
         let hash = built.listed.hash;
-        create_immutable(self.disk, &layout::pack(&hash), &built.bytes).map_err(|error| self.with_space(error, &built))?;
+        create_immutable(self.disk, &layout::pack(&hash), &built.bytes)
+            .map_err(|error| self.with_space(error, &built))?;
         self.unsynced_dirs.insert(hash.0[0]);
         self.written.packs.push(built.listed);
         self.written.entries.extend(built.entries.iter().map(|(offset, entry)| (hash, *offset, *entry)));

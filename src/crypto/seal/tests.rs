@@ -33,8 +33,10 @@ fn another_key_or_other_data_does_not_open() {
 
 #[test]
 fn different_messages_have_different_nonces() {
-    let nonce = |key: u8, associated: &[u8], payload: &[u8]| seal(&[key; 32], associated, payload).unwrap()[..24].to_vec();
-    let all = [nonce(1, b"a", b"b"), nonce(1, b"ab", b""), nonce(1, b"", b"ab"), nonce(1, b"a", b"c"), nonce(2, b"a", b"b")];
+    let nonce =
+        |key: u8, associated: &[u8], payload: &[u8]| seal(&[key; 32], associated, payload).unwrap()[..24].to_vec();
+    let all =
+        [nonce(1, b"a", b"b"), nonce(1, b"ab", b""), nonce(1, b"", b"ab"), nonce(1, b"a", b"c"), nonce(2, b"a", b"b")];
     for (at, one) in all.iter().enumerate() {
         assert!(!all[..at].contains(one));
     }

@@ -38,7 +38,8 @@ fn a_hundred_generations_fold_to_the_packs_that_are_left() {
         let removed: Vec<_> = expected.iter().copied().take(usize::from(generation % 4 == 0)).collect();
         expected.retain(|hash| !removed.contains(hash));
         expected.extend(added.iter().map(|pack| pack.hash));
-        let previous = (generation > 1).then(|| (Generation(u64::from(generation) - 1), HeadHash([generation as u8; 32])));
+        let previous =
+            (generation > 1).then(|| (Generation(u64::from(generation) - 1), HeadHash([generation as u8; 32])));
         let manifest = next_manifest(
             current.as_ref(),
             Change {
