@@ -167,7 +167,9 @@ impl SealedPart {
 fn check_chunker(chunker: &ChunkerParameters) -> Result<(), FormatError> {
     let ordered = chunker.min_bytes < chunker.avg_bytes && chunker.avg_bytes < chunker.max_bytes;
     let bounded = chunker.min_bytes >= 64 && u64::from(chunker.max_bytes) <= OBJECT_MAX_BYTES;
-    let whole = chunker.avg_bytes.is_power_of_two() && chunker.min_bytes % 2 == 0 && chunker.max_bytes % 2 == 0;
+    let whole = chunker.avg_bytes.is_power_of_two()
+        && chunker.min_bytes.is_multiple_of(2)
+        && chunker.max_bytes.is_multiple_of(2);
     let fits = ordered && bounded && whole && (256..=AVG_MAX_BYTES).contains(&chunker.avg_bytes) && chunker.level <= 3;
     if fits { Ok(()) } else { Err(FormatError::Limit("chunker parameters")) }
 }

@@ -28,7 +28,8 @@ fn quoted() -> String {
     for vector in good::all() {
         // Two packs of hex are enough for a table that is all alike.
         let shown = if vector.kind == "gear-table" { &vector.bytes[..64] } else { &vector.bytes };
-        let rest = if shown.len() < vector.bytes.len() { format!(", the first {}", shown.len()) } else { String::new() };
+        let rest =
+            if shown.len() < vector.bytes.len() { format!(", the first {}", shown.len()) } else { String::new() };
         writeln!(text, "\n`{}`: {} ({} bytes{rest})\n\n```text", vector.name, vector.note, vector.bytes.len()).unwrap();
         for (name, value) in &vector.values {
             writeln!(text, "{name} {value}").unwrap();
@@ -55,8 +56,11 @@ fn sources(dirs: &[&str]) -> String {
     let mut text = String::new();
     for dir in dirs {
         let path = root().join("src").join(dir);
-        let mut files: Vec<PathBuf> =
-            if path.is_dir() { std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()).collect() } else { vec![path] };
+        let mut files: Vec<PathBuf> = if path.is_dir() {
+            std::fs::read_dir(&path).unwrap().map(|e| e.unwrap().path()).collect()
+        } else {
+            vec![path]
+        };
         files.retain(|path| path.extension() == Some(Path::new("x.rs").extension().unwrap()));
         files.sort();
         files.iter().for_each(|file| text.push_str(&std::fs::read_to_string(file).unwrap()));

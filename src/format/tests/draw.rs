@@ -47,7 +47,7 @@ impl Draw {
     }
 
     pub fn flag(&self) -> bool {
-        self.array::<1>()[0] % 2 == 0
+        self.array::<1>()[0].is_multiple_of(2)
     }
 
     pub fn vec<T>(&self, max: u64, make: impl Fn(&Self) -> T) -> Vec<T> {
