@@ -4,6 +4,13 @@ pub mod base;
 pub mod chunker;
 pub mod crypto;
 pub mod disk;
+pub mod error;
+pub mod folder;
 pub mod format;
+pub mod ops;
+pub mod path_remote;
 pub mod remote;
+#[cfg(unix)]
+pub mod serve;
 pub mod store;
+pub mod tree;

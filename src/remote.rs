@@ -8,6 +8,12 @@ use std::ops::ControlFlow;
 
 use crate::base::StorePath;
 
+pub mod ftp;
+pub mod mem;
+pub mod rate;
+pub mod retry;
+pub mod url;
+
 /// What a failed call means to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RemoteErrorKind {
@@ -41,6 +47,19 @@ pub struct RemoteError {
     pub subject: String,
     /// Why, with the server's words where it said any (controls escaped, bounded).
     pub reason: String,
+}
+
+impl RemoteError {
+    /// Makes an error.
+    #[must_use]
+    pub fn new(
+        kind: RemoteErrorKind,
+        act: &'static str,
+        subject: impl std::fmt::Display,
+        reason: impl std::fmt::Display,
+    ) -> Self {
+        Self { kind, act, subject: subject.to_string(), reason: reason.to_string() }
+    }
 }
 
 /// How a fetch ended without an error.

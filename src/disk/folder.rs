@@ -36,9 +36,6 @@ pub struct FileTime {
     pub nanos: u32,
 }
 
-/// A name in a directory, and what the system says of it or why it would not.
-pub type Listed = (EntryName, Result<Stat, DiskError>);
-
 /// What the system says of an entry (of a link itself, never of what it points to).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
@@ -77,6 +74,9 @@ pub struct Attributes {
     pub mtime: Option<FileTime>,
 }
 
+/// A directory's entries sorted by name, each with its state or why that could not be asked.
+pub type Listing = Vec<(EntryName, Result<Stat, DiskError>)>;
+
 /// An open regular file: read from the start to the end, with its state asked through the same handle.
 pub trait FolderFile: Read + Send {
     /// Returns the file's state now.
@@ -100,7 +100,9 @@ pub trait FolderWriter: Send {
     /// [`DiskError`].
     fn skip(&mut self, len_bytes: u64) -> Result<(), DiskError>;
 
-    /// Sets attributes and closes; errors of the close are reported.
+    /// Gives the file its length, should it end in a hole, and closes it; errors of the close are reported.
+    ///
+    /// Dropping the writer instead closes it as it is.
     ///
     /// # Errors
     /// [`DiskError`].
@@ -119,7 +121,7 @@ pub trait Folder: Send + Sync {
     ///
     /// # Errors
     /// [`super::DiskErrorKind::NotFound`], [`super::DiskErrorKind::Denied`], [`super::DiskErrorKind::WrongType`] and others.
-    fn list(&self, dir: &RelPath) -> Result<Vec<Listed>, DiskError>;
+    fn list(&self, dir: &RelPath) -> Result<Listing, DiskError>;
 
     /// Opens a regular file for reading; never waits on a pipe.
     ///
@@ -151,7 +153,8 @@ pub trait Folder: Send + Sync {
     /// Creates a symbolic link that must not exist.
     ///
     /// # Errors
-    /// [`DiskError`].
+    /// [`super::DiskErrorKind::Exists`], [`super::DiskErrorKind::BadName`] for a target that is empty, too long or
+    /// holds a NUL, and others.
     fn create_symlink(&self, path: &RelPath, target: &[u8]) -> Result<(), DiskError>;
 
     /// Creates a pipe, socket or device node that must not exist; needs rights for devices.
@@ -172,14 +175,16 @@ pub trait Folder: Send + Sync {
     /// [`super::DiskErrorKind::Denied`] when rights are missing, and others.
     fn set_attributes(&self, path: &RelPath, attributes: &Attributes) -> Result<(), DiskError>;
 
-    /// Renames within the folder, over a file that stands there.
+    /// Renames within the folder, over anything but a directory; a directory is renamed over nothing at all.
+    ///
+    /// Of two names of one file, renaming one over the other leaves the second alone.
     ///
     /// # Durability
     /// Durable after [`Folder::sync_all`]. Without a sync before it, a cut may leave the new name with an empty
     /// or torn file.
     ///
     /// # Errors
-    /// [`super::DiskErrorKind::WrongType`] when a directory stands there, and others.
+    /// [`super::DiskErrorKind::WrongType`] when what stands there may not be replaced, and others.
     fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), DiskError>;
 
     /// Removes a file or link; nothing happens where none stands.

@@ -1,0 +1,153 @@
+//! Small files of the host outside any store: keys, configuration, state.
+//!
+//! Paths come from the person or the system's conventions, so links on the way are followed. Every file is read whole
+//! and bounded; a replaced one is the old or the new after a cut, as far as the host's file system can.
+#![expect(clippy::disallowed_methods, reason = "the one door to the host's own small files")]
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{DiskError, DiskErrorKind};
+
+/// Reads a whole file of at most `max_bytes`; nothing when there is none.
+///
+/// # Errors
+/// [`DiskError`]; [`DiskErrorKind::WrongType`] when it is no regular file, [`DiskErrorKind::Io`] when it is longer.
+pub fn read_host_file(path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>, DiskError> {
+    let wrap = |error| DiskError::new("read", path.display(), error);
+    // Asked before it is opened, since opening a pipe would wait for a writer.
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => {
+            return Err(DiskError::of(DiskErrorKind::WrongType, "read", path.display(), "not a regular file"));
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(wrap(error)),
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(wrap)?;
+    file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(wrap)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(DiskError::of(DiskErrorKind::Io, "read", path.display(), "longer than any such file may be"));
+    }
+    Ok(Some(bytes))
+}
+
+/// Writes a file that must not exist, readable for its owner alone (0600), creating its directories (0700).
+///
+/// # Durability
+/// The bytes and the name survive a cut once this returned. A failure leaves no file, a cut may leave a part of it.
+///
+/// # Errors
+/// [`DiskErrorKind::Exists`] and others.
+pub fn write_host_file_new(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    create_private_dirs(parent_of(path))?;
+    write_new(path, bytes, 0o600)?;
+    sync_host_dir(parent_of(path))
+}
+
+/// Writes a file beside another and renames it over that one; `mode` are its permission bits where there are such.
+///
+/// # Durability
+/// Once this returned the new bytes survive a cut; before, either the old or the new ones do. A cut may leave a
+/// `*.tmp` file beside it.
+///
+/// # Errors
+/// [`DiskError`]; the old file then stands, unless only the last sync failed.
+pub fn replace_host_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
+    create_private_dirs(parent_of(path))?;
+    let temp = write_temp(path, bytes, mode)?;
+    std::fs::rename(&temp, path).map_err(|error| {
+        let _ = std::fs::remove_file(&temp);
+        DiskError::new("replace", path.display(), error)
+    })?;
+    sync_host_dir(parent_of(path))
+}
+
+/// Lists the names in a directory, sorted; those that are no text are left out. No directory counts as empty.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn list_host_dir(path: &Path) -> Result<Vec<String>, DiskError> {
+    let wrap = |error| DiskError::new("list", path.display(), error);
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(wrap(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(wrap)?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Creates a directory and all that are missing above it, for their owner alone; each new name is synced.
+pub(super) fn create_private_dirs(path: &Path) -> Result<(), DiskError> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
+    for dir in missing.into_iter().rev() {
+        let mut builder = std::fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        match builder.create(dir) {
+            // Somebody else was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+            result => result.map_err(|error| DiskError::new("create directory", dir.display(), error))?,
+        }
+        sync_host_dir(parent_of(dir))?;
+    }
+    Ok(())
+}
+
+/// Returns the directory that holds a path.
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Creates, fills and syncs a file; takes it away again when that fails.
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    let mut file = options.open(path).map_err(|error| DiskError::new("create", path.display(), error))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {
+        let _ = std::fs::remove_file(path);
+        DiskError::new("write", path.display(), error)
+    })
+}
+
+/// Writes a file under a fresh name beside `path`; a name left by a dead process is passed over.
+fn write_temp(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, DiskError> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    loop {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+        let temp = path.with_file_name(name);
+        match write_new(&temp, bytes, mode) {
+            Err(error) if error.kind == DiskErrorKind::Exists => {}
+            result => return result.map(|()| temp),
+        }
+    }
+}
+
+/// Makes the names in a directory durable.
+fn sync_host_dir(path: &Path) -> Result<(), DiskError> {
+    #[cfg(windows)]
+    use std::os::windows::fs::OpenOptionsExt;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // Windows opens a directory only with FILE_FLAG_BACKUP_SEMANTICS, and flushes it only through a writing handle.
+    #[cfg(windows)]
+    options.write(true).custom_flags(0x0200_0000);
+    let synced = options.open(path).and_then(|dir| dir.sync_all());
+    synced.map_err(|error| DiskError::new("sync directory", path.display(), error))
+}
+
+#[cfg(test)]
+mod tests;

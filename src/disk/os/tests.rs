@@ -1,0 +1,109 @@
+//! What only a real file system has: links in the way, pipes, names from outside, and the fallbacks.
+
+use std::fs;
+
+use super::*;
+
+fn path(text: &str) -> StorePath {
+    StorePath::new(text).unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+#[expect(clippy::disallowed_methods, reason = "plants links and pipes")]
+fn links_and_pipes_are_never_opened_or_followed() {
+    let temp = tempfile::tempdir().unwrap();
+    let outside = temp.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("secret"), b"secret").unwrap();
+    let disk = OsDisk::create(&temp.path().join("store")).unwrap();
+    let root = temp.path().join("store");
+    std::os::unix::fs::symlink(&outside, root.join("dir")).unwrap();
+    std::os::unix::fs::symlink(outside.join("secret"), root.join("file")).unwrap();
+    std::os::unix::fs::symlink(outside.join("fresh"), root.join("dangling")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, root.join("pipe"), rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
+    for name in ["file", "dangling", "dir/secret", "pipe", "socket"] {
+        let name = path(name);
+        assert_eq!(disk.open(&name).err().unwrap().kind, DiskErrorKind::WrongType, "open {name}");
+        assert_eq!(disk.append_after(&name, 0).err().unwrap().kind, DiskErrorKind::WrongType, "append {name}");
+        assert_eq!(disk.rename(&name, &path("x")).err().unwrap().kind, DiskErrorKind::WrongType, "rename {name}");
+        assert_eq!(disk.remove(&name).err().unwrap().kind, DiskErrorKind::WrongType, "remove {name}");
+        assert_eq!(disk.lock(&name, LockKind::Shared).err().unwrap().kind, DiskErrorKind::WrongType, "lock {name}");
+    }
+    for name in ["file", "dangling", "pipe"] {
+        assert!(disk.create_new(&path(name)).is_err());
+        assert_eq!(disk.metadata(&path(name)).unwrap().unwrap().kind, DiskFileKind::Other);
+    }
+    assert!(disk.create_new(&path("dir/new")).is_err());
+    assert!(disk.create_dir(&path("dir/new")).is_err());
+    assert!(disk.list(&path("dir")).is_err());
+    assert!(disk.metadata(&path("dir/secret")).is_err());
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1, "nothing was made outside");
+    assert_eq!(fs::read(outside.join("secret")).unwrap(), b"secret");
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "plants foreign names")]
+fn foreign_names_are_left_out_of_a_list() {
+    let temp = tempfile::tempdir().unwrap();
+    for name in ["System Volume Information", "a~1", "ok", "._x", &"y".repeat(40)] {
+        fs::write(temp.path().join(name), b"").unwrap();
+    }
+    let names: Vec<_> = OsDisk::open(temp.path()).unwrap().list(&StorePath::root()).unwrap();
+    assert_eq!(names.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), ["._x", "ok"]);
+}
+
+#[test]
+fn a_file_that_failed_once_refuses_all_that_follows() {
+    let temp = tempfile::tempdir().unwrap();
+    let disk = OsDisk::open(temp.path()).unwrap();
+    let (file, _) = disk.open_file("create", &path("a"), Access::CreateNew).unwrap();
+    let mut file = OsWriteFile { file, path: path("a"), failed: false };
+    assert!(file.act("sync", |_| Err(io::Error::other("planted"))).is_err());
+    assert!(file.append(b"x").is_err());
+    assert!(file.sync().is_err());
+}
+
+#[cfg(unix)]
+#[test]
+#[expect(clippy::disallowed_methods, reason = "plants a link")]
+fn steps_resolve_like_the_kernel() {
+    use rustix::fs::{Mode, OFlags};
+    let temp = tempfile::tempdir().unwrap();
+    fs::create_dir(temp.path().join("a")).unwrap();
+    fs::write(temp.path().join("a/b"), b"x").unwrap();
+    std::os::unix::fs::symlink("a", temp.path().join("l")).unwrap();
+    let root = File::open(temp.path()).unwrap();
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW;
+    assert!(unix::resolve_by_steps(&root, "a/b", flags, Mode::empty()).is_ok());
+    assert!(unix::resolve_by_steps(&root, "l/b", flags, Mode::empty()).is_err());
+    assert!(unix::resolve_by_steps(&root, "l", flags, Mode::empty()).is_err());
+}
+
+#[test]
+fn the_portable_calls_agree_on_the_basics() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = portable::Root::open(temp.path()).unwrap();
+    root.create_dir("d").unwrap();
+    root.open_file("d/a", Access::CreateNew).unwrap().write_all(b"abc").unwrap();
+    assert_eq!(
+        root.open_file("d/a", Access::CreateNew).err().map(|error| error.kind()),
+        Some(io::ErrorKind::AlreadyExists)
+    );
+    root.sync_dir("d").unwrap();
+    root.rename("d/a", "d/b").unwrap();
+    assert_eq!(root.metadata("d/a").unwrap(), None);
+    assert_eq!(root.list("d").unwrap(), [("b".into(), Metadata { kind: DiskFileKind::File, len_bytes: 3 })]);
+    let mut buffer = [0; 2];
+    assert_eq!(portable::read_at(&root.open_file("d/b", Access::Read).unwrap(), 1, &mut buffer).unwrap(), 2);
+    assert_eq!(&buffer, b"bc");
+    root.remove("d/b").unwrap();
+    assert!(root.list("d").unwrap().is_empty());
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("d", temp.path().join("l")).unwrap();
+        assert!(root.list("l").is_err());
+        assert!(root.open_file("l/x", Access::CreateNew).is_err());
+    }
+}

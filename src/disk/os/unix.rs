@@ -1,0 +1,231 @@
+//! The calls of Unix systems below a directory handle: `openat2` where the kernel has it, else one step per name.
+//!
+//! Nothing here follows a link. What kind of file system it is, is only known on Linux; others count as unable.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, StatVfsMountFlags};
+use rustix::io::Errno;
+
+use super::{Access, is_store_name};
+use crate::disk::{Capabilities, DiskFileKind, Metadata};
+
+/// The directory that all paths start from.
+pub(super) struct Root(OwnedFd);
+
+/// Flags that every handle gets: a pipe must not block us, and a child must not inherit it.
+const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+impl Root {
+    /// Opens the root itself.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
+    }
+
+    /// Opens a file; the caller checks its type.
+    pub(super) fn open_file(&self, path: &str, access: Access) -> io::Result<File> {
+        let flags = match access {
+            Access::Read => OFlags::RDONLY,
+            Access::Write => OFlags::WRONLY,
+            Access::CreateNew => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
+        };
+        match self.resolve(path, flags | ALWAYS, Mode::RUSR | Mode::WUSR) {
+            Ok(fd) => Ok(File::from(fd)),
+            // A socket, or a pipe that nobody reads, also says "no such device"; the medium is there.
+            Err(Errno::NXIO) if self.stat(path).is_ok() => Err(Errno::ISDIR.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a directory.
+    fn open_dir(&self, path: &str) -> rustix::io::Result<OwnedFd> {
+        self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY | ALWAYS, Mode::empty())
+    }
+
+    /// Opens a path below the root without following links.
+    fn resolve(&self, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+        let path = if path.is_empty() { "." } else { path };
+        let mode = if flags.contains(OFlags::CREATE) { mode } else { Mode::empty() };
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::ResolveFlags;
+            let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+            match rustix::fs::openat2(&self.0, path, flags, mode, within) {
+                // Old kernels lack the call, and some sandboxes forbid what they do not know.
+                Err(Errno::NOSYS | Errno::PERM) => {}
+                other => return other,
+            }
+        }
+        resolve_by_steps(&self.0, path, flags, mode)
+    }
+
+    /// Opens the directory that holds a path, and returns it with the path's last name.
+    fn parent<'p>(&self, path: &'p str) -> rustix::io::Result<(OwnedFd, &'p str)> {
+        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
+        Ok((self.open_dir(dir)?, if name.is_empty() { "." } else { name }))
+    }
+
+    /// Asks for the state of what stands under a path.
+    fn stat(&self, path: &str) -> rustix::io::Result<Stat> {
+        let (dir, name) = self.parent(path)?;
+        rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// Returns size and type, or nothing.
+    pub(super) fn metadata(&self, path: &str) -> io::Result<Option<Metadata>> {
+        match self.stat(path) {
+            Ok(stat) => Ok(Some(metadata_of(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Lists a directory in no order.
+    pub(super) fn list(&self, path: &str) -> io::Result<Vec<(String, Metadata)>> {
+        let dir = self.open_dir(path)?;
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(&dir)? {
+            let entry = entry?;
+            let Some(name) = store_name(entry.file_name()) else { continue };
+            match rustix::fs::statat(&dir, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => entries.push((name.to_owned(), metadata_of(&stat))),
+                // It was removed since the directory was read.
+                Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Renames a file.
+    pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let (from_dir, from_name) = self.parent(from)?;
+        let (to_dir, to_name) = self.parent(to)?;
+        Ok(rustix::fs::renameat(&from_dir, from_name, &to_dir, to_name)?)
+    }
+
+    /// Removes a file.
+    pub(super) fn remove(&self, path: &str) -> io::Result<()> {
+        let (dir, name) = self.parent(path)?;
+        Ok(rustix::fs::unlinkat(&dir, name, AtFlags::empty())?)
+    }
+
+    /// Creates a directory.
+    pub(super) fn create_dir(&self, path: &str) -> io::Result<()> {
+        let (dir, name) = self.parent(path)?;
+        Ok(rustix::fs::mkdirat(&dir, name, Mode::RWXU)?)
+    }
+
+    /// Makes a directory's names durable.
+    pub(super) fn sync_dir(&self, path: &str) -> io::Result<()> {
+        let dir = self.open_dir(path)?;
+        #[cfg(target_os = "linux")]
+        if file_system(&dir)? == FileSystem::UserSpace {
+            // A driver in user space may leave out the sync of a directory and the kernel calls that success.
+            rustix::fs::syncfs(&dir)?;
+        }
+        match rustix::fs::fsync(&dir) {
+            #[cfg(target_os = "linux")]
+            Err(Errno::INVAL | Errno::NOTSUP) => Ok(rustix::fs::syncfs(&dir)?),
+            // Through `File`, since on Apple's systems a plain fsync leaves data in the drive's cache.
+            _ => File::from(dir).sync_all(),
+        }
+    }
+
+    /// Returns the bytes that can still be written.
+    pub(super) fn free_bytes(&self) -> io::Result<u64> {
+        let state = rustix::fs::fstatvfs(&self.0)?;
+        Ok(state.f_bavail.saturating_mul(state.f_frsize))
+    }
+
+    /// Returns what the medium can do.
+    pub(super) fn capabilities(&self) -> io::Result<Capabilities> {
+        let kind = file_system(&self.0)?;
+        let flags = rustix::fs::fstatvfs(&self.0)?.f_flag;
+        Ok(Capabilities {
+            atomic_replace: kind == FileSystem::Journaled,
+            sync_dir: kind != FileSystem::UserSpace,
+            case_sensitive: kind == FileSystem::Journaled,
+            max_file_bytes: if kind == FileSystem::Fat { u64::from(u32::MAX) } else { i64::MAX.unsigned_abs() },
+            read_only: flags.contains(StatVfsMountFlags::RDONLY),
+        })
+    }
+}
+
+/// Opens a path name by name, each without following a link.
+pub(super) fn resolve_by_steps(root: impl AsFd, path: &str, flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+    let step = OFlags::RDONLY | OFlags::DIRECTORY | ALWAYS;
+    let (dirs, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let mut at: Option<OwnedFd> = None;
+    for dir in dirs.split('/').filter(|dir| !dir.is_empty()) {
+        let from = at.as_ref().map_or_else(|| root.as_fd(), AsFd::as_fd);
+        at = Some(rustix::fs::openat(from, dir, step, Mode::empty())?);
+    }
+    let from = at.as_ref().map_or_else(|| root.as_fd(), AsFd::as_fd);
+    rustix::fs::openat(from, name, flags, mode)
+}
+
+/// Returns a directory entry's name if a store may hold it.
+fn store_name(name: &CStr) -> Option<&str> {
+    name.to_str().ok().filter(|name| is_store_name(name))
+}
+
+/// Takes over what a store asks for.
+fn metadata_of(stat: &Stat) -> Metadata {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => {
+            Metadata { kind: DiskFileKind::File, len_bytes: u64::try_from(stat.st_size).unwrap_or(0) }
+        }
+        FileType::Directory => Metadata { kind: DiskFileKind::Dir, len_bytes: 0 },
+        _ => Metadata { kind: DiskFileKind::Other, len_bytes: 0 },
+    }
+}
+
+/// Reads at a position.
+pub(super) fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    if i64::try_from(offset).is_err() {
+        return Ok(0);
+    }
+    file.read_at(buffer, offset)
+}
+
+/// What we need to know of a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
+enum FileSystem {
+    /// Replaces a file atomically and tells cases apart.
+    Journaled,
+    /// FAT12, 16 and 32.
+    Fat,
+    /// Any that a process serves.
+    UserSpace,
+    /// exFAT, NTFS, network file systems and those we do not know: nothing is assumed.
+    Other,
+}
+
+/// Tells file systems apart by the kernel's magic numbers.
+#[cfg(target_os = "linux")]
+fn file_system(dir: impl AsFd) -> io::Result<FileSystem> {
+    let magic = rustix::fs::fstatfs(dir)?.f_type as u64 & 0xffff_ffff;
+    Ok(match magic {
+        // ext2 to ext4, btrfs, xfs, f2fs, zfs, bcachefs.
+        0xef53 | 0x9123_683e | 0x5846_5342 | 0xf2f5_2010 | 0x2fc1_2fc1 | 0xca45_1a4e => FileSystem::Journaled,
+        // tmpfs and overlayfs; the first has nothing to survive, the second is as good as what lies below.
+        0x0102_1994 | 0x794c_7630 => FileSystem::Journaled,
+        0x4d44 => FileSystem::Fat,
+        0x6573_5546 => FileSystem::UserSpace,
+        _ => FileSystem::Other,
+    })
+}
+
+/// Assumes nothing.
+#[cfg(not(target_os = "linux"))]
+fn file_system(_: impl AsFd) -> io::Result<FileSystem> {
+    Ok(FileSystem::Other)
+}

@@ -1,0 +1,459 @@
+//! The calls of [`Folder`] on systems with directory handles.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Mutex;
+
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RawMode, Timespec, Timestamps, UTIME_OMIT, Uid};
+use rustix::io::Errno;
+
+use super::resolve::{Handle, Handles, lock};
+use crate::base::{EntryName, RelPath};
+use crate::disk::folder::{Attributes, FileKind, FileTime, Folder, FolderFile, FolderWriter, Listing, Stat};
+use crate::disk::{DiskError, DiskErrorKind};
+
+/// A folder on a real file system.
+pub struct OsFolder {
+    handles: Handles,
+    users: Mutex<HashMap<u32, Option<String>>>,
+    groups: Mutex<HashMap<u32, Option<String>>>,
+}
+
+impl OsFolder {
+    /// Opens a directory as a folder; `root` itself may be or lead through links.
+    ///
+    /// # Errors
+    /// [`DiskErrorKind::NotFound`], [`DiskErrorKind::WrongType`], [`DiskErrorKind::Denied`] and others.
+    pub fn open(root: &Path) -> Result<Self, DiskError> {
+        let handles = Handles::open(root).map_err(|errno| DiskError::new("open", root.display(), errno.into()))?;
+        Ok(Self { handles, users: Mutex::default(), groups: Mutex::default() })
+    }
+
+    /// Runs a reading call on the handle and name that stand for a path.
+    fn at<T>(
+        &self,
+        act: &'static str,
+        path: &RelPath,
+        call: impl Fn(BorrowedFd<'_>, &[u8]) -> Result<T, Errno>,
+    ) -> Result<T, DiskError> {
+        self.run(path, Handles::dir, call).map_err(|errno| failed(act, path, errno))
+    }
+
+    /// Runs a changing call on the handle and name that stand for a path.
+    fn change<T>(
+        &self,
+        act: &'static str,
+        path: &RelPath,
+        call: impl Fn(BorrowedFd<'_>, &[u8]) -> Result<T, Errno>,
+    ) -> Result<T, DiskError> {
+        self.run(path, Handles::dir_to_write, call).map_err(|errno| failed(act, path, errno))
+    }
+
+    fn run<T>(
+        &self,
+        path: &RelPath,
+        open: impl Fn(&Handles, &RelPath) -> Result<Handle, Errno>,
+        call: impl Fn(BorrowedFd<'_>, &[u8]) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let split = path.split_last();
+        let (dir, name) = split.as_ref().map_or((path, &b"."[..]), |(dir, name)| (dir, name.as_bytes()));
+        let handle = open(&self.handles, dir)?;
+        match call(handle.as_fd(), name) {
+            // A kept handle whose directory was removed: another one may stand under that name now.
+            Err(Errno::NOENT) if self.handles.is_dead(&handle) => {
+                self.handles.forget();
+                call(open(&self.handles, dir)?.as_fd(), name)
+            }
+            result => result,
+        }
+    }
+
+    /// Opens what stands under a name without following a link, waiting on a pipe or changing its access time.
+    fn open_for_reading(&self, path: &RelPath) -> Result<OwnedFd, DiskError> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = self.run(path, Handles::dir, |dir, name| {
+            match rustix::fs::openat(dir, name, flags | keep_access_time(), Mode::empty()) {
+                // Only the owner may leave the access time alone.
+                Err(Errno::PERM) => rustix::fs::openat(dir, name, flags, Mode::empty()),
+                result => result,
+            }
+        });
+        opened.map_err(|errno| match errno {
+            // What a socket or a device without a driver answers; it does not mean that the medium went away.
+            Errno::NXIO | Errno::NODEV
+                if self.stat(path).is_ok_and(|s| s.is_some_and(|s| s.kind != FileKind::File)) =>
+            {
+                wrong_type("open", path)
+            }
+            errno => failed("open", path, errno),
+        })
+    }
+
+    fn set_mode(&self, path: &RelPath, mode: u32) -> Result<(), DiskError> {
+        // Truncation cannot happen: twelve bits fit into every system's type.
+        let mode = Mode::from_raw_mode((mode & 0o7777) as RawMode);
+        self.change("set the mode of", path, |dir, name| set_mode_at(dir, name, mode))
+    }
+
+    fn set_owner(&self, path: &RelPath, (uid, gid): (u32, u32)) -> Result<(), DiskError> {
+        if uid == u32::MAX || gid == u32::MAX {
+            // The system reads that number as "leave it".
+            return Err(DiskError::of(DiskErrorKind::BadName, "set the owner of", path, "no number of an owner"));
+        }
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        self.change("set the owner of", path, |dir, name| {
+            rustix::fs::chownat(dir, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+        })
+    }
+
+    fn set_mtime(&self, path: &RelPath, mtime: FileTime) -> Result<(), DiskError> {
+        let times = Timestamps {
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            last_modification: Timespec { tv_sec: mtime.secs, tv_nsec: mtime.nanos.min(999_999_999).into() },
+        };
+        self.change("set the time of", path, |dir, name| {
+            rustix::fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+        })
+    }
+}
+
+impl Folder for OsFolder {
+    fn stat(&self, path: &RelPath) -> Result<Option<Stat>, DiskError> {
+        match self.run(path, Handles::dir, stat_at) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(failed("look at", path, errno)),
+        }
+    }
+
+    fn list(&self, dir: &RelPath) -> Result<Listing, DiskError> {
+        let wrap = |errno| failed("list", dir, errno);
+        let handle = self.handles.dir_to_list(dir).map_err(wrap)?;
+        let mut entries = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&handle).map_err(wrap)? {
+            let entry = entry.map_err(wrap)?;
+            // Drops `.` and `..`; a system gives no other name outside the grammar.
+            let Ok(name) = EntryName::new(entry.file_name().to_bytes()) else { continue };
+            match stat_at(handle.as_fd(), name.as_bytes()) {
+                // Removed since it was listed.
+                Err(Errno::NOENT) => {}
+                result => entries.push((name, result)),
+            }
+        }
+        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let shown = |name: &EntryName| dir.join(name).map_or_else(|_| name.to_string(), |path| path.to_string());
+        Ok(entries
+            .into_iter()
+            .map(|(name, result)| {
+                let result = result.map_err(|errno| DiskError::new("look at", shown(&name), errno.into()));
+                (name, result)
+            })
+            .collect())
+    }
+
+    fn open(&self, path: &RelPath) -> Result<Box<dyn FolderFile>, DiskError> {
+        let file = OsFile { file: File::from(self.open_for_reading(path)?), path: path.clone() };
+        if file.stat()?.kind != FileKind::File {
+            return Err(wrong_type("open", path));
+        }
+        Ok(Box::new(file))
+    }
+
+    fn read_link(&self, path: &RelPath) -> Result<Vec<u8>, DiskError> {
+        self.at("read the link", path, |dir, name| match rustix::fs::readlinkat(dir, name, Vec::new()) {
+            Ok(target) => Ok(Some(target.into_bytes())),
+            Err(Errno::INVAL) => Ok(None),
+            Err(errno) => Err(errno),
+        })?
+        .ok_or_else(|| wrong_type("read the link", path))
+    }
+
+    fn create_dir(&self, path: &RelPath) -> Result<(), DiskError> {
+        self.change("create", path, |dir, name| match rustix::fs::mkdirat(dir, name, Mode::RWXU) {
+            Err(Errno::EXIST) if stat_at(dir, name)?.kind == FileKind::Dir => Ok(()),
+            result => result,
+        })
+    }
+
+    fn create_file(&self, path: &RelPath) -> Result<Box<dyn FolderWriter>, DiskError> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd =
+            self.change("create", path, |dir, name| rustix::fs::openat(dir, name, flags, Mode::RUSR | Mode::WUSR))?;
+        Ok(Box::new(OsWriter { file: File::from(fd), path: path.clone(), len_bytes: 0, ends_in_hole: false }))
+    }
+
+    fn create_symlink(&self, path: &RelPath, target: &[u8]) -> Result<(), DiskError> {
+        // The system would answer that nothing is found.
+        if target.is_empty() {
+            return Err(DiskError::of(DiskErrorKind::BadName, "create", path, "a link to nothing"));
+        }
+        self.change("create", path, |dir, name| rustix::fs::symlinkat(target, dir, name))
+    }
+
+    fn create_special(&self, path: &RelPath, kind: FileKind, rdev: u64) -> Result<(), DiskError> {
+        let file_type = match kind {
+            FileKind::Fifo => FileType::Fifo,
+            FileKind::Socket => FileType::Socket,
+            FileKind::CharDevice => FileType::CharacterDevice,
+            FileKind::BlockDevice => FileType::BlockDevice,
+            FileKind::File | FileKind::Dir | FileKind::Symlink => return Err(wrong_type("create", path)),
+        };
+        self.change("create", path, |dir, name| make_node(dir, name, file_type, rdev))
+    }
+
+    fn create_hard_link(&self, existing: &RelPath, path: &RelPath) -> Result<(), DiskError> {
+        let linked = self.change("link", path, |dir, name| {
+            self.run(existing, Handles::dir, |from, old| rustix::fs::linkat(from, old, dir, name, AtFlags::empty()))
+        });
+        match linked {
+            Err(error) if error.kind == DiskErrorKind::Denied => match self.stat(existing)? {
+                Some(stat) if stat.kind == FileKind::Dir => Err(wrong_type("link", existing)),
+                _ => Err(error),
+            },
+            result => result,
+        }
+    }
+
+    fn set_attributes(&self, path: &RelPath, attributes: &Attributes) -> Result<(), DiskError> {
+        // A change of the owner clears the setuid bit, so the mode comes after it.
+        if let Some(owner) = attributes.owner {
+            self.set_owner(path, owner)?;
+        }
+        if let Some(mode) = attributes.mode {
+            self.set_mode(path, mode)?;
+        }
+        attributes.mtime.map_or(Ok(()), |mtime| self.set_mtime(path, mtime))
+    }
+
+    fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), DiskError> {
+        let moved = self.change("rename", to, |to_dir, new| {
+            self.run(from, Handles::dir_to_write, |from_dir, old| rename_at(from_dir, old, to_dir, new))
+        })?;
+        match moved {
+            Moved::File => Ok(()),
+            Moved::Dir => {
+                self.handles.forget();
+                Ok(())
+            }
+            Moved::Refused => Err(wrong_type("rename over", to)),
+        }
+    }
+
+    fn remove_file(&self, path: &RelPath) -> Result<(), DiskError> {
+        let removed = self.run(path, Handles::dir_to_write, |dir, name| {
+            match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
+                // Some systems answer so for a directory.
+                Err(Errno::PERM) if stat_at(dir, name)?.kind == FileKind::Dir => Err(Errno::ISDIR),
+                result => result,
+            }
+        });
+        match removed {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(errno) => Err(failed("remove", path, errno)),
+        }
+    }
+
+    fn remove_dir(&self, path: &RelPath) -> Result<(), DiskError> {
+        self.change("remove", path, |dir, name| rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR))?;
+        self.handles.forget();
+        Ok(())
+    }
+
+    fn sync_all(&self) -> Result<(), DiskError> {
+        self.handles.sync().map_err(|errno| failed("sync", &RelPath::root(), errno))
+    }
+
+    fn owner_names(&self, uid: u32, gid: u32) -> (Option<String>, Option<String>) {
+        let user = || nix::unistd::User::from_uid(uid.into()).ok().flatten().map(|user| user.name);
+        let group = || nix::unistd::Group::from_gid(gid.into()).ok().flatten().map(|group| group.name);
+        let user = lock(&self.users).entry(uid).or_insert_with(user).clone();
+        let group = lock(&self.groups).entry(gid).or_insert_with(group).clone();
+        (user, group)
+    }
+}
+
+/// How a rename went.
+enum Moved {
+    File,
+    Dir,
+    Refused,
+}
+
+fn rename_at(from_dir: BorrowedFd<'_>, old: &[u8], to_dir: BorrowedFd<'_>, new: &[u8]) -> Result<Moved, Errno> {
+    let source = stat_at(from_dir, old)?;
+    if source.kind == FileKind::Dir {
+        // The system would replace an empty directory; the contract replaces files only, and by files only.
+        return match stat_at(to_dir, new) {
+            Err(Errno::NOENT) => rustix::fs::renameat(from_dir, old, to_dir, new).map(|()| Moved::Dir),
+            Ok(_) => Ok(Moved::Refused),
+            Err(errno) => Err(errno),
+        };
+    }
+    // Renaming one name of a file over another of its names does nothing and leaves both.
+    let same_file = source.links > 1
+        && stat_at(to_dir, new).is_ok_and(|there| (there.device, there.inode) == (source.device, source.inode));
+    if same_file {
+        rustix::fs::unlinkat(from_dir, old, AtFlags::empty())?;
+        return Ok(Moved::File);
+    }
+    match rustix::fs::renameat(from_dir, old, to_dir, new) {
+        Ok(()) => Ok(Moved::File),
+        Err(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => Ok(Moved::Refused),
+        Err(errno) => Err(errno),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn make_node(dir: BorrowedFd<'_>, name: &[u8], file_type: FileType, rdev: u64) -> Result<(), Errno> {
+    rustix::fs::mknodat(dir, name, file_type, Mode::RUSR | Mode::WUSR, rdev)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn make_node(_: BorrowedFd<'_>, _: &[u8], _: FileType, _: u64) -> Result<(), Errno> {
+    Err(Errno::OPNOTSUPP)
+}
+
+/// Sets permission bits of anything but a link.
+///
+/// Linux has no call that does so without following a link (before 6.6). A handle that grants no access is
+/// opened, which pins the entry whatever its type and rights, and its name below `/proc` is changed.
+#[cfg(target_os = "linux")]
+fn set_mode_at(dir: BorrowedFd<'_>, name: &[u8], mode: Mode) -> Result<(), Errno> {
+    use std::os::fd::AsRawFd;
+
+    let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let pinned = rustix::fs::openat(dir, name, flags | OFlags::PATH, Mode::empty())?;
+    if stat_of(&rustix::fs::fstat(&pinned)?).kind == FileKind::Symlink {
+        return Ok(());
+    }
+    match rustix::fs::chmod(format!("/proc/self/fd/{}", pinned.as_raw_fd()), mode) {
+        // No `/proc` in this sandbox: a handle with access does as well, where one can be had.
+        Err(Errno::NOENT | Errno::NOTDIR) => {
+            let opened = rustix::fs::openat(dir, name, flags | OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?;
+            rustix::fs::fchmod(opened, mode)
+        }
+        result => result,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_mode_at(dir: BorrowedFd<'_>, name: &[u8], mode: Mode) -> Result<(), Errno> {
+    if stat_at(dir, name)?.kind == FileKind::Symlink {
+        return Ok(());
+    }
+    rustix::fs::chmodat(dir, name, mode, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn keep_access_time() -> OFlags {
+    #[cfg(target_os = "linux")]
+    return OFlags::NOATIME;
+    #[cfg(not(target_os = "linux"))]
+    return OFlags::empty();
+}
+
+fn stat_at(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Stat, Errno> {
+    rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| stat_of(&stat))
+}
+
+// The width of most fields differs between systems; none is wider than what it becomes.
+#[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+fn stat_of(stat: &rustix::fs::Stat) -> Stat {
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => FileKind::Dir,
+        FileType::Symlink => FileKind::Symlink,
+        FileType::Fifo => FileKind::Fifo,
+        FileType::Socket => FileKind::Socket,
+        FileType::CharacterDevice => FileKind::CharDevice,
+        FileType::BlockDevice => FileKind::BlockDevice,
+        _ => FileKind::File,
+    };
+    let sized = matches!(kind, FileKind::File | FileKind::Symlink);
+    let device = matches!(kind, FileKind::CharDevice | FileKind::BlockDevice);
+    Stat {
+        kind,
+        mode: u32::from(stat.st_mode) & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        len_bytes: if sized { u64::try_from(stat.st_size).unwrap_or(0) } else { 0 },
+        mtime: FileTime { secs: stat.st_mtime as i64, nanos: stat.st_mtime_nsec as u32 },
+        ctime: FileTime { secs: stat.st_ctime as i64, nanos: stat.st_ctime_nsec as u32 },
+        device: stat.st_dev as u64,
+        inode: stat.st_ino as u64,
+        links: stat.st_nlink as u64,
+        rdev: if device { stat.st_rdev as u64 } else { 0 },
+    }
+}
+
+fn failed(act: &'static str, path: &RelPath, errno: Errno) -> DiskError {
+    DiskError::new(act, path, errno.into())
+}
+
+fn wrong_type(act: &'static str, path: &RelPath) -> DiskError {
+    DiskError::of(DiskErrorKind::WrongType, act, path, "not of the type that is needed here")
+}
+
+/// A file open for reading.
+struct OsFile {
+    file: File,
+    path: RelPath,
+}
+
+impl Read for OsFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}
+
+impl FolderFile for OsFile {
+    fn stat(&self) -> Result<Stat, DiskError> {
+        rustix::fs::fstat(&self.file).map(|stat| stat_of(&stat)).map_err(|errno| failed("look at", &self.path, errno))
+    }
+}
+
+/// A file being written.
+struct OsWriter {
+    file: File,
+    path: RelPath,
+    len_bytes: u64,
+    ends_in_hole: bool,
+}
+
+impl OsWriter {
+    fn wrap<T>(&self, result: io::Result<T>) -> Result<T, DiskError> {
+        result.map_err(|error| DiskError::new("write", &self.path, error))
+    }
+}
+
+impl FolderWriter for OsWriter {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let written = self.file.write_all(bytes);
+        self.wrap(written)?;
+        self.len_bytes += bytes.len() as u64;
+        self.ends_in_hole = false;
+        Ok(())
+    }
+
+    fn skip(&mut self, len_bytes: u64) -> Result<(), DiskError> {
+        let end = self.len_bytes.checked_add(len_bytes).ok_or_else(|| failed("write", &self.path, Errno::FBIG))?;
+        let moved = self.file.seek(SeekFrom::Start(end));
+        self.wrap(moved)?;
+        self.len_bytes = end;
+        self.ends_in_hole |= len_bytes > 0;
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), DiskError> {
+        if self.ends_in_hole {
+            self.wrap(self.file.set_len(self.len_bytes))?;
+        }
+        // Some network file systems report a failed write only here.
+        let Self { file, path, .. } = *self;
+        nix::unistd::close(file).map_err(|errno| DiskError::new("close", path, errno.into()))
+    }
+}

@@ -1,0 +1,325 @@
+//! [`BatchWriter`]: puts restored entries in place so that nothing half-written ever stands under a final name.
+//!
+//! Each file, link and special file is made under a temporary name beside its target. When a batch is full,
+//! everything is synced at once, then every temporary name is renamed over its target; the end syncs once more
+//! and sets the attributes of directories, deepest first. So after a power cut each final name holds what it
+//! held before, or the whole new entry, or (where the medium cannot replace atomically) nothing.
+//!
+//! What stands in the way (a directory where a file should go, a file or link where a directory should) is
+//! reported and left alone, and so is what this medium cannot hold. Metadata that cannot be set is reported once
+//! per kind. Limits: directories already made stay when the work is given up; on media where `a` and `A` are
+//! one name the first restored entry keeps it and the others are reported.
+
+mod metadata;
+mod place;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::monitor::{Monitor, Problem};
+use crate::base::units::MIB;
+use crate::base::{Random, RelPath};
+use crate::disk::folder::{Attributes, FileKind, FolderWriter};
+use crate::disk::{DiskError, DiskErrorKind, Folder};
+
+use super::read::reason;
+use metadata::Metadata;
+use place::Places;
+
+/// When a batch is full: at whichever limit is reached first.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimits {
+    /// Bytes written.
+    pub bytes: u64,
+    /// Entries made.
+    pub files: usize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self { bytes: 64 * MIB, files: 1000 }
+    }
+}
+
+/// An entry that was made under a temporary name.
+struct Pending {
+    temporary: RelPath,
+    target: RelPath,
+}
+
+/// A file being written under a temporary name, which is removed if the file is dropped unfinished.
+///
+/// It does not borrow the [`BatchWriter`], so several may be written at a time.
+pub struct NewFile<'a> {
+    folder: &'a dyn Folder,
+    writer: Option<Box<dyn FolderWriter>>,
+    pending: Option<Pending>,
+    bytes: u64,
+}
+
+impl NewFile<'_> {
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// [`DiskError`]; drop the file then.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
+        self.bytes += bytes.len() as u64;
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.append(bytes))
+    }
+
+    /// Leaves a hole that reads as zeros.
+    ///
+    /// # Errors
+    /// [`DiskError`]; drop the file then.
+    pub fn skip(&mut self, len_bytes: u64) -> Result<(), DiskError> {
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.skip(len_bytes))
+    }
+}
+
+impl Drop for NewFile<'_> {
+    fn drop(&mut self) {
+        // Closed first: some systems do not remove open files.
+        drop(self.writer.take());
+        if let Some(pending) = self.pending.take() {
+            let _ = self.folder.remove_file(&pending.temporary);
+        }
+    }
+}
+
+/// Writes entries into a folder, batch by batch.
+pub struct BatchWriter<'a> {
+    folder: &'a dyn Folder,
+    monitor: &'a dyn Monitor,
+    limits: BatchLimits,
+    places: Places<'a>,
+    metadata: Metadata<'a>,
+    pending: Vec<Pending>,
+    pending_bytes: u64,
+    dir_attributes: BTreeMap<RelPath, Attributes>,
+    left_alone: BTreeSet<RelPath>,
+}
+
+impl<'a> BatchWriter<'a> {
+    /// Writes into `folder`; problems go to `monitor`.
+    #[must_use]
+    pub fn new(folder: &'a dyn Folder, random: &'a dyn Random, monitor: &'a dyn Monitor, limits: BatchLimits) -> Self {
+        Self {
+            folder,
+            monitor,
+            limits,
+            places: Places::new(folder, random, monitor),
+            metadata: Metadata::new(folder, monitor),
+            pending: Vec::new(),
+            pending_bytes: 0,
+            dir_attributes: BTreeMap::new(),
+            left_alone: BTreeSet::new(),
+        }
+    }
+
+    /// Makes a directory and those above it; `attributes` are set by [`BatchWriter::finish`].
+    ///
+    /// Tells whether the directory stands; if not, the reason was reported.
+    ///
+    /// # Errors
+    /// [`DiskError`] when the medium fails or is full.
+    pub fn directory(&mut self, path: &RelPath, attributes: Attributes) -> Result<bool, DiskError> {
+        let stands = self.places.ensure_dir(path)?;
+        if stands {
+            self.dir_attributes.insert(path.clone(), attributes);
+        }
+        Ok(stands)
+    }
+
+    /// Starts a file; directories above it are made. Nothing comes back when the file has no place here, which
+    /// was reported.
+    ///
+    /// # Errors
+    /// [`DiskError`] when the medium fails or is full.
+    pub fn begin_file(&mut self, path: &RelPath) -> Result<Option<NewFile<'a>>, DiskError> {
+        let folder = self.folder;
+        let Some((pending, writer)) = self.make(path, |temporary| folder.create_file(temporary))? else {
+            return Ok(None);
+        };
+        Ok(Some(NewFile { folder, writer: Some(writer), pending: Some(pending), bytes: 0 }))
+    }
+
+    /// Ends a file and adds it to the batch, which is put in place when it is full.
+    ///
+    /// # Errors
+    /// [`DiskError`]; the file's temporary name is then removed where the medium still works.
+    pub fn finish_file(&mut self, mut file: NewFile<'a>, attributes: &Attributes) -> Result<(), DiskError> {
+        if let Some(writer) = file.writer.take() {
+            writer.finish()?;
+        }
+        if let Some(pending) = &file.pending {
+            self.metadata.set(&pending.temporary, &pending.target, attributes)?;
+        }
+        self.pending_bytes += file.bytes;
+        self.pending.extend(file.pending.take());
+        self.flush_if_full()
+    }
+
+    /// Makes a symbolic link; its mode is not set. Tells whether it has a place here; if not, that was reported.
+    ///
+    /// # Errors
+    /// [`DiskError`] when the medium fails or is full.
+    pub fn symlink(&mut self, path: &RelPath, target: &[u8], attributes: &Attributes) -> Result<bool, DiskError> {
+        let folder = self.folder;
+        let made = self.make(path, |temporary| folder.create_symlink(temporary, target))?;
+        self.add(made, Some(&Attributes { mode: None, ..*attributes }))
+    }
+
+    /// Makes a pipe, socket or device. Tells whether it has a place here; if not, that was reported.
+    ///
+    /// # Errors
+    /// [`DiskError`] when the medium fails or is full.
+    pub fn special(
+        &mut self,
+        path: &RelPath,
+        kind: FileKind,
+        rdev: u64,
+        attributes: &Attributes,
+    ) -> Result<bool, DiskError> {
+        let folder = self.folder;
+        let made = self.make(path, |temporary| folder.create_special(temporary, kind, rdev))?;
+        self.add(made, Some(attributes))
+    }
+
+    /// Gives a file that this writer has finished earlier one more name, `path`.
+    ///
+    /// Tells whether that could be done. If not, and unless `path` has no place here, which is reported, the
+    /// caller writes the file once more under `path`.
+    ///
+    /// # Errors
+    /// [`DiskError`] when the medium is gone or full.
+    pub fn hard_link(&mut self, existing: &RelPath, path: &RelPath) -> Result<bool, DiskError> {
+        // What stands there is not what this writer wrote.
+        if self.left_alone.contains(existing) {
+            return Ok(false);
+        }
+        let here = self.pending.iter().rev().find(|pending| pending.target == *existing);
+        let source = here.map_or(existing, |pending| &pending.temporary).clone();
+        let folder = self.folder;
+        let made = self.make(path, |temporary| match folder.create_hard_link(&source, temporary) {
+            Err(error) if error.kind == DiskErrorKind::Io => Ok(false),
+            Err(error) if error.kind != DiskErrorKind::Exists && !ends_the_run(error.kind) => Ok(false),
+            result => result.map(|()| true),
+        })?;
+        match made {
+            Some((pending, true)) => self.add(Some((pending, ())), None),
+            _ => Ok(false),
+        }
+    }
+
+    /// Puts the batch in place: syncs, then renames each entry over its target.
+    ///
+    /// # Durability
+    /// The renames are durable after the next batch or [`BatchWriter::finish`].
+    ///
+    /// # Errors
+    /// [`DiskError`]; after a failed sync the batch is given up, since what it wrote may be lost unseen.
+    pub fn flush(&mut self) -> Result<(), DiskError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = self.folder.sync_all() {
+            self.abort();
+            return Err(error);
+        }
+        self.pending_bytes = 0;
+        let mut batch = std::mem::take(&mut self.pending).into_iter();
+        while let Some(pending) = batch.next() {
+            if let Err(error) = self.put_in_place(&pending) {
+                self.pending.push(pending);
+                self.pending.extend(batch);
+                self.abort();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the last batch in place, sets the attributes of directories, and syncs.
+    ///
+    /// # Durability
+    /// Everything that was written survives a cut.
+    ///
+    /// # Errors
+    /// [`DiskError`]; what is in place stays.
+    pub fn finish(mut self) -> Result<(), DiskError> {
+        self.flush()?;
+        let mut dirs: Vec<(RelPath, Attributes)> = std::mem::take(&mut self.dir_attributes).into_iter().collect();
+        dirs.sort_by_key(|(path, _)| std::cmp::Reverse(path.depth()));
+        for (path, attributes) in &dirs {
+            self.metadata.set(path, path, attributes)?;
+        }
+        self.folder.sync_all()
+    }
+
+    /// Gives up what is not in place yet and removes its temporary names; dropping the writer does the same.
+    pub fn abort(&mut self) {
+        self.pending_bytes = 0;
+        for pending in self.pending.drain(..) {
+            // On a medium that is gone nothing more can be done; a scan leaves such names out.
+            let _ = self.folder.remove_file(&pending.temporary);
+        }
+    }
+
+    /// Makes an entry under a temporary name beside `path`, or reports why it has no place here.
+    fn make<T>(
+        &mut self,
+        path: &RelPath,
+        create: impl Fn(&RelPath) -> Result<T, DiskError>,
+    ) -> Result<Option<(Pending, T)>, DiskError> {
+        match self.places.make(path, create)? {
+            Some((temporary, made)) => Ok(Some((Pending { temporary, target: path.clone() }, made))),
+            None => {
+                self.left_alone.insert(path.clone());
+                Ok(None)
+            }
+        }
+    }
+
+    fn add(&mut self, made: Option<(Pending, ())>, attributes: Option<&Attributes>) -> Result<bool, DiskError> {
+        let Some((pending, ())) = made else { return Ok(false) };
+        let set = attributes.map(|attributes| self.metadata.set(&pending.temporary, &pending.target, attributes));
+        // Added even when setting failed, so that giving up finds and removes it.
+        self.pending.push(pending);
+        if let Some(Err(error)) = set {
+            self.abort();
+            return Err(error);
+        }
+        self.flush_if_full()?;
+        Ok(true)
+    }
+
+    fn flush_if_full(&mut self) -> Result<(), DiskError> {
+        let full = self.pending.len() >= self.limits.files || self.pending_bytes >= self.limits.bytes;
+        if full { self.flush() } else { Ok(()) }
+    }
+
+    fn put_in_place(&mut self, pending: &Pending) -> Result<(), DiskError> {
+        match self.folder.rename(&pending.temporary, &pending.target) {
+            Err(error) if !ends_the_run(error.kind) => {
+                self.folder.remove_file(&pending.temporary)?;
+                self.left_alone.insert(pending.target.clone());
+                self.monitor.problem(Problem { subject: pending.target.to_string(), reason: reason(&error) });
+                Ok(())
+            }
+            result => result,
+        }
+    }
+}
+
+impl Drop for BatchWriter<'_> {
+    fn drop(&mut self) {
+        self.abort();
+    }
+}
+
+/// Returns whether a failure concerns the medium, not the one entry.
+fn ends_the_run(kind: DiskErrorKind) -> bool {
+    matches!(kind, DiskErrorKind::NoSpace | DiskErrorKind::Gone | DiskErrorKind::ReadOnly | DiskErrorKind::Io)
+}
+
+#[cfg(test)]
+mod tests;

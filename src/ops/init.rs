@@ -1,0 +1,198 @@
+//! `init`: a new store, its publisher's keys, its first trust file and generation 1, which holds no snapshot.
+
+use crate::base::random::random_array;
+use crate::base::{DedupGeneration, Epoch};
+use crate::base::{Generation, PublicKey, ReplicaId, StoreId, Timestamp};
+use crate::crypto::Secret;
+use crate::crypto::sign::{Purpose, SignKey};
+use crate::crypto::wrap::{Identity, Recipient};
+use crate::disk::{Disk, DiskErrorKind};
+use crate::error::Result;
+use crate::format::keylist::{KeyRole, KeyTag};
+use crate::format::sealed::{ChunkerParameters, SealedPart};
+use crate::format::trust::{SignedTrust, Trust, Writer};
+use crate::ops::Run;
+use crate::ops::local_keys::{KeyDir, WriterKey};
+use crate::store::keyring::WriterKeys;
+use crate::store::keys::{NewKeyFile, write_key_files};
+use crate::store::trust::TrustChain;
+use crate::store::{self, Basis, EXPIRY_SECS, Next, StoreError, layout, pack, replica};
+
+/// How long the first trust file holds: ten years, since renewing it takes the root key.
+const TRUST_EXPIRY_SECS: i64 = 10 * 365 * 24 * 3600;
+
+/// What `init` is asked for.
+pub struct InitRequest<'a> {
+    /// Readers besides the publisher's own.
+    pub readers: Vec<Recipient>,
+    /// Where the writer's and the first reader's keys go.
+    pub keys: &'a std::path::Path,
+    /// Where the root key goes.
+    pub root_keys: &'a std::path::Path,
+    /// Wraps the key files.
+    pub passphrase: Option<&'a str>,
+}
+
+/// What `init` made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Initialised {
+    /// The store's id.
+    pub store: StoreId,
+    /// By which people recognise it.
+    pub fingerprint: String,
+    /// The publisher's own reader first.
+    pub tags: Vec<KeyTag>,
+}
+
+/// Makes a store in an empty directory. The keys are written first: a store without its keys is of no use to anyone.
+///
+/// # Durability
+/// The store is there once this returns; after a cut within, a directory without a marker, which `init` takes again.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::Other`] when the directory is not empty or a key file stands already, and those of the disk.
+pub fn init(disk: &dyn Disk, request: &InitRequest<'_>, run: Run<'_>) -> Result<Initialised> {
+    require_empty(disk)?;
+    let store = StoreId(random_array(run.random));
+    let writer = WriterKey::generate(run.random);
+    let root = Secret::generate(run.random);
+    let own_reader = Identity::generate();
+    let secrets = WriterKeys::generate(store, run.random);
+    let (files, tags) = wrap_keys(&secrets, &writer, &own_reader, request, run)?;
+    let keys = KeyDir::new(request.keys, store);
+    keys.save_writer(&writer, request.passphrase)?;
+    keys.save_reader(&own_reader, tags[0], request.passphrase)?;
+    KeyDir::new(request.root_keys, store).save_root(&root, request.passphrase)?;
+    let fingerprint = write_store(disk, store, &secrets, &writer, &root, &files, run)?;
+    Ok(Initialised { store, fingerprint, tags })
+}
+
+/// Refuses a directory that holds a store or anything of someone else's; what a cut-off `init` or `clone` left is taken.
+fn require_empty(disk: &dyn Disk) -> Result<()> {
+    let names = match disk.list(&crate::base::StorePath::root()) {
+        Ok(names) => names,
+        Err(error) if error.kind == DiskErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let unfinished = ["lock", "readers", "HEAD", "HEAD.new"];
+    let foreign = names.iter().find(|(name, _)| {
+        !layout::DIRS.contains(&name.as_str()) && !unfinished.contains(&name.as_str()) && !name.starts_with('.')
+    });
+    match foreign {
+        Some((name, _)) => Err(StoreError::NotEmpty(format!("the directory (it holds {name})")).into()),
+        None => require_no_commits(disk),
+    }
+}
+
+/// Refuses a store that lost its marker: its records are worth more than a fresh start.
+fn require_no_commits(disk: &dyn Disk) -> Result<()> {
+    let records = match disk.list(&layout::heads()) {
+        Ok(records) => records,
+        Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let committed = records.iter().filter_map(|(name, _)| layout::head_record_generation(name));
+    match committed.max() {
+        Some(generation) if generation > Generation(1) => {
+            Err(StoreError::NotEmpty(format!("the directory (it holds generation {generation} of a store)")).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wrap_keys(
+    secrets: &WriterKeys,
+    writer: &WriterKey,
+    own_reader: &Identity,
+    request: &InitRequest<'_>,
+    run: Run<'_>,
+) -> Result<(Vec<NewKeyFile>, Vec<KeyTag>)> {
+    let mut files: Vec<NewKeyFile> = Vec::new();
+    let mut tags = Vec::new();
+    let readers = std::iter::once(own_reader.recipient()).chain(request.readers.iter().cloned());
+    for recipient in readers {
+        let taken: Vec<_> = files.iter().map(|file| file.entry.tag).collect();
+        let content = secrets.reader.encode();
+        files.push(NewKeyFile::wrap(&recipient, KeyRole::Reader, &content, &taken, run.random)?);
+        tags.extend(files.last().map(|file| file.entry.tag));
+    }
+    let taken: Vec<_> = files.iter().map(|file| file.entry.tag).collect();
+    let content = secrets.encode();
+    files.push(NewKeyFile::wrap(&writer.identity.recipient(), KeyRole::Writer, &content, &taken, run.random)?);
+    Ok((files, tags))
+}
+
+fn first_trust(store: StoreId, writer: &WriterKey, root: &SignKey, now: Timestamp) -> SignedTrust {
+    let trust = Trust {
+        store,
+        version: 1,
+        previous: None,
+        time: now,
+        expires: now.plus_secs(TRUST_EXPIRY_SECS),
+        floor: Generation(0),
+        threshold: 1,
+        roots: vec![root.public()],
+        writers: vec![Writer {
+            key: writer.signer().public(),
+            recipient: writer.identity.recipient().as_str().to_owned(),
+        }],
+    };
+    let signatures: Vec<(PublicKey, [u8; 64])> = vec![(root.public(), root.sign(Purpose::Trust, &trust.encode_body()))];
+    SignedTrust::new(trust, signatures)
+}
+
+fn write_store(
+    disk: &dyn Disk,
+    store: StoreId,
+    secrets: &WriterKeys,
+    writer: &WriterKey,
+    root: &Secret,
+    files: &[NewKeyFile],
+    run: Run<'_>,
+) -> Result<String> {
+    remove_unfinished(disk)?;
+    store::create_layout(disk)?;
+    let now = run.clock.now();
+    let trust = first_trust(store, writer, &SignKey::from_seed(root), now);
+    pack::create_immutable(disk, &layout::trust(1), trust.bytes())?;
+    disk.sync_dir(&layout::trust_dir())?;
+    let chain = TrustChain::start(trust.bytes())?;
+    replica::write_id(disk, ReplicaId(random_array(run.random)))?;
+    disk.sync_dir(&layout::replica().parent())?;
+    let key_lists = vec![write_key_files(disk, store, Epoch(1), files)?];
+    let sealed = SealedPart {
+        chunker: ChunkerParameters::DEFAULT,
+        dedup_generation: DedupGeneration(1),
+        snapshots: Vec::new(),
+        indexes: Vec::new(),
+        older_epochs: Vec::new(),
+        extensions: Vec::new(),
+    };
+    let next =
+        Next { added: vec![], removed: vec![], key_lists, sealed, time: now, expires: now.plus_secs(EXPIRY_SECS) };
+    let basis = Basis { store, trust: &chain, current: None };
+    store::commit(disk, &basis, &secrets.reader, &writer.signer(), next)?;
+    store::write_marker(disk, store)?;
+    Ok(chain.fingerprint())
+}
+
+/// Clears what a cut-off run left where this one must not be mistaken for it: records and trust of another store.
+fn remove_unfinished(disk: &dyn Disk) -> Result<()> {
+    disk.remove(&layout::head())?;
+    disk.remove(&layout::head_new())?;
+    disk.remove(&layout::replica())?;
+    for dir in [layout::heads(), layout::trust_dir()] {
+        let names = match disk.list(&dir) {
+            Ok(names) => names,
+            Err(error) if error.kind == DiskErrorKind::NotFound => continue,
+            Err(error) => return Err(error.into()),
+        };
+        for (name, _) in names {
+            if let Ok(path) = crate::base::StorePath::new(&format!("{dir}/{name}")) {
+                disk.remove(&path)?;
+            }
+        }
+        disk.sync_dir(&dir)?;
+    }
+    Ok(())
+}

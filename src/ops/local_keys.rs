@@ -1,0 +1,181 @@
+//! The keys of this machine: `DIR/<store id>/{writer,reader,root}.key`, plain or wrapped under a passphrase.
+//!
+//! `reader.key` is an age identity file; the others are small text files. A key file is never overwritten.
+
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::base::{Random, StoreId};
+use crate::crypto::Secret;
+use crate::crypto::sign::SignKey;
+use crate::crypto::wrap::{
+    Identity, WrapError, is_wrapped_with_passphrase, unwrap_with_passphrase, wrap_with_passphrase,
+};
+use crate::disk::host::{read_host_file, write_host_file_new};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::keylist::KeyTag;
+use crate::format::text::Lines;
+
+const MAX_BYTES: u64 = 64 * 1024;
+const WRITER_TITLE: &str = "chunkstore writer key";
+const ROOT_TITLE: &str = "chunkstore root key";
+
+/// Asks for a passphrase when a key file needs one; the text says what for.
+pub type AskPassphrase<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<String>>;
+
+/// What a writer holds on its machine.
+pub struct WriterKey {
+    /// Signs HEAD.
+    pub sign: Secret,
+    /// Opens the writer's key file.
+    pub identity: Identity,
+}
+
+impl WriterKey {
+    /// Draws a fresh key.
+    #[must_use]
+    pub fn generate(random: &dyn Random) -> Self {
+        Self { sign: Secret::generate(random), identity: Identity::generate() }
+    }
+
+    /// Returns the signing key.
+    #[must_use]
+    pub fn signer(&self) -> SignKey {
+        SignKey::from_seed(&self.sign)
+    }
+}
+
+/// The folder where one store's keys live on this machine.
+pub struct KeyDir {
+    dir: PathBuf,
+    store: StoreId,
+}
+
+impl KeyDir {
+    /// Names the folder of a store's keys below `keys`.
+    #[must_use]
+    pub fn new(keys: &Path, store: StoreId) -> Self {
+        Self { dir: keys.join(store.to_string()), store }
+    }
+
+    /// Returns the path of one key file.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// Writes `writer.key`, wrapped under a passphrase if there is one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Other`] when a file stands there already.
+    pub fn save_writer(&self, key: &WriterKey, passphrase: Option<&str>) -> Result<()> {
+        let seed = Zeroizing::new(hex::encode(key.sign.expose()));
+        let identity = key.identity.to_line();
+        let text = format!("{WRITER_TITLE}\nstore {}\nsign-seed {}\nidentity {}\n", self.store, *seed, *identity);
+        self.save("writer.key", &Zeroizing::new(text), passphrase)
+    }
+
+    /// Writes `root.key`, likewise.
+    ///
+    /// # Errors
+    /// As [`KeyDir::save_writer`].
+    pub fn save_root(&self, seed: &Secret, passphrase: Option<&str>) -> Result<()> {
+        let hex = Zeroizing::new(hex::encode(seed.expose()));
+        let text = format!("{ROOT_TITLE}\nstore {}\nsign-seed {}\n", self.store, *hex);
+        self.save("root.key", &Zeroizing::new(text), passphrase)
+    }
+
+    /// Writes `reader.key`: an age identity file that says in comments which store and key file it is for.
+    ///
+    /// # Errors
+    /// As [`KeyDir::save_writer`].
+    pub fn save_reader(&self, identity: &Identity, tag: KeyTag, passphrase: Option<&str>) -> Result<()> {
+        let recipient = identity.recipient();
+        let line = identity.to_line();
+        let text = format!(
+            "# chunkstore reader of store {}\n# tag: {tag}\n# public key: {}\n{}\n",
+            self.store,
+            recipient.as_str(),
+            *line
+        );
+        self.save("reader.key", &Zeroizing::new(text), passphrase)
+    }
+
+    fn save(&self, name: &str, text: &str, passphrase: Option<&str>) -> Result<()> {
+        let path = self.path(name);
+        let wrapped = passphrase.map(|passphrase| wrap_with_passphrase(passphrase, text.as_bytes())).transpose();
+        let wrapped = wrapped.map_err(|error| wrap_error(&path, error))?;
+        write_host_file_new(&path, wrapped.as_deref().unwrap_or(text.as_bytes()))
+            .map_err(|error| Error::from(error).within(format!("cannot write the key file {}", path.display())))
+    }
+
+    /// Reads `writer.key`; nothing where none stands.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoIdentity`] for a wrong passphrase or another store's key.
+    pub fn load_writer(&self, ask: AskPassphrase<'_>) -> Result<Option<WriterKey>> {
+        let path = self.path("writer.key");
+        let Some(text) = read_key_file(&path, ask)? else { return Ok(None) };
+        let broken = |_| Error::new(ErrorKind::NoIdentity, format!("{} is no writer's key", path.display()));
+        let lines = Lines::parse("a writer's key", WRITER_TITLE, text.as_bytes()).map_err(broken)?;
+        if lines.value::<StoreId>("store").map_err(broken)? != self.store {
+            return Err(Error::new(ErrorKind::NoIdentity, format!("{} is of another store", path.display())));
+        }
+        let sign = seed_of(lines.one("sign-seed").map_err(broken)?, &path)?;
+        let identities = Identity::parse_file(lines.one("identity").map_err(broken)?);
+        let identity = identities.ok().and_then(|mut all| all.pop());
+        let identity =
+            identity.ok_or_else(|| Error::new(ErrorKind::NoIdentity, "a writer's key without an identity"))?;
+        Ok(Some(WriterKey { sign, identity }))
+    }
+
+    /// Reads `reader.key`; nothing where none stands.
+    ///
+    /// # Errors
+    /// As [`KeyDir::load_writer`].
+    pub fn load_reader(&self, ask: AskPassphrase<'_>) -> Result<Vec<Identity>> {
+        match read_key_file(&self.path("reader.key"), ask)? {
+            Some(text) => parse_identities(&text, &self.path("reader.key")),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+/// Reads an age identity file that a person named, plain or under a passphrase.
+///
+/// # Errors
+/// [`ErrorKind::NoIdentity`] when there is none, it holds none, or the passphrase is wrong.
+pub fn load_identity_file(path: &Path, ask: AskPassphrase<'_>) -> Result<Vec<Identity>> {
+    let text = read_key_file(path, ask)?;
+    let text = text.ok_or_else(|| Error::new(ErrorKind::NoIdentity, format!("there is no {}", path.display())))?;
+    parse_identities(&text, path)
+}
+
+fn parse_identities(text: &str, path: &Path) -> Result<Vec<Identity>> {
+    Identity::parse_file(text).map_err(|error| wrap_error(path, error))
+}
+
+fn read_key_file(path: &Path, ask: AskPassphrase<'_>) -> Result<Option<Zeroizing<String>>> {
+    let Some(bytes) = read_host_file(path, MAX_BYTES)?.map(Zeroizing::new) else { return Ok(None) };
+    let plain = match is_wrapped_with_passphrase(&bytes) {
+        Some(true) => {
+            let passphrase = ask(&format!("passphrase of {}", path.display()))?;
+            unwrap_with_passphrase(&passphrase, &bytes, MAX_BYTES).map_err(|error| wrap_error(path, error))?
+        }
+        Some(false) => return Err(wrap_error(path, WrapError::NoMatch)),
+        None => bytes,
+    };
+    let text = std::str::from_utf8(&plain).map_err(|_| wrap_error(path, WrapError::Damaged))?;
+    Ok(Some(Zeroizing::new(text.to_owned())))
+}
+
+fn wrap_error(path: &Path, error: WrapError) -> Error {
+    Error::with_source(ErrorKind::NoIdentity, format!("cannot use the key file {}", path.display()), error)
+}
+
+fn seed_of(text: &str, path: &Path) -> Result<Secret> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    hex::decode_to_slice(text, &mut bytes[..]).map_err(|_| wrap_error(path, WrapError::Damaged))?;
+    Ok(Secret::from_bytes(*bytes))
+}

@@ -1,0 +1,192 @@
+//! [`PathRemote`]: a store on a disk used as a remote: another key, a network mount, a folder.
+//!
+//! It keeps every durability step of the disk's contract, so that what was sent survives a cut on that side too.
+
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::base::StorePath;
+use crate::disk::{Disk, DiskError, DiskErrorKind, WriteFile};
+use crate::remote::{Fetched, Remote, RemoteError, RemoteErrorKind, Session};
+
+/// Longest piece of a transfer.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// A disk as a remote.
+pub struct PathRemote {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    disk: Arc<dyn Disk>,
+    address: String,
+    moved_bytes: AtomicU64,
+}
+
+impl PathRemote {
+    /// Wraps a disk; `address` is the path as shown and recorded.
+    #[must_use]
+    pub fn new(disk: Arc<dyn Disk>, address: String) -> Self {
+        Self { shared: Arc::new(Shared { disk, address, moved_bytes: AtomicU64::new(0) }) }
+    }
+}
+
+impl Remote for PathRemote {
+    fn address(&self) -> String {
+        self.shared.address.clone()
+    }
+
+    /// Looks at the store's own directory, so that a path that is not there is told at once.
+    fn connect(&self) -> Result<Box<dyn Session>, RemoteError> {
+        match self.shared.disk.list(&StorePath::root()) {
+            Ok(_) => Ok(Box::new(PathSession { shared: Arc::clone(&self.shared), buffer: vec![0; PIECE_BYTES] })),
+            Err(error) => {
+                let error = refused("connect to", &self.shared.address, &error);
+                let missing = error.kind == RemoteErrorKind::NotFound;
+                Err(if missing { RemoteError { kind: RemoteErrorKind::Unreachable, ..error } } else { error })
+            }
+        }
+    }
+
+    fn session_limit(&self) -> usize {
+        2
+    }
+
+    fn wire_bytes(&self) -> u64 {
+        self.shared.moved_bytes.load(Ordering::Relaxed)
+    }
+}
+
+struct PathSession {
+    shared: Arc<Shared>,
+    buffer: Vec<u8>,
+}
+
+/// Says what an error of a disk means to the user of a remote.
+fn refused(act: &'static str, subject: &dyn std::fmt::Display, error: &DiskError) -> RemoteError {
+    use DiskErrorKind as D;
+    use RemoteErrorKind as R;
+    let kind = match error.kind {
+        D::NotFound => R::NotFound,
+        D::NoSpace => R::NoSpace,
+        D::Gone | D::Io => R::Unreachable,
+        D::ReadOnly | D::Denied | D::BadName | D::WrongType | D::Exists => R::Refused,
+    };
+    RemoteError::new(kind, act, subject, &error.source)
+}
+
+/// As [`refused`], for writing: a directory that is missing is no missing file.
+fn unwritten(act: &'static str, path: &StorePath, error: &DiskError) -> RemoteError {
+    let error = refused(act, path, error);
+    let missing = error.kind == RemoteErrorKind::NotFound;
+    if missing { RemoteError { kind: RemoteErrorKind::Refused, ..error } } else { error }
+}
+
+impl PathSession {
+    /// Appends a source to an open file, and makes the file and its name durable.
+    fn pour(
+        &mut self,
+        act: &'static str,
+        path: &StorePath,
+        mut file: Box<dyn WriteFile>,
+        source: &mut dyn Read,
+    ) -> Result<(), RemoteError> {
+        let failed = |error: DiskError| unwritten(act, path, &error);
+        loop {
+            let count = match source.read(&mut self.buffer) {
+                Ok(0) => break,
+                Ok(count) => count.min(self.buffer.len()),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(RemoteError::new(RemoteErrorKind::Local, act, path, error)),
+            };
+            file.append(self.buffer.get(..count).unwrap_or_default()).map_err(failed)?;
+            self.shared.moved_bytes.fetch_add(count as u64, Ordering::Relaxed);
+        }
+        file.sync().map_err(failed)?;
+        drop(file);
+        self.shared.disk.sync_dir(&path.parent()).map_err(failed)
+    }
+
+    /// Writes a whole file under a name where at most a leftover stands.
+    fn write_fresh(&mut self, act: &'static str, path: &StorePath, source: &mut dyn Read) -> Result<(), RemoteError> {
+        let failed = |error: DiskError| unwritten(act, path, &error);
+        let disk = Arc::clone(&self.shared.disk);
+        disk.remove(path).map_err(failed)?;
+        let file = disk.create_new(path).map_err(failed)?;
+        self.pour(act, path, file, source)
+    }
+}
+
+impl Session for PathSession {
+    fn length(&mut self, path: &StorePath) -> Result<Option<u64>, RemoteError> {
+        let metadata = self.shared.disk.metadata(path).map_err(|error| refused("look at", path, &error))?;
+        let is_file = |kind| kind == crate::disk::DiskFileKind::File;
+        Ok(metadata.filter(|metadata| is_file(metadata.kind)).map(|metadata| metadata.len_bytes))
+    }
+
+    fn fetch(
+        &mut self,
+        path: &StorePath,
+        offset: u64,
+        max_bytes: u64,
+        sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Fetched, RemoteError> {
+        let failed = |error: DiskError| refused("fetch", path, &error);
+        let file = self.shared.disk.open(path).map_err(failed)?;
+        let mut given = 0;
+        while given < max_bytes {
+            let most = usize::try_from(max_bytes - given).unwrap_or(usize::MAX).min(self.buffer.len());
+            let room = self.buffer.get_mut(..most).unwrap_or_default();
+            let count = file.read_at(offset.saturating_add(given), room).map_err(failed)?;
+            if count == 0 {
+                return Ok(Fetched { len_bytes: given, at_end: true });
+            }
+            given += count as u64;
+            self.shared.moved_bytes.fetch_add(count as u64, Ordering::Relaxed);
+            if sink(room.get(..count).unwrap_or_default()).is_break() {
+                return Ok(Fetched { len_bytes: given, at_end: false });
+            }
+        }
+        let more = file.read_at(offset.saturating_add(given), &mut [0]).map_err(failed)?;
+        Ok(Fetched { len_bytes: given, at_end: more == 0 })
+    }
+
+    fn send(&mut self, path: &StorePath, source: &mut dyn Read) -> Result<(), RemoteError> {
+        self.write_fresh("send", path, source)
+    }
+
+    fn send_from(&mut self, path: &StorePath, offset: u64, source: &mut dyn Read) -> Result<(), RemoteError> {
+        if self.length(path)? != Some(offset) {
+            let why = "disk does not hold exactly what came before";
+            return Err(RemoteError::new(RemoteErrorKind::Unsupported, "resume sending", path, why));
+        }
+        let opened = self.shared.disk.append_after(path, offset);
+        let file = opened.map_err(|error| unwritten("resume sending", path, &error))?;
+        self.pour("resume sending", path, file, source)
+    }
+
+    fn replace(&mut self, path: &StorePath, bytes: &[u8]) -> Result<(), RemoteError> {
+        let failed = |error: DiskError| unwritten("replace", path, &error);
+        let fresh = StorePath::new(&format!("{}.new", path.as_str()))
+            .map_err(|error| RemoteError::new(RemoteErrorKind::Refused, "replace", path, error))?;
+        self.write_fresh("replace", &fresh, &mut &bytes[..])?;
+        self.shared.disk.rename(&fresh, path).map_err(failed)?;
+        self.shared.disk.sync_dir(&path.parent()).map_err(failed)
+    }
+
+    fn create_dir(&mut self, path: &StorePath) -> Result<(), RemoteError> {
+        let failed = |error: DiskError| unwritten("create", path, &error);
+        self.shared.disk.create_dir(path).map_err(failed)?;
+        self.shared.disk.sync_dir(&path.parent()).map_err(failed)
+    }
+
+    fn remove(&mut self, path: &StorePath) -> Result<(), RemoteError> {
+        let failed = |error: DiskError| unwritten("remove", path, &error);
+        match self.shared.disk.remove(path).and_then(|()| self.shared.disk.sync_dir(&path.parent())) {
+            Err(error) if error.kind == DiskErrorKind::NotFound => Ok(()),
+            other => other.map_err(failed),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! [`FtpRemote`]: a remote reached by FTP, plain or with TLS, over the blocking client of suppaftp.
+//!
+//! The habits here come from trials with vsftpd, ProFTPD, Pure-FTPd and pyftpdlib. Transfers are binary from the login
+//! on. `ABOR` is never sent: a transfer that is cut short is read to its end when little is left, else the connection is
+//! dropped and the next call opens another. Any failure of a socket, and any wait that ends without an answer, makes a
+//! session useless. Listings are never asked for. Every wait is bounded, and a transfer that crawls is given up.
+//!
+//! A plain connection shows its password to the network; what a store holds is sealed and signed anyway.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::rate::Throttle;
+use super::url::{Credentials, FtpUrl, Protection};
+use super::{Remote, RemoteError, RemoteErrorKind, Session};
+use crate::base::Clock;
+
+mod link;
+mod reply;
+mod session;
+mod tls;
+mod watch;
+
+pub use tls::TlsTrust;
+
+/// How to use an FTP remote.
+#[derive(Clone)]
+pub struct FtpOptions {
+    /// Sessions at a time, at least 1.
+    pub connections: usize,
+    /// Longest wait for the server to connect, to answer, or to send anything at all.
+    pub timeout: Duration,
+    /// Fewest bytes a second that a transfer may bring over [`FtpOptions::rate_window`]; 0 for none.
+    pub least_bytes_per_sec: u64,
+    /// The stretch of waiting over which the rate is looked at.
+    pub rate_window: Duration,
+    /// What slows transfers down, if anything; sessions of several remotes may share it.
+    pub throttle: Option<Arc<dyn Throttle>>,
+    /// Which certificate is accepted where the address asks for TLS.
+    pub trust: TlsTrust,
+    /// Whether `ftp://` may be used at all.
+    pub allow_plaintext: bool,
+}
+
+impl Default for FtpOptions {
+    fn default() -> Self {
+        Self {
+            connections: 2,
+            timeout: Duration::from_secs(30),
+            least_bytes_per_sec: 1024,
+            rate_window: Duration::from_secs(30),
+            throttle: None,
+            trust: TlsTrust::PublicRoots,
+            allow_plaintext: true,
+        }
+    }
+}
+
+impl fmt::Debug for FtpOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FtpOptions")
+            .field("connections", &self.connections)
+            .field("timeout", &self.timeout)
+            .field("allow_plaintext", &self.allow_plaintext)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What every session of a remote needs.
+struct Target {
+    url: FtpUrl,
+    credentials: Credentials,
+    options: FtpOptions,
+    clock: Arc<dyn Clock>,
+    wire_bytes: Arc<AtomicU64>,
+}
+
+impl Target {
+    fn count(&self, bytes: usize) {
+        self.wire_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// An FTP server's directory as a remote.
+pub struct FtpRemote {
+    target: Arc<Target>,
+}
+
+impl FtpRemote {
+    /// Names a remote; nothing is connected.
+    ///
+    /// Without `credentials`, those in the address are used, else the login that servers with public files take. The
+    /// clock bounds waits on real sockets, so it has to be one that moves.
+    #[must_use]
+    pub fn new(url: FtpUrl, credentials: Option<Credentials>, options: FtpOptions, clock: Arc<dyn Clock>) -> Self {
+        let in_url = || {
+            let user = url.user.as_deref()?;
+            let password = url.password.as_ref().map_or("", |password| password.reveal());
+            Some(Credentials::new(user, password))
+        };
+        let credentials = credentials.or_else(in_url).unwrap_or_else(Credentials::anonymous);
+        let wire_bytes = Arc::new(AtomicU64::new(0));
+        Self { target: Arc::new(Target { url, credentials, options, clock, wire_bytes }) }
+    }
+}
+
+impl Remote for FtpRemote {
+    fn address(&self) -> String {
+        self.target.url.to_string()
+    }
+
+    fn connect(&self) -> Result<Box<dyn Session>, RemoteError> {
+        if self.target.url.protection == Protection::Plain && !self.target.options.allow_plaintext {
+            let why = "connections without TLS are not allowed here";
+            return Err(RemoteError::new(RemoteErrorKind::Refused, "connect to", &self.target.url, why));
+        }
+        Ok(Box::new(session::FtpSession::open(Arc::clone(&self.target))?))
+    }
+
+    fn session_limit(&self) -> usize {
+        self.target.options.connections.max(1)
+    }
+
+    /// Over TLS this is every byte of every socket. Over plain FTP the crate swallows the short replies that open and
+    /// close a transfer, about a hundred bytes each time, so these are missing.
+    fn wire_bytes(&self) -> u64 {
+        self.target.wire_bytes.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,8 @@
+//! Meaning: directories, files and snapshots made of objects, and read back from them.
+//!
+//! Building takes a sink for finished nodes, reading takes an [`crate::store::reader::ObjectReader`]; neither knows
+//! where the bytes lie.
+
+pub mod build;
+pub mod read;
+pub mod snapshots;

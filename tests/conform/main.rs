@@ -1,0 +1,8 @@
+//! One suite per boundary, run by every implementation of it, the simulated twins among them.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail by panicking")]
+
+mod disk;
+#[cfg(unix)]
+mod folder;
+mod remote;

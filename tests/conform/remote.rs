@@ -1,0 +1,76 @@
+//! The remote boundary: one suite for `MemRemote`, `PathRemote` and `FtpRemote`, the last against our own server and
+//! against the real ones that are found.
+
+mod embedded;
+mod faults;
+mod servers;
+mod suite;
+mod tiny_disk;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chunkstore::base::clock::SystemClock;
+use chunkstore::path_remote::PathRemote;
+use chunkstore::remote::Remote;
+use chunkstore::remote::ftp::{FtpOptions, FtpRemote, TlsTrust};
+use chunkstore::remote::mem::MemRemote;
+use chunkstore::remote::url::{Credentials, FtpUrl};
+
+/// A certificate for 127.0.0.1 and its key.
+struct Identity {
+    cert_pem: String,
+    key_pem: String,
+    cert_der: Vec<u8>,
+}
+
+impl Identity {
+    fn new() -> Self {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+        Self {
+            cert_pem: made.cert.pem(),
+            key_pem: made.signing_key.serialize_pem(),
+            cert_der: made.cert.der().to_vec(),
+        }
+    }
+
+    fn trust(&self) -> TlsTrust {
+        TlsTrust::CaPem(self.cert_pem.clone().into_bytes())
+    }
+}
+
+/// Options with waits short enough for tests.
+fn options(trust: TlsTrust) -> FtpOptions {
+    FtpOptions { timeout: Duration::from_secs(10), trust, ..FtpOptions::default() }
+}
+
+fn ftp(url: &str, login: Credentials, options: FtpOptions) -> FtpRemote {
+    FtpRemote::new(FtpUrl::parse(url).unwrap(), Some(login), options, Arc::new(SystemClock))
+}
+
+#[test]
+fn mem() {
+    suite::run("mem", &MemRemote::new());
+}
+
+#[test]
+fn path() {
+    let disk = tiny_disk::TinyDisk::default();
+    suite::run("path", &PathRemote::new(Arc::new(disk.clone()), "/media/key".to_owned()));
+    assert_eq!(disk.unsynced(), Vec::<String>::new(), "everything that was sent is durable");
+}
+
+#[test]
+fn a_disk_that_fails_is_told_as_a_remote_that_fails() {
+    use chunkstore::disk::DiskErrorKind as D;
+    use chunkstore::remote::RemoteErrorKind as R;
+    for (on_disk, told) in [(D::NoSpace, R::NoSpace), (D::Gone, R::Unreachable), (D::ReadOnly, R::Refused)] {
+        let disk = tiny_disk::TinyDisk::default();
+        let remote = PathRemote::new(Arc::new(disk.clone()), "/media/key".to_owned());
+        let mut session = remote.connect().unwrap();
+        disk.fail_with(on_disk);
+        let error = session.send(&suite::path("x"), &mut &b"bytes"[..]).unwrap_err();
+        assert_eq!(error.kind, told, "{error}");
+        assert_eq!(session.replace(&suite::path("HEAD"), b"bytes").unwrap_err().kind, told);
+    }
+}
