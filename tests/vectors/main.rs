@@ -9,6 +9,7 @@
 mod bad;
 mod document;
 mod good;
+mod second;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
