@@ -8,7 +8,12 @@ use crate::error::{Error, ErrorKind, Result};
 pub mod commit;
 pub mod host_state;
 pub mod init;
+pub mod list;
 pub mod local_keys;
+pub mod open;
+pub mod restore;
+pub mod status;
+pub mod verify;
 
 /// What every run is given: time, randomness, and someone to tell.
 #[derive(Clone, Copy)]

@@ -280,9 +280,9 @@ fn shape_content(inode: &Inode, shape: Shape) -> Arc<Content> {
                 let end = ((at / SECTOR_BYTES + 1) * SECTOR_BYTES).min(live.len());
                 let lost = if seed == 0 { at == keep } else { next_random(&mut random).is_multiple_of(2) };
                 if lost {
-                    content.push_fill(fill, end - at)
+                    content.push_fill(fill, end - at);
                 } else {
-                    content.push_range(live, at, end)
+                    content.push_range(live, at, end);
                 }
                 at = end;
             }
@@ -467,7 +467,7 @@ fn free_short_name(names: &Names, key: &str, name: &str) -> Arc<str> {
 fn short_name(name: &str) -> String {
     let upper = name.to_ascii_uppercase();
     let (base, ext) = upper.rsplit_once('.').filter(|(base, _)| !base.is_empty()).unwrap_or((&upper, ""));
-    let fits = base.len() <= 8 && ext.len() <= 3 && !base.contains('.') && (ext.is_empty() == !name.contains('.'));
+    let fits = base.len() <= 8 && ext.len() <= 3 && !base.contains('.') && (ext.is_empty() != name.contains('.'));
     if fits {
         return upper;
     }
