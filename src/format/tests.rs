@@ -9,19 +9,19 @@ use proptest::prelude::*;
 
 use super::codec::{Decoder, Encoder, FormatError, get_extensions, put_extensions};
 use super::head::SignedHead;
-use super::index::IndexPart;
+use super::index::{ENTRIES_MAX, IndexEntry, IndexPart};
 use super::keylist::KeyList;
 use super::list::ListNode;
 use super::manifest::Manifest;
 use super::marker::Marker;
-use super::pack::{PackHeader, decode_index, encode_index, padme};
-use super::recipe::Recipe;
+use super::pack::{PackEntry, PackHeader, decode_index, encode_index, padme};
+use super::recipe::{Recipe, RecipeStep, SOURCES_MAX, STEPS_MAX};
 use super::sealed::SealedPart;
 use super::snapshot::Snapshot;
 use super::tree::{TreeNode, entry_len_alone};
 use super::trust::SignedTrust;
-use super::{Class, Kind, Pointer};
-use crate::base::{Epoch, StoreId};
+use super::{Class, Codec, Kind, Pointer};
+use crate::base::{DedupGeneration, Epoch, ObjectId, PackHash, StoreId};
 
 const STORE: StoreId = StoreId([7; 16]);
 
@@ -348,4 +348,62 @@ fn lying_counts_reserve_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn counts_and_lengths_over_their_limits_are_refused() {
+    let limit =
+        |outcome: Result<(), FormatError>| assert!(matches!(outcome, Err(FormatError::Limit(_))), "{outcome:?}");
+    let mut index = IndexPart::default();
+    let entry = PackEntry {
+        id: ObjectId([0; 32]),
+        kind: Kind::Chunk,
+        codec: Codec::Stored,
+        dedup_generation: DedupGeneration(1),
+        len_bytes: 1,
+        sealed_len_bytes: 41,
+    };
+    index.packs.push(PackHash([0; 32]));
+    index.entries = (0..=ENTRIES_MAX as u32)
+        .map(|at| {
+            let mut id = [0; 32];
+            id[..4].copy_from_slice(&at.to_be_bytes());
+            let entry = PackEntry { id: ObjectId(id), ..entry };
+            IndexEntry { pack: 0, offset: 64, entry }
+        })
+        .collect();
+    limit(IndexPart::decode(&index.encode()).map(drop));
+    index.entries.pop();
+    assert_eq!(IndexPart::decode(&index.encode()), Ok(index));
+
+    let steps = STEPS_MAX + 1;
+    let mut recipe = Draw::new(1).recipe();
+    recipe.steps = vec![RecipeStep::Fetch { len_bytes: 1 }; steps];
+    recipe.pack_len_bytes = steps as u64;
+    limit(Recipe::decode(&recipe.encode(STORE), STORE).map(drop));
+    recipe.steps.pop();
+    recipe.pack_len_bytes -= 1;
+    recipe.sources = vec![PackHash([0; 32]); SOURCES_MAX];
+    assert!(Recipe::decode(&recipe.encode(STORE), STORE).is_ok());
+    recipe.sources.push(PackHash([0; 32]));
+    limit(Recipe::decode(&recipe.encode(STORE), STORE).map(drop));
+
+    let zeros = vec![0; (32 << 20) + 1];
+    limit(Manifest::decode(&zeros, STORE).map(drop));
+    limit(Recipe::decode(&zeros[..(16 << 20) + 1], STORE).map(drop));
+    limit(KeyList::decode(&zeros[..(4 << 20) + 1], STORE).map(drop));
+    limit(TreeNode::decode(&zeros[..(8 << 20) + 1]).map(drop));
+    limit(ListNode::decode(&zeros[..(128 << 10) + 1]).map(drop));
+    limit(SignedTrust::decode(&zeros[..(64 << 10) + 1]).map(drop));
+    limit(SignedHead::decode(&zeros[..4097]).map(drop));
+    limit(Marker::decode(&zeros[..1025]).map(drop));
+}
+
+/// The secrets of older epochs never reach a log.
+#[test]
+fn a_sealed_part_does_not_show_secrets() {
+    let mut part = Draw::new(1).sealed();
+    part.older_epochs = vec![(Epoch(1), [0xab; 32])];
+    let shown = format!("{part:?}");
+    assert!(!shown.contains("171, 171") && !shown.contains("abab"), "{shown}");
 }

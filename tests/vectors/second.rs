@@ -56,7 +56,9 @@ fn cut(window: &[u8], sizes: [usize; 3], level: usize, gear: &[u64; 256]) -> usi
 fn cut_points_follow_from_the_document() {
     let table: [u8; 2048] = stream("gear", 2048).try_into().unwrap();
     let gear: [u64; 256] = std::array::from_fn(|at| u64::from_le_bytes(table[8 * at..8 * at + 8].try_into().unwrap()));
-    for (sizes, level) in [([64, 256, 1024], 0), ([64, 256, 1024], 3), ([2048, 8192, 65536], 1), ([4096, 16384, 65536], 2)] {
+    for (sizes, level) in
+        [([64, 256, 1024], 0), ([64, 256, 1024], 3), ([2048, 8192, 65536], 1), ([4096, 16384, 65536], 2)]
+    {
         let [min, avg, max] = sizes;
         let chunker = Chunker::new(min as u32, avg as u32, max as u32, level, &table).unwrap();
         for seed in ["a", "b"] {
@@ -65,7 +67,12 @@ fn cut_points_follow_from_the_document() {
             let mut rest = &content[..];
             while !rest.is_empty() {
                 let len = chunker.cut(&rest[..rest.len().min(max)]);
-                assert_eq!(len, cut(rest, sizes, usize::from(level), &gear), "{sizes:?}, level {level}, {} left", rest.len());
+                assert_eq!(
+                    len,
+                    cut(rest, sizes, usize::from(level), &gear),
+                    "{sizes:?}, level {level}, {} left",
+                    rest.len()
+                );
                 rest = &rest[len..];
             }
         }
