@@ -52,7 +52,8 @@ impl Vector {
     }
 }
 
-/// Hex in lines of 32 bytes; runs of more than four equal lines are not shortened, so that a reader needs no rule.
+/// Returns hex in lines of 32 bytes; equal lines are not shortened, so that a reader needs no rule.
+#[must_use]
 pub fn hex_lines(bytes: &[u8]) -> String {
     bytes.chunks(32).map(|line| hex::encode(line) + "\n").collect()
 }
