@@ -5,9 +5,15 @@
 use crate::base::{Clock, Monitor, Random};
 use crate::error::{Error, ErrorKind, Result};
 
+pub mod commit;
 pub mod host_state;
 pub mod init;
+pub mod list;
 pub mod local_keys;
+pub mod open;
+pub mod restore;
+pub mod status;
+pub mod verify;
 
 /// What every run is given: time, randomness, and someone to tell.
 #[derive(Clone, Copy)]
