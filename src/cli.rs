@@ -44,7 +44,11 @@ pub fn main() -> ExitCode {
     ExitCode::from(conclude(ended, &output))
 }
 
-fn carry_out(verb: &args::Verb, settings: settings::Settings, output: &Arc<output::Output>) -> Result<outcome::Outcome> {
+fn carry_out(
+    verb: &args::Verb,
+    settings: settings::Settings,
+    output: &Arc<output::Output>,
+) -> Result<outcome::Outcome> {
     let context = context::Context::new(settings, Arc::clone(output));
     let outcome = verbs::run(verb, &context)?;
     output.flush()?;

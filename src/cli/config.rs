@@ -165,7 +165,8 @@ pub fn add_remote(file: &Path, remote: &NewRemote<'_>) -> Result<()> {
     }
     let gap = if text.is_empty() { "" } else { "\n" };
     text.push_str(&format!("{gap}[remotes.{}]\n", remote.name));
-    let values = [("url", Some(remote.url)), ("user", remote.user), ("password", remote.password.map(Password::reveal))];
+    let values =
+        [("url", Some(remote.url)), ("user", remote.user), ("password", remote.password.map(Password::reveal))];
     for (key, value) in values {
         if let Some(value) = value {
             text.push_str(&format!("{key} = {}\n", toml::Value::String(value.to_owned())));

@@ -10,7 +10,7 @@ use super::output::{Output, shown};
 use super::passphrase::Passphrases;
 use super::progress::{Look, Progress};
 use super::remotes::Remotes;
-use super::settings::Settings;
+use super::settings::{PassphraseSource, Settings};
 use super::signals;
 use crate::base::clock::SystemClock;
 use crate::base::random::OsRandom;
@@ -19,7 +19,7 @@ use crate::crypto::wrap::Identity;
 use crate::disk::{Disk, DiskErrorKind, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Run;
-use crate::ops::local_keys::{KeyDir, WriterKey, load_identity_file};
+use crate::ops::local_keys::{AskPassphrase, KeyDir, WriterKey, load_identity_file};
 use crate::store::Store;
 
 /// What a verb works with.
@@ -115,16 +115,29 @@ impl Context {
     /// # Errors
     /// [`ErrorKind::NoIdentity`] for a named file that is not usable.
     pub fn identities(&self, store: StoreId) -> Result<Vec<Identity>> {
-        let ask = |purpose: &str| self.passphrases.for_existing(purpose);
+        self.identities_by(store, &|purpose| self.passphrases.for_existing(purpose))
+    }
+
+    /// Returns the same as far as nobody has to be asked; what does not open so is left out.
+    #[must_use]
+    pub fn identities_at_hand(&self, store: StoreId) -> Vec<Identity> {
+        let ask = |purpose: &str| match self.settings.passphrase {
+            PassphraseSource::File(_) => self.passphrases.for_existing(purpose),
+            _ => Err(Error::new(ErrorKind::NoIdentity, "nobody is asked")),
+        };
+        self.identities_by(store, &ask).unwrap_or_default()
+    }
+
+    fn identities_by(&self, store: StoreId, ask: AskPassphrase<'_>) -> Result<Vec<Identity>> {
         let mut identities = Vec::new();
         for file in &self.settings.identities {
-            identities.extend(load_identity_file(file, &ask)?);
+            identities.extend(load_identity_file(file, ask)?);
         }
         // Whoever names an identity means that one: no passphrase of another is asked for.
         if identities.is_empty()
             && let Some(keys) = &self.settings.keys
         {
-            identities.extend(KeyDir::new(keys, store).load_reader(&ask)?);
+            identities.extend(KeyDir::new(keys, store).load_reader(ask)?);
         }
         Ok(identities)
     }

@@ -92,7 +92,8 @@ impl Passphrases {
 /// # Errors
 /// [`ErrorKind::Usage`] when there is no such file or it is no text.
 pub fn first_line(file: &std::path::Path) -> Result<Zeroizing<String>> {
-    let unusable = |why: &str| Error::new(ErrorKind::Usage, format!("cannot take a secret from {}: {why}", shown(file)));
+    let unusable =
+        |why: &str| Error::new(ErrorKind::Usage, format!("cannot take a secret from {}: {why}", shown(file)));
     let bytes = Zeroizing::new(read_host_file(file, FILE_MAX_BYTES)?.ok_or_else(|| unusable("there is no such file"))?);
     let line = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);

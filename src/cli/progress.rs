@@ -67,7 +67,13 @@ pub struct Progress {
 impl Progress {
     /// Shows progress as `look` says; the run stops when `stop` turns true.
     #[must_use]
-    pub fn new(look: Look, output: Arc<Output>, notices: Notices, clock: Arc<dyn Clock>, stop: Arc<AtomicBool>) -> Self {
+    pub fn new(
+        look: Look,
+        output: Arc<Output>,
+        notices: Notices,
+        clock: Arc<dyn Clock>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
         Self { look, output, notices, clock, stop, state: Mutex::default() }
     }
 

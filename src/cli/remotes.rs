@@ -126,7 +126,9 @@ fn scheme_of(text: &str) -> Option<&str> {
 fn require_plausible(word: &str) -> Result<()> {
     let bare = !word.is_empty() && scheme_of(word).is_none() && !word.contains(['/', '\\', '.', ':']);
     if word.is_empty() || (bare && !Path::new(word).is_dir()) {
-        let what = format!("there is no remote and no folder {word:?}: `chunkstore remote list` shows the names, ./ makes it a path");
+        let what = format!(
+            "there is no remote and no folder {word:?}: `chunkstore remote list` shows the names, ./ makes it a path"
+        );
         return Err(Error::new(ErrorKind::Usage, what));
     }
     Ok(())

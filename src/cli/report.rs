@@ -34,9 +34,9 @@ pub fn hint(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::NoIdentity => {
             Some("--keys DIR or --identity FILE name identities, --passphrase-file FILE answers for the passphrase")
         }
-        ErrorKind::Corrupt => {
-            Some("`chunkstore verify` lists the damage, and `chunkstore verify --heal REMOTE` mends it from a good copy")
-        }
+        ErrorKind::Corrupt => Some(
+            "`chunkstore verify` lists the damage, and `chunkstore verify --heal REMOTE` mends it from a good copy",
+        ),
         ErrorKind::Remote => Some("try again later; what was transferred so far is kept"),
         ErrorKind::NoSpace => Some("make room, then run the same command again: it goes on where it stopped"),
         ErrorKind::Gone => Some("plug the medium in again and run the same command again: it goes on where it stopped"),

@@ -133,7 +133,8 @@ impl Settings {
     /// # Errors
     /// [`ErrorKind::Usage`] where there is neither a flag nor a home.
     pub fn keys_dir(&self) -> Result<&Path> {
-        let none = || Error::new(ErrorKind::Usage, "there is no configuration folder here: name one for keys by --keys");
+        let none =
+            || Error::new(ErrorKind::Usage, "there is no configuration folder here: name one for keys by --keys");
         self.keys.as_deref().ok_or_else(none)
     }
 }

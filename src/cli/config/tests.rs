@@ -8,7 +8,8 @@ fn parse(text: &str) -> Result<Config> {
 
 #[test]
 fn remotes_and_defaults_are_read() {
-    let text = "[defaults]\ntimeout = \"5s\"\nprogress = \"never\"\n[remotes.a]\nurl = \"ftp://h/\"\npassword = \"p\"\n";
+    let text =
+        "[defaults]\ntimeout = \"5s\"\nprogress = \"never\"\n[remotes.a]\nurl = \"ftp://h/\"\npassword = \"p\"\n";
     let config = parse(text).unwrap();
     assert_eq!(config.defaults.timeout.as_deref(), Some("5s"));
     assert_eq!(config.defaults.progress, Some(When::Never));

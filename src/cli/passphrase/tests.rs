@@ -53,7 +53,10 @@ fn two_different_ones_and_none_at_all_are_refused() {
 fn without_a_terminal_the_sentence_names_the_flag() {
     let error = passphrases(PassphraseSource::Nobody, nobody).for_new().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
-    assert!(error.to_string().contains("--passphrase-file") && error.to_string().contains("--no-passphrase"), "{error}");
+    assert!(
+        error.to_string().contains("--passphrase-file") && error.to_string().contains("--no-passphrase"),
+        "{error}"
+    );
     let none = passphrases(PassphraseSource::None, nobody);
     assert!(none.for_new().unwrap().is_none());
     assert_eq!(none.for_existing("passphrase of x").unwrap_err().kind(), ErrorKind::NoIdentity);

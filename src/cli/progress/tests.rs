@@ -30,7 +30,10 @@ fn a_log_gets_a_line_now_and_then() {
     let lines = kept.lock().unwrap().clone();
     assert_eq!(lines.len(), 2, "{lines:?}");
     // U23
-    assert!(lines[0].starts_with("fetching (you may unplug at any time): 3.0 KiB of 4.0 KiB, 3 of 4 files"), "{lines:?}");
+    assert!(
+        lines[0].starts_with("fetching (you may unplug at any time): 3.0 KiB of 4.0 KiB, 3 of 4 files"),
+        "{lines:?}"
+    );
     assert!(lines[0].ends_with("512 B/s, 2 s left"), "{lines:?}");
 }
 
@@ -38,8 +41,14 @@ fn a_log_gets_a_line_now_and_then() {
 fn events_keep_their_distance() {
     let look = Look { style: ProgressStyle::Silent, events: true, verbosity: 0 };
     let (progress, clock, _) = progress(look);
-    let mut running =
-        Running { task: Task::Send, done: amount(0, 0), total: None, began: Duration::ZERO, shown: Duration::ZERO, bar: None };
+    let mut running = Running {
+        task: Task::Send,
+        done: amount(0, 0),
+        total: None,
+        began: Duration::ZERO,
+        shown: Duration::ZERO,
+        bar: None,
+    };
     progress.show(&mut running, false);
     clock.advance(Duration::from_millis(499));
     progress.show(&mut running, false);

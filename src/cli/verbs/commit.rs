@@ -18,8 +18,9 @@ use crate::store::{StoreError, read_marker};
 /// # Errors
 /// Those of the op.
 pub fn run(args: &CommitArgs, context: &Context) -> Result<Outcome> {
-    let excludes = Excludes::new(&args.exclude)
-        .map_err(|error| Error::with_source(ErrorKind::Usage, "--exclude takes patterns in gitignore's grammar", error))?;
+    let excludes = Excludes::new(&args.exclude).map_err(|error| {
+        Error::with_source(ErrorKind::Usage, "--exclude takes patterns in gitignore's grammar", error)
+    })?;
     let disk = context.disk()?;
     let store = read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
     let folder = OsFolder::open(&args.folder)

@@ -24,8 +24,12 @@ pub fn run(args: &InitArgs, context: &Context) -> Result<Outcome> {
     let path = absolute(&args.path);
     let disk = OsDisk::create(&path)?;
     let progress = context.start(Shape::Document)?;
-    let request =
-        InitRequest { readers, keys, root_keys, passphrase: passphrase.as_deref().map(|passphrase| passphrase.as_str()) };
+    let request = InitRequest {
+        readers,
+        keys,
+        root_keys,
+        passphrase: passphrase.as_deref().map(|passphrase| passphrase.as_str()),
+    };
     let made = init(&disk, &request, context.run(&progress))
         .map_err(|error| error.within(format!("cannot make a store at {}", shown(&path))))?;
     if root_keys == keys {
@@ -37,7 +41,8 @@ pub fn run(args: &InitArgs, context: &Context) -> Result<Outcome> {
 }
 
 fn recipient(text: &str) -> Result<Recipient> {
-    let wrong = |error| Error::with_source(ErrorKind::Usage, format!("--reader takes an age recipient, not {text:?}"), error);
+    let wrong =
+        |error| Error::with_source(ErrorKind::Usage, format!("--reader takes an age recipient, not {text:?}"), error);
     Recipient::parse(text).map_err(wrong)
 }
 

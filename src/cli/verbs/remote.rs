@@ -47,7 +47,10 @@ fn place_of(text: &str) -> Result<Place> {
         return Ok(Place { url: parsed.to_string(), user: parsed.user, password: parsed.password });
     }
     if let Some((scheme, _)) = text.split_once("://") {
-        let what = format!("cannot use {}:// as a remote: understood are ftp://, ftps://, ftps+implicit:// and paths", on_one_line(scheme));
+        let what = format!(
+            "cannot use {}:// as a remote: understood are ftp://, ftps://, ftps+implicit:// and paths",
+            on_one_line(scheme)
+        );
         return Err(Error::new(ErrorKind::Usage, what));
     }
     let path = absolute(text.as_ref()).into_os_string().into_string();

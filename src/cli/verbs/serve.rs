@@ -29,7 +29,8 @@ pub fn run(args: &ServeArgs, context: &Context) -> Result<Outcome> {
         return Err(Error::new(ErrorKind::Usage, wrong));
     };
     let dir = ServedDir::open_root(&args.dir)?;
-    let options = ServeOptions { listen, login: login(args)?, allow_upload: args.allow_upload, ..ServeOptions::default() };
+    let options =
+        ServeOptions { listen, login: login(args)?, allow_upload: args.allow_upload, ..ServeOptions::default() };
     let progress = context.start(Shape::Events)?;
     let server = Server::start(dir, options, Faults::none(), Arc::clone(&context.clock))
         .map_err(|error| Error::with_source(ErrorKind::Other, format!("cannot listen on {}", args.listen), error))?;

@@ -49,8 +49,7 @@ pub fn run(_args: &StatusArgs, context: &Context) -> Result<Outcome> {
 
 /// Returns the newest snapshot's id where an identity is at hand without asking; nothing else of a store needs one.
 fn newest_snapshot(store: &Store, context: &Context) -> Option<String> {
-    let identities = context.identities(store.id()).ok()?;
-    let unlocked = store.unlock(&identities).ok()?;
+    let unlocked = store.unlock(&context.identities_at_hand(store.id())).ok()?;
     unlocked.sealed.snapshots.last().map(|newest| newest.id.to_string())
 }
 
