@@ -5,9 +5,13 @@
 use crate::base::{Clock, Monitor, Random};
 use crate::error::{Error, ErrorKind, Result};
 
+pub mod clone;
 pub mod host_state;
 pub mod init;
 pub mod local_keys;
+pub mod push;
+pub mod sync;
+pub mod transfer;
 
 /// What every run is given: time, randomness, and someone to tell.
 #[derive(Clone, Copy)]
