@@ -36,7 +36,9 @@ pub fn main() -> ExitCode {
         Ok(line) => line,
         Err(error) => return refuse_line(&error),
     };
-    let (json, quiet) = (line.global.json, line.global.quiet);
+    // What `cat` writes is a file's own bytes.
+    let json = line.global.json && !matches!(line.verb, args::Verb::Cat(_));
+    let quiet = line.global.quiet;
     let settings = settings::Settings::new(line.global, environment::Environment::read());
     let color = settings.as_ref().is_ok_and(|settings| settings.color);
     let output = Arc::new(output::Output::stdout(json, quiet, color));

@@ -108,8 +108,22 @@ pub enum Verb {
     Init(InitArgs),
     /// Snapshots a folder into the store
     Commit(CommitArgs),
+    /// Makes a new key from a remote
+    Clone(CloneArgs),
+    /// Brings the store up to the newest HEAD among its remotes
+    Sync(SyncArgs),
     /// Shows generation, age, space, and what an interrupted run left
     Status(StatusArgs),
+    /// Lists the snapshots, newest first
+    Log(LogArgs),
+    /// Lists a directory of a snapshot
+    Ls(LsArgs),
+    /// Writes a file of a snapshot to stdout
+    Cat(CatArgs),
+    /// Writes files of a snapshot out to a folder
+    Restore(RestoreArgs),
+    /// Checks everything that the store holds
+    Verify(VerifyArgs),
     /// Serves a folder by FTP, for a LAN or a trial; read-only unless told otherwise
     #[cfg(unix)]
     Serve(ServeArgs),
@@ -151,10 +165,81 @@ pub struct CommitArgs {
 /// `status`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  chunkstore status --store key --json")]
-pub struct StatusArgs {
-    /// Asks the remotes as well
+pub struct StatusArgs {}
+
+/// `clone`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore clone ftp://user@host/dir key --trust FINGERPRINT")]
+pub struct CloneArgs {
+    /// A name, an address or a path
+    pub remote: String,
+    /// Where the new store is made
+    #[arg(value_name = "STORE")]
+    pub path: PathBuf,
+    /// The fingerprint that `init` printed; without it, it is shown and asked for
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub trust: Option<String>,
+    /// Fetches the key file of this reader alone
+    #[arg(long, value_name = "TAG")]
+    pub reader: Option<String>,
+}
+
+/// `sync`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore sync --store key")]
+pub struct SyncArgs {
+    /// Names, addresses or paths [default: the remotes that the store remembers]
+    #[arg(value_name = "REMOTE")]
+    pub remotes: Vec<String>,
+    /// Accepts a remote that shows less than it showed before
     #[arg(long)]
-    pub check: bool,
+    pub accept_older: bool,
+}
+
+/// `log`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore log --store key --keys k")]
+pub struct LogArgs {}
+
+/// `ls`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore ls HEAD~1:/reports --store key --keys k")]
+pub struct LsArgs {
+    /// A path from /, after a snapshot and a colon if not HEAD: an id prefix, HEAD~N, a tag, @DATE
+    #[arg(value_name = "[SNAP:]PATH", default_value = "/")]
+    pub path: std::ffi::OsString,
+    /// Goes into directories
+    #[arg(short, long)]
+    pub recursive: bool,
+}
+
+/// `cat`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore cat /reports/march.txt --store key --keys k")]
+pub struct CatArgs {
+    /// A path from /, after a snapshot and a colon if not HEAD
+    #[arg(value_name = "[SNAP:]PATH")]
+    pub path: std::ffi::OsString,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore restore / out --store key --keys k")]
+pub struct RestoreArgs {
+    /// A path from /, after a snapshot and a colon if not HEAD
+    #[arg(value_name = "[SNAP:]PATH")]
+    pub path: std::ffi::OsString,
+    /// The folder to write to
+    pub target: PathBuf,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore verify --store key --read-data --keys k")]
+pub struct VerifyArgs {
+    /// Opens every object, which takes an identity
+    #[arg(long)]
+    pub read_data: bool,
 }
 
 /// `serve`.

@@ -20,6 +20,7 @@ use crate::disk::{Disk, DiskErrorKind, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Run;
 use crate::ops::local_keys::{AskPassphrase, KeyDir, WriterKey, load_identity_file};
+use crate::ops::open::Reading;
 use crate::store::Store;
 
 /// What a verb works with.
@@ -140,6 +141,17 @@ impl Context {
             identities.extend(KeyDir::new(keys, store).load_reader(ask)?);
         }
         Ok(identities)
+    }
+
+    /// Opens the store for reading.
+    ///
+    /// # Errors
+    /// Those of [`Context::store`], [`Context::identities`] and [`Reading::open`].
+    pub fn reading(&self, monitor: &dyn Monitor) -> Result<Reading> {
+        let store = self.store()?;
+        let identities = self.identities(store.id())?;
+        drop(store);
+        Reading::open(self.disk()?, &identities, self.run(monitor))
     }
 
     /// Returns this machine's key for writing to a store.

@@ -25,6 +25,8 @@ pub struct Environment {
     pub cache_dir: Option<PathBuf>,
     /// Who runs this, as `user@host`, as far as the system tells.
     pub author: String,
+    /// The system lets this user give files to others.
+    pub privileged: bool,
     /// Questions can be asked: stdin is a terminal.
     pub can_ask: bool,
     /// stdout is a terminal.
@@ -51,6 +53,7 @@ impl Environment {
             config_dir: platform_folder("XDG_CONFIG_HOME", ".config", "APPDATA"),
             cache_dir: platform_folder("XDG_CACHE_HOME", ".cache", "LOCALAPPDATA"),
             author: author(),
+            privileged: is_privileged(),
             can_ask: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
@@ -87,6 +90,16 @@ fn author() -> String {
 #[cfg(unix)]
 fn host_name() -> Option<String> {
     rustix::system::uname().nodename().to_str().ok().map(str::to_owned)
+}
+
+#[cfg(unix)]
+fn is_privileged() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[cfg(not(unix))]
+fn is_privileged() -> bool {
+    false
 }
 
 #[cfg(not(unix))]

@@ -1,4 +1,4 @@
-//! Sizes (`500K`, `1.5M`, `2GiB`), spans of time (`30s`, `2m`), shares (`10%`) and hashes as people type them.
+//! Sizes (`500K`, `1.5M`, `2GiB`), spans of time (`30s`, `2m`) and hashes as people type them.
 
 use std::time::Duration;
 
@@ -59,16 +59,6 @@ pub fn parse_duration(what: &str, text: &str) -> Result<Duration> {
 pub fn parse_count(what: &str, text: &str, allowed: std::ops::RangeInclusive<usize>) -> Result<usize> {
     let found = text.trim().parse().ok().filter(|count| allowed.contains(count));
     found.ok_or_else(|| wrong(what, text, &format!("a number from {} to {}", allowed.start(), allowed.end())))
-}
-
-/// Parses a share from `0%` (left out) to `100%`, as a fraction.
-///
-/// # Errors
-/// [`ErrorKind::Usage`].
-pub fn parse_share(what: &str, text: &str) -> Result<f64> {
-    let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
-    let share = number.map(|number| number / 100.0).filter(|share| *share > 0.0 && *share <= 1.0);
-    share.ok_or_else(|| wrong(what, text, "a share such as 10%"))
 }
 
 /// Parses a SHA-256 in hex; `sha256:` before it and colons between the digits are as openssl shows them.

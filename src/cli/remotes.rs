@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::config::RemoteEntry;
+use super::config::{NewRemote, RemoteEntry, add_remote};
 use super::environment::absolute;
 use super::output::{on_one_line, shown};
 use super::settings::{Settings, tls_trust};
@@ -59,9 +59,43 @@ impl<'a> Remotes<'a> {
             }
             None => {
                 require_plausible(word)?;
-                self.open(word, None, need)
+                self.open(word, self.entry_at(word), need)
             }
         }
+    }
+
+    /// Names a remote that a store was cloned from in the configuration, with the login in its address, so that later
+    /// runs find both. Nothing happens where the configuration knows the address.
+    ///
+    /// # Errors
+    /// Those of writing the configuration.
+    pub fn remember(&self, word: &str, address: &str, store: &str) -> Result<()> {
+        let config = &self.settings.config;
+        let Some(file) = &self.settings.config_file else { return Ok(()) };
+        let url = FtpUrl::parse(word).ok();
+        if config.remotes.contains_key(word) || self.entry_at(word).is_some() {
+            return Ok(());
+        }
+        let taken = |name: &String| config.remotes.contains_key(name);
+        let names = (1..).map(|number| format!("{}-{number}", store.get(..8).unwrap_or(store)));
+        let Some(name) = names.take(config.remotes.len() + 1).find(|name| !taken(name)) else { return Ok(()) };
+        let user = url.as_ref().and_then(|url| url.user.as_deref());
+        let password = url.as_ref().and_then(|url| url.password.as_ref());
+        add_remote(file, &NewRemote { name: &name, url: address, user, password })
+    }
+
+    /// Finds the named remote of an address, whose login may be needed. Another user's is another remote.
+    fn entry_at(&self, text: &str) -> Option<&RemoteEntry> {
+        let wanted = FtpUrl::parse(text).ok();
+        let same = |entry: &&RemoteEntry| match (&wanted, FtpUrl::parse(&entry.url)) {
+            (Some(wanted), Ok(url)) => {
+                let user = entry.user.as_ref().or(url.user.as_ref());
+                wanted.to_string() == url.to_string() && (wanted.user.is_none() || wanted.user.as_ref() == user)
+            }
+            (None, Err(_)) => absolute(Path::new(text)) == absolute(Path::new(&entry.url)),
+            _ => false,
+        };
+        self.settings.config.remotes.values().find(same)
     }
 
     fn open(&self, text: &str, entry: Option<&RemoteEntry>, need: Need) -> Result<Arc<dyn Remote>> {
@@ -90,8 +124,11 @@ impl<'a> Remotes<'a> {
             trust: own_trust.flatten().unwrap_or_else(|| settings.trust.clone()),
             ..FtpOptions::default()
         };
+        let noted = entry.and_then(|entry| FtpUrl::parse(&entry.url).ok());
+        let noted_password = noted.as_ref().and_then(|url| url.password.clone());
         let credentials = choose_login(&[
             Login { user: url.user.as_deref(), password: url.password.clone() },
+            Login { user: noted.as_ref().and_then(|url| url.user.as_deref()), password: noted_password },
             Login {
                 user: entry.and_then(|entry| entry.user.as_deref()),
                 password: entry.and_then(|entry| entry.password.as_ref()).map(super::config::Secret::password),

@@ -74,8 +74,6 @@ pub struct Settings {
     pub can_ask: bool,
     /// Results are JSON.
     pub json: bool,
-    /// stdout stays empty.
-    pub quiet: bool,
     /// 0 to 2.
     pub verbosity: u8,
     /// How progress is shown.
@@ -86,6 +84,8 @@ pub struct Settings {
     pub cache: Option<PathBuf>,
     /// Who commits, as `user@host`.
     pub author: String,
+    /// Owners may be given to others' files.
+    pub privileged: bool,
     /// For remotes.
     pub remote: RemoteSettings,
     /// The configuration.
@@ -117,11 +117,11 @@ impl Settings {
             passphrase,
             can_ask: environment.can_ask,
             json: args.json,
-            quiet: args.quiet,
             verbosity: args.verbose.min(2),
             progress: progress_style(progress, environment.stderr_is_terminal, args.quiet),
             color: color == When::Always || (color == When::Auto && on_terminal),
             cache: args.cache.or(defaults.cache).or(environment.cache_dir),
+            privileged: environment.privileged,
             author: environment.author,
             config,
             config_file,

@@ -27,12 +27,10 @@ fn spans_of_time_are_bounded() {
 }
 
 #[test]
-fn counts_shares_and_hashes() {
+fn counts_and_hashes() {
     assert_eq!(parse_count("--connections", "4", 1..=32).unwrap(), 4);
     assert!(parse_count("--connections", "0", 1..=32).is_err());
     assert!(parse_count("--connections", "33", 1..=32).is_err());
-    assert!((parse_share("--sample", "12.5%").unwrap() - 0.125).abs() < 1e-12);
-    assert!(["0%", "101%", "5", "%"].iter().all(|text| parse_share("--sample", text).is_err()));
     let hash = "AB:".repeat(31) + "AB";
     assert_eq!(parse_sha256("--tls-pin", &hash).unwrap(), [0xab; 32]);
     assert_eq!(parse_sha256("--tls-pin", &format!("sha256:{}", "00".repeat(32))).unwrap(), [0; 32]);
