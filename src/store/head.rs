@@ -132,6 +132,25 @@ pub fn swing(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> {
     prune(disk, record.head.generation)
 }
 
+/// Removes records newer than a state that someone accepted as the newest, oldest first and each synced before the next, so
+/// that a cut in between leaves the newest of them or the accepted one, and never one in the middle.
+///
+/// The accepted record must be durable before.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn forget_newer(disk: &dyn Disk, accepted: Generation) -> Result<(), StoreError> {
+    let names = disk.list(&layout::heads())?;
+    let mut newer: Vec<_> = names.iter().filter_map(|(name, _)| layout::head_record_generation(name)).collect();
+    newer.retain(|generation| *generation > accepted);
+    newer.sort_unstable();
+    for generation in newer {
+        disk.remove(&layout::head_record(generation))?;
+        disk.sync_dir(&layout::heads())?;
+    }
+    Ok(())
+}
+
 /// Writes `HEAD` again from a record that is durable already.
 ///
 /// # Errors
