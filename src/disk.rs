@@ -9,17 +9,20 @@ use std::io;
 
 use crate::base::StorePath;
 
+pub mod cache;
 pub mod folder;
 pub mod host;
 pub mod os;
 pub mod os_folder;
 #[cfg(unix)]
 pub mod served;
+pub mod sim;
 pub mod sim_folder;
 
 pub use folder::Folder;
 pub use os::OsDisk;
 pub use os_folder::OsFolder;
+pub use sim::SimDisk;
 pub use sim_folder::SimFolder;
 
 /// What a failed call means to its caller.

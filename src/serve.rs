@@ -177,7 +177,8 @@ impl Server {
         }
     }
 
-    /// Stops listening, cuts every connection and waits for the threads.
+    /// Stops listening, cuts every control connection and waits for the threads. A transfer whose client stands still
+    /// is waited for, at most as long as [`ServeOptions::idle_timeout`].
     pub fn shutdown(mut self) {
         self.stop();
     }

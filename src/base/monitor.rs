@@ -3,7 +3,7 @@
 //! Work calls a [`Monitor`]; it never prints. Calls may come from several threads.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A named stretch of long work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +66,53 @@ pub trait Monitor: Send + Sync {
     fn note(&self, text: &str);
     /// Returns whether the run should stop at the next safe point.
     fn cancelled(&self) -> bool;
+}
+
+/// A monitor that passes everything on and counts the problems, for a verb that says how many there were.
+pub struct CountingMonitor<'a> {
+    inner: &'a dyn Monitor,
+    problems: AtomicU64,
+}
+
+impl<'a> CountingMonitor<'a> {
+    /// Passes on to `inner`.
+    #[must_use]
+    pub fn new(inner: &'a dyn Monitor) -> Self {
+        Self { inner, problems: AtomicU64::new(0) }
+    }
+
+    /// Returns how many problems there were so far.
+    #[must_use]
+    pub fn problems(&self) -> u64 {
+        self.problems.load(Ordering::Relaxed)
+    }
+}
+
+impl Monitor for CountingMonitor<'_> {
+    fn begin(&self, task: Task, total: Option<Amount>) {
+        self.inner.begin(task, total);
+    }
+
+    fn advance(&self, task: Task, amount: Amount) {
+        self.inner.advance(task, amount);
+    }
+
+    fn end(&self, task: Task) {
+        self.inner.end(task);
+    }
+
+    fn problem(&self, problem: Problem) {
+        self.problems.fetch_add(1, Ordering::Relaxed);
+        self.inner.problem(problem);
+    }
+
+    fn note(&self, text: &str) {
+        self.inner.note(text);
+    }
+
+    fn cancelled(&self) -> bool {
+        self.inner.cancelled()
+    }
 }
 
 /// A monitor that ignores everything.

@@ -153,7 +153,8 @@ pub trait Folder: Send + Sync {
     /// Creates a symbolic link that must not exist.
     ///
     /// # Errors
-    /// [`DiskError`].
+    /// [`super::DiskErrorKind::Exists`], [`super::DiskErrorKind::BadName`] for a target that is empty, too long or
+    /// holds a NUL, and others.
     fn create_symlink(&self, path: &RelPath, target: &[u8]) -> Result<(), DiskError>;
 
     /// Creates a pipe, socket or device node that must not exist; needs rights for devices.
@@ -174,14 +175,16 @@ pub trait Folder: Send + Sync {
     /// [`super::DiskErrorKind::Denied`] when rights are missing, and others.
     fn set_attributes(&self, path: &RelPath, attributes: &Attributes) -> Result<(), DiskError>;
 
-    /// Renames within the folder, over a file that stands there.
+    /// Renames within the folder, over anything but a directory; a directory is renamed over nothing at all.
+    ///
+    /// Of two names of one file, renaming one over the other leaves the second alone.
     ///
     /// # Durability
     /// Durable after [`Folder::sync_all`]. Without a sync before it, a cut may leave the new name with an empty
     /// or torn file.
     ///
     /// # Errors
-    /// [`super::DiskErrorKind::WrongType`] when a directory stands there, and others.
+    /// [`super::DiskErrorKind::WrongType`] when what stands there may not be replaced, and others.
     fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), DiskError>;
 
     /// Removes a file or link; nothing happens where none stands.

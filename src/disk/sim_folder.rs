@@ -19,6 +19,13 @@ pub use images::ImageBudget;
 use images::{Op, crash_trees};
 use tree::{Change, Content, ROOT, Tree};
 
+/// Longest file, since holes take memory here.
+const FILE_MAX_BYTES: usize = 1 << 30;
+/// Longest target of a link.
+const TARGET_MAX_BYTES: usize = 4095;
+/// Longest name, as on most file systems.
+const NAME_MAX_BYTES: usize = 255;
+
 /// What the simulated file system cannot do, or does its own way.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SimRules {
@@ -252,7 +259,7 @@ impl State {
     /// Returns the directory of a path, its name, and the entry that stands there, if any.
     fn place(&self, act: &'static str, path: &RelPath) -> Result<Place, DiskError> {
         let (parent, name) = path.split_last().ok_or_else(|| simulated(DiskErrorKind::BadName, act, path))?;
-        if self.rules.windows_names && !windows_takes(&name) {
+        if name.as_bytes().len() > NAME_MAX_BYTES || (self.rules.windows_names && !windows_takes(&name)) {
             return Err(simulated(DiskErrorKind::BadName, act, path));
         }
         let dir = self.find(act, &parent)?;
@@ -370,6 +377,9 @@ impl Folder for SimFolder {
     fn create_symlink(&self, path: &RelPath, target: &[u8]) -> Result<(), DiskError> {
         let mut state = self.enter("create", path, Need::Space)?;
         state.plain_only("create", path)?;
+        if target.is_empty() || target.len() > TARGET_MAX_BYTES || target.contains(&0) {
+            return Err(simulated(DiskErrorKind::BadName, "create", path));
+        }
         state.make("create", path, 0o777, Content::Symlink(target.to_vec())).map(drop)
     }
 
@@ -557,7 +567,9 @@ impl FolderWriter for SimWriter {
 
     fn skip(&mut self, len_bytes: u64) -> Result<(), DiskError> {
         drop(self.folder.enter("write", &self.path, Need::Nothing)?);
-        self.len += usize::try_from(len_bytes).unwrap_or(usize::MAX / 2);
+        let end = usize::try_from(len_bytes).ok().and_then(|more| self.len.checked_add(more));
+        let end = end.filter(|&end| end <= FILE_MAX_BYTES);
+        self.len = end.ok_or_else(|| simulated(DiskErrorKind::NoSpace, "write", &self.path))?;
         self.ends_in_hole |= len_bytes > 0;
         Ok(())
     }

@@ -192,9 +192,8 @@ impl Syncing<'_> {
         let judge_one = |at: usize, found: &RemoteState| {
             let address = self.remotes[at].address();
             let before = state.shown(&address).map(|(generation, head)| Shown { generation, head });
-            let newer = |(other, found): &(usize, RemoteState)| {
-                *other != at && found.head.head.generation >= mine.generation
-            };
+            let newer =
+                |(other, found): &(usize, RemoteState)| *other != at && found.head.head.generation >= mine.generation;
             let known = Known {
                 mine,
                 my_heads: &store.packs().heads,

@@ -327,8 +327,12 @@ impl Session<'_> {
     }
 
     fn passive(&mut self, extended: bool) -> io::Result<Next> {
-        let listener = TcpListener::bind(SocketAddr::new(self.local.ip(), 0))?;
-        let address = listener.local_addr()?;
+        let bound = TcpListener::bind(SocketAddr::new(self.local.ip(), 0));
+        let Ok((listener, address)) =
+            bound.and_then(|listener| listener.local_addr().map(|address| (listener, address)))
+        else {
+            return self.go(425, "No port is free.");
+        };
         let port = address.port();
         self.passive = Some(listener);
         match address.ip().to_canonical() {

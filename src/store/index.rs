@@ -30,7 +30,7 @@ pub struct Place {
 }
 
 /// The table.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ObjectIndex {
     packs: Vec<PackHash>,
     entries: Vec<IndexEntry>,

@@ -1,3 +1,8 @@
-//! One suite for each boundary, run by every implementation.
+//! One suite per boundary, run by every implementation of it, the simulated twins among them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
+mod disk;
+#[cfg(unix)]
+mod folder;
 mod remote;

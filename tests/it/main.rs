@@ -1,7 +1,18 @@
-//! Whole verbs over real and scripted parts, a module for each verb.
+//! Whole verbs over real and scripted parts: a module for each verb, over one harness or the other.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking and set their own scene"
+)]
 
 mod clone;
+mod commit;
 mod env;
 mod push;
+mod scene;
 mod sync;
 mod tight;
+mod verify;

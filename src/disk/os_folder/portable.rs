@@ -172,10 +172,12 @@ impl Folder for PortableFolder {
 
     fn sync_all(&self) -> Result<(), DiskError> {
         let paths = std::mem::take(&mut *self.unsynced());
-        for path in paths {
-            match File::options().append(true).open(&path).and_then(|file| file.sync_all()) {
+        for path in &paths {
+            match File::options().append(true).open(path).and_then(|file| file.sync_all()) {
                 Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => {
-                    return Err(DiskError::new("sync", path.display(), error));
+                    let failed = DiskError::new("sync", path.display(), error);
+                    self.unsynced().extend(paths);
+                    return Err(failed);
                 }
                 _ => {}
             }

@@ -1,3 +1,5 @@
+//! What the conformance suite cannot see: both implementations here, kept handles, long paths.
+
 #![expect(clippy::disallowed_methods, reason = "tests look at a real folder from outside")]
 
 use std::fs;
@@ -6,6 +8,7 @@ use std::io::Read;
 use super::OsFolder;
 use super::portable::PortableFolder;
 use crate::base::RelPath;
+use crate::disk::DiskErrorKind;
 use crate::disk::folder::{Attributes, FileTime, Folder};
 
 fn path(text: &str) -> RelPath {
@@ -78,4 +81,21 @@ fn paths_longer_than_one_call_takes_work() {
     // Nothing is kept after a sync, so this goes the whole way from the root.
     folder.sync_all().unwrap();
     assert!(folder.stat(&file).unwrap().is_some());
+}
+
+#[test]
+fn going_by_component_refuses_links_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = OsFolder::open(dir.path()).unwrap();
+    let mut deep = path("real");
+    folder.create_dir(&deep).unwrap();
+    for _ in 0..30 {
+        deep = deep.join(&crate::base::EntryName::new(&[b'd'; 200]).unwrap()).unwrap();
+        folder.create_dir(&deep).unwrap();
+    }
+    folder.create_symlink(&path("link"), b"real").unwrap();
+    folder.sync_all().unwrap();
+    let through = RelPath::new(&[b"link", &deep.as_bytes()[4..]].concat()).unwrap();
+    assert_eq!(folder.list(&through).unwrap_err().kind, DiskErrorKind::WrongType);
+    assert!(folder.list(&deep).is_ok());
 }

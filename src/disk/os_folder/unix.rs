@@ -186,6 +186,10 @@ impl Folder for OsFolder {
     }
 
     fn create_symlink(&self, path: &RelPath, target: &[u8]) -> Result<(), DiskError> {
+        // The system would answer that nothing is found.
+        if target.is_empty() {
+            return Err(DiskError::of(DiskErrorKind::BadName, "create", path, "a link to nothing"));
+        }
         self.change("create", path, |dir, name| rustix::fs::symlinkat(target, dir, name))
     }
 

@@ -1,3 +1,5 @@
+//! The simulated folder takes the liberties that it claims to take.
+
 use super::{ImageBudget, SimFault, SimFolder, SimRules};
 use crate::base::RelPath;
 use crate::disk::DiskErrorKind;

@@ -1,3 +1,5 @@
+//! Files that change, grow, vanish or fail while they are read.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,3 +1,5 @@
+//! What is listed and what is left out.
+
 use super::{Excludes, Scanner};
 use crate::base::RelPath;
 use crate::disk::folder::{FileKind, Folder};

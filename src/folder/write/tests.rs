@@ -1,3 +1,5 @@
+//! The batch writer on the simulated folder: every crash image, every failing call, everything in the way.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BatchLimits, BatchWriter};

@@ -235,12 +235,7 @@ impl Pool<'_> {
     }
 
     /// Streams what is missing of a pack, again from where it broke off.
-    fn fill(
-        &self,
-        caller: &mut Caller<'_>,
-        incoming: &mut Incoming<'_>,
-        wanted: &Wanted,
-    ) -> Result<Filled, Fault> {
+    fn fill(&self, caller: &mut Caller<'_>, incoming: &mut Incoming<'_>, wanted: &Wanted) -> Result<Filled, Fault> {
         let mut retry = Retry::new(RetryPolicy::default());
         while incoming.missing_bytes() > 0 {
             let before = incoming.len_bytes();
@@ -279,7 +274,11 @@ impl Pool<'_> {
             } else if let Err(error) = run.check() {
                 failed = Some(Fault::Fatal(error));
             }
-            if failed.is_some() || self.stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if failed.is_some() || self.stop.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
         let result = caller.once(&mut |session| session.fetch(&path, offset, missing, &mut sink));
         if let Some(fault) = failed {

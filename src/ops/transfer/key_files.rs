@@ -134,7 +134,9 @@ pub fn fetch_keys(disk: &dyn Disk, plan: &KeyPlan, caller: &mut Caller<'_>) -> R
             Known::Right(bytes) => create_immutable(disk, &path, &bytes).map_err(Error::from)?,
             Known::Missing => return Err(TransferError::Vanished(format!("key file {path}"))),
             Known::Wrong => {
-                return Err(Error::from(StoreError::damaged(format!("key file {path} from {}", caller.address()))).into());
+                return Err(
+                    Error::from(StoreError::damaged(format!("key file {path} from {}", caller.address()))).into()
+                );
             }
         }
     }

@@ -1,9 +1,9 @@
 //! The state that a run works towards: a verified HEAD with its chain of manifests, read from the disk where they stand
 //! whole and from the remote where not.
 
+use super::TransferError;
 use super::caller::{CallError, Caller, Known};
 use super::remote_state::RemoteState;
-use super::TransferError;
 use crate::base::ManifestHash;
 use crate::disk::{Disk, read_all};
 use crate::error::Error;

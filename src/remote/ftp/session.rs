@@ -134,15 +134,16 @@ impl Session for FtpSession {
                 return Err(cannot_resume());
             }
             let name = link.name_of(path.as_str());
-            match upload(link, Verb::Append, &name, 0, source, buffer) {
-                Err(trouble) if refuses_to_resume(&trouble) => {}
-                other => return other,
-            }
-            match upload(link, Verb::Store, &name, offset, source, buffer) {
+            let appended = match upload(link, Verb::Append, &name, 0, source, buffer) {
+                Err(trouble) if refuses_to_resume(&trouble) => upload(link, Verb::Store, &name, offset, source, buffer),
+                other => other,
+            };
+            match appended {
                 Err(trouble) if refuses_to_resume(&trouble) => {
                     Err(Trouble { kind: RemoteErrorKind::Unsupported, ..trouble })
                 }
-                other => other,
+                Err(trouble) => Err(trouble),
+                Ok(appended) => check_kept(link, &name, offset, appended),
             }
         })
     }
@@ -159,10 +160,6 @@ impl Session for FtpSession {
             match store(link, &fresh, &mut &bytes[..], buffer)? {
                 Left::Usable(()) => {}
                 torn @ Left::Torn(_) => return Ok(torn),
-            }
-            let size = link.ask(&format!("SIZE {fresh}"), Phase::Write)?;
-            if size.code == 213 && parse_number(size.last_words()) != Some(bytes.len() as u64) {
-                return Err(Trouble::new(RemoteErrorKind::Unreachable, "server kept another length than was sent"));
             }
             let refused = match rename(link, &fresh, &name)? {
                 Renamed::Done => return Ok(Left::Usable(())),
@@ -331,8 +328,9 @@ fn upload(
     offset: u64,
     source: &mut dyn Read,
     buffer: &mut [u8],
-) -> Result<Left<()>, Trouble> {
+) -> Result<Left<u64>, Trouble> {
     let mut transfer = link.transfer(verb, name, offset)?;
+    let mut sent = 0;
     loop {
         let count = match source.read(buffer) {
             Ok(0) => break,
@@ -343,23 +341,35 @@ fn upload(
         if let Err(trouble) = transfer.write(buffer.get(..count).unwrap_or_default()) {
             return Ok(Left::Torn(Err(trouble)));
         }
+        sent += count as u64;
     }
     match transfer.finish() {
-        Ok(()) => Ok(Left::Usable(())),
+        Ok(()) => Ok(Left::Usable(sent)),
         Err(trouble) => Ok(Left::Torn(Err(trouble))),
     }
 }
 
-/// Uploads a whole file; where the server refuses to write over one, that one is removed first.
+/// Uploads a whole file, as a new one.
+///
+/// What stands there is removed first and not written over: the server may still be busy writing what an earlier,
+/// broken upload left in its buffers, and would mix it in. Some servers refuse to write over a file anyway.
 fn store(link: &mut Link, name: &str, source: &mut dyn Read, buffer: &mut [u8]) -> Result<Left<()>, Trouble> {
-    let refused = match upload(link, Verb::Store, name, 0, source, buffer) {
-        Err(trouble) if matches!(trouble.code, 550 | 553) => trouble,
-        other => return other,
+    link.ask(&format!("DELE {name}"), Phase::Write)?;
+    let uploaded = upload(link, Verb::Store, name, 0, source, buffer)?;
+    check_kept(link, name, 0, uploaded)
+}
+
+/// Asks whether the server holds as much as was sent: some call an upload complete that met a quota.
+fn check_kept(link: &mut Link, name: &str, offset: u64, uploaded: Left<u64>) -> Result<Left<()>, Trouble> {
+    let sent = match uploaded {
+        Left::Usable(sent) => sent,
+        Left::Torn(result) => return Ok(Left::Torn(result.map(drop))),
     };
-    if !link.ask(&format!("DELE {name}"), Phase::Write)?.is_done() {
-        return Err(refused);
+    let size = link.ask(&format!("SIZE {name}"), Phase::Write)?;
+    if size.code == 213 && parse_number(size.last_words()) != Some(offset.saturating_add(sent)) {
+        return Err(Trouble::new(RemoteErrorKind::Unreachable, "server kept another length than was sent"));
     }
-    upload(link, Verb::Store, name, 0, source, buffer)
+    Ok(Left::Usable(()))
 }
 
 /// How a rename ended.

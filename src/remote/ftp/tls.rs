@@ -39,6 +39,17 @@ pub enum TlsTrust {
     PinSha256([u8; 32]),
 }
 
+impl TlsTrust {
+    /// Reads a pin: the SHA-256 of the certificate as 64 hex digits, colons between them allowed as openssl prints them.
+    #[must_use]
+    pub fn parse_pin(text: &str) -> Option<Self> {
+        let digits: String = text.trim().chars().filter(|&c| c != ':').collect();
+        let mut sha256 = [0; 32];
+        hex::decode_to_slice(digits, &mut sha256).ok()?;
+        Some(Self::PinSha256(sha256))
+    }
+}
+
 /// Accepts one certificate, by its hash.
 #[derive(Debug)]
 struct PinVerifier {
@@ -252,4 +263,25 @@ fn of_tls(error: &rustls::Error) -> Trouble {
         _ => RemoteErrorKind::Refused,
     };
     Trouble::new(kind, format!("TLS: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_is_read_as_openssl_prints_it() {
+        let plain = "ab".repeat(32);
+        let colons = vec!["AB"; 32].join(":");
+        assert_eq!(TlsTrust::parse_pin(&plain), Some(TlsTrust::PinSha256([0xab; 32])));
+        assert_eq!(TlsTrust::parse_pin(&colons), Some(TlsTrust::PinSha256([0xab; 32])));
+        assert_eq!(TlsTrust::parse_pin(&plain[2..]), None);
+        assert_eq!(TlsTrust::parse_pin(&"zz".repeat(32)), None);
+    }
+
+    #[test]
+    fn the_hash_is_sha_256() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(sha256(b"").map(hex::encode).as_deref(), Some(empty));
+    }
 }

@@ -23,6 +23,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     deadline: Option<Duration>,
+    /// When the thread looks next; nothing while it waits to be woken.
+    looks_at: Option<Duration>,
     control: Option<TcpStream>,
     data: Option<TcpStream>,
     fired: bool,
@@ -46,6 +48,7 @@ impl Shared {
     fn run(&self) {
         let mut state = self.lock();
         while !state.ended {
+            state.looks_at = state.deadline;
             let Some(deadline) = state.deadline else {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
@@ -81,9 +84,12 @@ impl Watch {
     /// Shuts the sockets unless [`Watch::disarm`] or another deadline comes first.
     pub(super) fn arm(&self, within: Duration) {
         let at = self.shared.clock.monotonic().saturating_add(within);
-        let earlier = self.shared.lock().deadline.replace(at);
-        // A thread that waits for an earlier deadline looks again by itself.
-        if earlier.is_none_or(|earlier| earlier > at) {
+        let mut state = self.shared.lock();
+        state.deadline = Some(at);
+        // A thread that waits for an earlier deadline looks again by itself, so most calls wake nobody.
+        let sleeps_past = state.looks_at.is_none_or(|looks_at| looks_at > at);
+        drop(state);
+        if sleeps_past {
             self.shared.changed.notify_one();
         }
     }

@@ -1,3 +1,5 @@
+//! Tries are bounded, waits grow, and progress starts the count again.
+
 use super::*;
 use crate::base::random::SeededRandom;
 
@@ -26,7 +28,7 @@ fn delays_double_up_to_the_longest_and_then_end() {
 #[test]
 fn delays_differ() {
     let random = SeededRandom::new(1);
-    let mut first = || Retry::new(policy()).next_delay(&error(RemoteErrorKind::Busy), &random);
+    let first = || Retry::new(policy()).next_delay(&error(RemoteErrorKind::Busy), &random);
     assert_ne!(first(), first());
 }
 

@@ -1,12 +1,16 @@
 //! The suite over our own server: plain, explicit and implicit TLS, and what a login and a certificate decide.
 
+#![expect(clippy::disallowed_methods, reason = "the tests plant files and look at them from outside")]
+
 use std::io::Cursor;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chunkstore::base::StorePath;
 use chunkstore::base::clock::SystemClock;
 use chunkstore::disk::served::ServedDir;
 use chunkstore::remote::ftp::{FtpOptions, FtpRemote, TlsTrust};
+use chunkstore::remote::rate::Throttle;
 use chunkstore::remote::url::Credentials;
 use chunkstore::remote::{Remote, RemoteErrorKind};
 use chunkstore::serve::{Faults, ServeOptions, Server, TlsIdentity};
@@ -40,7 +44,7 @@ impl Served {
     }
 }
 
-fn with_tls(identity: &Identity) -> TlsIdentity {
+pub fn with_tls(identity: &Identity) -> TlsIdentity {
     TlsIdentity { chain_pem: identity.cert_pem.clone().into_bytes(), key_pem: identity.key_pem.clone().into_bytes() }
 }
 
@@ -161,4 +165,39 @@ fn nobody_there_is_unreachable() {
     let remote = served.remote("ftp", options(TlsTrust::PublicRoots));
     served.server.shutdown();
     assert_eq!(remote.connect().err().unwrap().kind, RemoteErrorKind::Unreachable);
+}
+
+#[test]
+fn a_line_end_in_a_login_is_no_second_command() {
+    let served = serve(|options| options.login = None);
+    std::fs::write(served.home.path().join("victim"), b"here").unwrap();
+    let url = format!("ftp://{}/", served.server.addr());
+    for login in [Credentials::new("ann\r\nDELE victim", "x"), Credentials::new("ann", "s3cret\r\nDELE victim")] {
+        let error = ftp(&url, login, options(TlsTrust::PublicRoots)).connect().err().unwrap();
+        assert_eq!(error.kind, RemoteErrorKind::Refused, "{error}");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+    assert!(served.home.path().join("victim").exists());
+}
+
+/// A throttle that only counts.
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl Throttle for Counting {
+    fn passed(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn every_byte_of_a_file_passes_the_throttle() {
+    let (served, counting) = (serve(|_| {}), Arc::new(Counting::default()));
+    let throttle = Some(Arc::clone(&counting) as Arc<dyn Throttle>);
+    let remote = served.remote("ftp", FtpOptions { throttle, ..options(TlsTrust::PublicRoots) });
+    let mut session = remote.connect().unwrap();
+    session.create_dir(&StorePath::root()).unwrap();
+    session.send(&suite::path("x"), &mut Cursor::new(suite::sample(700_000))).unwrap();
+    suite::fetch(&mut *session, "x", 0, u64::MAX).1.unwrap();
+    assert_eq!(counting.0.load(Ordering::SeqCst), 1_400_000);
 }

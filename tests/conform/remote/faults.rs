@@ -1,5 +1,7 @@
 //! Whatever a server does: a typed error, soon, within bounds.
 
+#![expect(clippy::disallowed_methods, reason = "the tests plant files and look at them from outside")]
+
 use std::io::Cursor;
 use std::time::Duration;
 
@@ -9,9 +11,9 @@ use chunkstore::remote::ftp::{FtpOptions, TlsTrust};
 use chunkstore::remote::{Fetched, Remote, RemoteError, RemoteErrorKind, Session};
 use chunkstore::serve::Fault;
 
-use super::embedded::{Served, serve};
-use super::options;
+use super::embedded::{Served, serve, with_tls};
 use super::suite::{fetch, path, sample};
+use super::{Identity, options};
 
 /// No fault may hold a caller for longer than this; the options below make the bounds of the session far shorter.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -28,7 +30,10 @@ fn short() -> FtpOptions {
 
 /// A server with `HEAD` (4 bytes) and `packs/ab/x` (a million).
 fn planted() -> Served {
-    let served = serve(|_| {});
+    plant(serve(|_| {}))
+}
+
+fn plant(served: Served) -> Served {
     let store = served.home.path().join("a/store");
     std::fs::create_dir_all(store.join("packs/ab")).unwrap();
     std::fs::write(store.join("HEAD"), b"head").unwrap();
@@ -45,7 +50,7 @@ fn soon<T>(what: &str, act: impl FnOnce() -> T) -> T {
 }
 
 /// Fetches the pack over a session of its own while the fault strikes.
-fn struck(fault: Fault, max_bytes: u64) -> (Vec<u8>, Result<Fetched, RemoteError>) {
+fn struck(fault: &Fault, max_bytes: u64) -> (Vec<u8>, Result<Fetched, RemoteError>) {
     let served = planted();
     let remote = served.remote("ftp", short());
     let mut session = remote.connect().unwrap();
@@ -69,7 +74,7 @@ fn a_transfer_that_breaks_off_is_unreachable_and_what_came_is_right() {
         Fault::Stall { after_bytes: 300_000 },
         Fault::Crawl { after_bytes: 0 },
     ] {
-        let (got, result) = struck(fault.clone(), u64::MAX);
+        let (got, result) = struck(&fault, u64::MAX);
         assert_eq!(result.unwrap_err().kind, RemoteErrorKind::Unreachable, "{fault:?}");
         assert!(matches!(fault, Fault::Crawl { .. }) || sample(LEN).starts_with(&got), "{fault:?}");
     }
@@ -77,12 +82,12 @@ fn a_transfer_that_breaks_off_is_unreachable_and_what_came_is_right() {
 
 #[test]
 fn lies_are_passed_on_within_bounds() {
-    let (got, result) = struck(Fault::Truncate { after_bytes: 5000 }, u64::MAX);
+    let (got, result) = struck(&Fault::Truncate { after_bytes: 5000 }, u64::MAX);
     assert_eq!((got.len(), result.unwrap()), (5000, Fetched { len_bytes: 5000, at_end: true }));
-    let (got, _) = struck(Fault::FlipBit { offset: 70_000 }, u64::MAX);
+    let (got, _) = struck(&Fault::FlipBit { offset: 70_000 }, u64::MAX);
     let differing: Vec<_> = got.iter().zip(sample(LEN)).enumerate().filter(|(_, (a, b))| **a != *b).collect();
     assert_eq!((differing.len(), differing[0].0, got.len()), (1, 70_000, LEN));
-    let (got, result) = struck(Fault::ServeInstead { path: "/a/store/HEAD".to_owned() }, u64::MAX);
+    let (got, result) = struck(&Fault::ServeInstead { path: "/a/store/HEAD".to_owned() }, u64::MAX);
     assert_eq!((&got[..], result.unwrap().at_end), (&b"head"[..], true));
 }
 
@@ -100,7 +105,7 @@ fn an_endless_file_is_cut_and_the_session_goes_on() {
 
 /// Replies that no command expects, and what a fetch makes of them.
 fn answered(verb: &'static str, bytes: &[u8]) -> Result<Fetched, RemoteError> {
-    struck(Fault::Reply { verb, bytes: bytes.to_vec() }, u64::MAX).1
+    struck(&Fault::Reply { verb, bytes: bytes.to_vec() }, u64::MAX).1
 }
 
 #[test]
@@ -129,7 +134,7 @@ fn words_of_the_server_are_shown_escaped() {
 fn a_server_that_stops_answering_does_not_hold_a_caller() {
     for verb in ["EPSV", "RETR"] {
         for fault in [Fault::Silence { verb }, Fault::Drip { verb }, Fault::Flood { verb }, Fault::HangUp { verb }] {
-            let error = struck(fault.clone(), u64::MAX).1.unwrap_err();
+            let error = struck(&fault, u64::MAX).1.unwrap_err();
             let expected = [RemoteErrorKind::Unreachable, RemoteErrorKind::Protocol];
             assert!(expected.contains(&error.kind), "{fault:?}: {error}");
         }
@@ -237,6 +242,9 @@ fn head_is_swung_or_stays() {
     let remote = served.remote("ftp", short());
     let head = |served: &Served| std::fs::read(served.home.path().join("a/store/HEAD")).ok();
     served.faults.add(Fault::LoseUpload { after_bytes: 3 }, 1);
+    let error = remote.connect().unwrap().send(&path("packs/ab/y"), &mut Cursor::new(b"bytes")).unwrap_err();
+    assert_eq!(error.kind, RemoteErrorKind::Unreachable, "a pack that was cut and called complete: {error}");
+    served.faults.add(Fault::LoseUpload { after_bytes: 3 }, 1);
     let error = remote.connect().unwrap().replace(&path("HEAD"), b"newer").unwrap_err();
     assert_eq!((error.kind, head(&served)), (RemoteErrorKind::Unreachable, Some(b"head".to_vec())));
     served.faults.add(Fault::Reply { verb: "RNFR", bytes: b"502 No renames here.\r\n".to_vec() }, 1);
@@ -260,4 +268,51 @@ fn a_server_that_shuts_down_is_unreachable() {
     soon("shutdown", || served.server.shutdown());
     let error = soon("fetch", || fetch(&mut *session, "HEAD", 0, 9).1.unwrap_err());
     assert_eq!(error.kind, RemoteErrorKind::Unreachable);
+}
+
+#[test]
+fn over_tls_nothing_holds_a_caller_either() {
+    let identity = Identity::new();
+    let faults = [
+        Fault::Reset { after_bytes: 300_000 },
+        Fault::Fail { after_bytes: 300_000 },
+        Fault::Stall { after_bytes: 300_000 },
+        Fault::Crawl { after_bytes: 0 },
+        Fault::Silence { verb: "RETR" },
+        Fault::Drip { verb: "EPSV" },
+        Fault::HangUp { verb: "RETR" },
+    ];
+    for fault in faults {
+        let served = plant(serve(|options| options.tls = Some(with_tls(&identity))));
+        let remote = served.remote("ftps", FtpOptions { trust: identity.trust(), ..short() });
+        let mut session = remote.connect().unwrap();
+        served.faults.add(fault.clone(), 1);
+        let (_, result) = soon(&format!("{fault:?}"), || fetch(&mut *session, "packs/ab/x", 0, u64::MAX));
+        assert_eq!(result.unwrap_err().kind, RemoteErrorKind::Unreachable, "{fault:?}");
+        soon("goodbye", || drop(session));
+    }
+}
+
+#[test]
+fn a_tls_handshake_that_fails_is_told() {
+    let identity = Identity::new();
+    let served = serve(|options| options.tls = Some(with_tls(&identity)));
+    let remote = served.remote("ftps", FtpOptions { trust: identity.trust(), ..short() });
+    let replies: [(&[u8], RemoteErrorKind); 3] = [
+        (b"234 Go ahead, I speak no TLS\r\n", RemoteErrorKind::Protocol),
+        (b"502 No TLS here\r\n", RemoteErrorKind::Refused),
+        (b"421 Busy\r\n", RemoteErrorKind::Busy),
+    ];
+    for (bytes, kind) in replies {
+        served.faults.add(Fault::Reply { verb: "AUTH", bytes: bytes.to_vec() }, 1);
+        let error = soon("AUTH", || remote.connect().err().unwrap());
+        let silent = kind == RemoteErrorKind::Protocol && error.kind == RemoteErrorKind::Unreachable;
+        assert!(error.kind == kind || silent, "{error}");
+    }
+    for fault in [Fault::Silence { verb: "AUTH" }, Fault::Drip { verb: "AUTH" }, Fault::HangUp { verb: "PROT" }] {
+        served.faults.add(fault.clone(), 1);
+        let error = soon(&format!("{fault:?}"), || remote.connect().err().unwrap());
+        assert_eq!(error.kind, RemoteErrorKind::Unreachable, "{fault:?}: {error}");
+    }
+    assert_eq!(served.server.counts().logins, 0, "no password went out in clear");
 }

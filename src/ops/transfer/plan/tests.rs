@@ -20,11 +20,8 @@ fn each_state_of_a_pack_has_its_place() {
     let plan = plan(&target, &states, &|hash| hash.0[0] == 1);
     assert_eq!(plan.present, [target[0]]);
     assert_eq!(plan.check, [target[1]]);
-    let wanted = |at: usize, resume_from_bytes, standing_bytes| Wanted {
-        pack: target[at],
-        resume_from_bytes,
-        standing_bytes,
-    };
+    let wanted =
+        |at: usize, resume_from_bytes, standing_bytes| Wanted { pack: target[at], resume_from_bytes, standing_bytes };
     assert_eq!(plan.fetch, [wanted(2, 2 * MIB, half), wanted(3, 0, 0), wanted(4, 0, 0)]);
     assert_eq!(plan.fetch_bytes(), 13 * MIB);
     assert_eq!(plan.needed_bytes(), 15 * MIB - half);

@@ -1,0 +1,75 @@
+//! A key-value cache on the host's fixed disk, kept in one redb file; never on a key.
+//!
+//! Losing it costs time only, so whatever is wrong with it is answered by doing without. Limits: one process at a time; a
+//! second one does without.
+
+use std::path::Path;
+
+use redb::{Database, ReadableDatabase, TableDefinition};
+
+const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("cache");
+/// redb's default of 1 GiB is far more than a cache may take.
+const MEMORY_BYTES: usize = 16 << 20;
+
+/// An open cache.
+pub struct HostCache {
+    database: Database,
+}
+
+impl HostCache {
+    /// Opens or makes a cache file; nothing when that fails or another process has it open.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "disk touches files")]
+    pub fn open(file: &Path) -> Option<Self> {
+        std::fs::create_dir_all(file.parent()?).ok()?;
+        let database = Database::builder().set_cache_size(MEMORY_BYTES).create(file);
+        let database = match database {
+            Ok(database) => database,
+            Err(redb::DatabaseError::DatabaseAlreadyOpen) => return None,
+            Err(_) => {
+                // A damaged cache is made anew.
+                std::fs::remove_file(file).ok()?;
+                Database::builder().set_cache_size(MEMORY_BYTES).create(file).ok()?
+            }
+        };
+        Some(Self { database })
+    }
+
+    /// Returns a view of what the cache holds now, for many look-ups.
+    #[must_use]
+    pub fn view(&self) -> Option<CacheView> {
+        let table = self.database.begin_read().ok()?.open_table(TABLE).ok()?;
+        Some(CacheView { table })
+    }
+
+    /// Adds and replaces entries, all or none.
+    ///
+    /// # Durability
+    /// Durable when this returns true.
+    pub fn insert<'a>(&self, entries: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> bool {
+        let write = || -> Result<(), redb::Error> {
+            let transaction = self.database.begin_write()?;
+            {
+                let mut table = transaction.open_table(TABLE)?;
+                for (key, value) in entries {
+                    table.insert(key, value)?;
+                }
+            }
+            Ok(transaction.commit()?)
+        };
+        write().is_ok()
+    }
+}
+
+/// What a cache held at one moment. Shared by threads.
+pub struct CacheView {
+    table: redb::ReadOnlyTable<&'static [u8], &'static [u8]>,
+}
+
+impl CacheView {
+    /// Returns the value of a key.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        Some(self.table.get(key).ok()??.value().to_vec())
+    }
+}

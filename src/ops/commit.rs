@@ -1,0 +1,232 @@
+//! `commit`: a folder becomes a snapshot.
+//!
+//! ```text
+//! source ----> chunks, in order ----> workers: id, dedup, compress, seal ----\
+//!   | (walks, reads, cuts)                                                     v
+//!   \-------> order of chunks and directories -------------------------> assembler: packs, trees
+//! ```
+//!
+//! The source never waits for a result and the assembler takes them in the order of the source, so packs and trees follow
+//! from the folder alone, whatever the threads do. All queues are bounded.
+
+mod assemble;
+mod pipeline;
+mod publish;
+mod source;
+mod stats;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::base::monitor::{Problem, Task};
+use crate::base::{Generation, ObjectId, RelPath};
+use crate::disk::folder::{FileKind, Stat};
+use crate::disk::{Disk, Folder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::folder::Excludes;
+use crate::format::sealed::{SnapshotRef, TAG_MAX_BYTES, TAGS_MAX};
+use crate::format::snapshot::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, Snapshot, Totals};
+use crate::ops::Run;
+use crate::ops::local_keys::WriterKey;
+use crate::store::head::{Soundness, rewrite_head};
+use crate::store::keyring::WriterKeys;
+use crate::store::lock::WriteLock;
+use crate::store::reader::ObjectReader;
+use crate::store::writer::PackWriter;
+use crate::store::{self, Store, StoreError, Unlocked};
+use crate::tree::snapshots;
+use assemble::Tree;
+use pipeline::Parts;
+use source::Job;
+use stats::StatCache;
+
+/// The zstd level of objects.
+const ZSTD_LEVEL: i32 = 3;
+/// What `commit` is asked for.
+pub struct CommitRequest<'a> {
+    /// Why.
+    pub message: String,
+    /// Who, as `user@host`.
+    pub author: String,
+    /// Names for the snapshot.
+    pub tags: Vec<String>,
+    /// What is left out.
+    pub excludes: Excludes,
+    /// Signs, and opens what it takes to write.
+    pub writer: &'a WriterKey,
+    /// The folder of this host's caches.
+    pub cache: Option<&'a Path>,
+}
+
+/// What `commit` did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The snapshot that now is the newest.
+    pub snapshot: ObjectId,
+    /// The store's generation.
+    pub generation: Generation,
+    /// Whether a snapshot was made; an unchanged folder makes none.
+    pub changed: bool,
+    /// What the snapshot holds.
+    pub totals: Totals,
+    /// Bytes of the packs that were written.
+    pub new_bytes: u64,
+    /// What was left out or kept as it was before, with the reason.
+    pub problems: Vec<Problem>,
+}
+
+/// The state that a commit starts from.
+struct Start {
+    store: Store,
+    keys: WriterKeys,
+    unlocked: Unlocked,
+    reader: Arc<ObjectReader>,
+    parent: Option<(SnapshotRef, Snapshot)>,
+}
+
+/// Commits a folder.
+///
+/// # Durability
+/// The new state is what opens once this returns; after a cut within, the old one, and packs that the next commit finds.
+///
+/// # Errors
+/// [`ErrorKind::Locked`], [`ErrorKind::NoIdentity`], [`ErrorKind::NoSpace`], [`ErrorKind::Interrupted`] and others; the old state
+/// stays.
+pub fn commit(
+    disk: Arc<dyn Disk>,
+    folder: &dyn Folder,
+    request: &CommitRequest<'_>,
+    run: Run<'_>,
+) -> Result<Committed> {
+    check_request(request)?;
+    store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
+    let _lock = WriteLock::take(disk.as_ref())?;
+    let start = open(disk.clone(), request, run)?;
+    if start.store.soundness() == Soundness::HeadLost {
+        rewrite_head(disk.as_ref(), start.store.head())?;
+    }
+    let root_stat = root_of(folder)?;
+    run.monitor.begin(Task::Commit, None);
+    let result = read_folder(&start, folder, &root_stat, request, run);
+    run.monitor.end(Task::Commit);
+    result.map_err(|error| settle(&start.store, error))
+}
+
+fn settle(store: &Store, error: Error) -> Error {
+    let suspicious = matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Other);
+    if suspicious && !matches!(store::read_marker(store.disk().as_ref()), Ok(Some(_))) {
+        return Error::with_source(ErrorKind::Gone, "the medium went away", error);
+    }
+    error
+}
+
+fn check_request(request: &CommitRequest<'_>) -> Result<()> {
+    let bad_tag =
+        |tag: &String| tag.is_empty() || tag.len() > TAG_MAX_BYTES || tag.starts_with('@') || tag.contains(':');
+    if request.tags.len() > TAGS_MAX || request.tags.iter().any(bad_tag) {
+        let text = "a tag is 1 to 64 bytes, holds no colon and does not begin with @; a snapshot has at most 64";
+        return Err(Error::new(ErrorKind::Usage, text));
+    }
+    if request.message.len() > MESSAGE_MAX_BYTES || request.author.len() > AUTHOR_MAX_BYTES {
+        return Err(Error::new(ErrorKind::Usage, "a message is at most 64 KiB, an author 1 KiB"));
+    }
+    Ok(())
+}
+
+fn root_of(folder: &dyn Folder) -> Result<Stat> {
+    match folder.stat(&RelPath::root())? {
+        Some(stat) if stat.kind == FileKind::Dir => Ok(stat),
+        _ => Err(Error::new(ErrorKind::Other, "the folder to commit is not there")),
+    }
+}
+
+fn open(disk: Arc<dyn Disk>, request: &CommitRequest<'_>, run: Run<'_>) -> Result<Start> {
+    let store = Store::open(disk.clone())?;
+    if store.soundness() == Soundness::Older {
+        return Err(StoreError::Degraded.into());
+    }
+    let identities = std::slice::from_ref(&request.writer.identity);
+    let (keys, unlocked) = store.unlock_writer(identities)?;
+    let signer = request.writer.signer().public();
+    if !store.trust().newest().trust.writers.iter().any(|writer| writer.key == signer) {
+        return Err(Error::new(ErrorKind::NotTrusted, "this machine's writer key is no writer of the store"));
+    }
+    let index = store.load_index(&unlocked, &mut |pack, error| {
+        let subject = store::layout::pack(&pack.hash).to_string();
+        run.monitor.problem(Problem { subject, reason: format!("{error}; what it holds is stored again") });
+    })?;
+    let reader = Arc::new(ObjectReader::new(disk, store.id(), unlocked.keys.clone(), index));
+    let parent = match unlocked.sealed.snapshots.last() {
+        Some(newest) => Some((newest.clone(), snapshots::load(&reader, newest)?)),
+        None => None,
+    };
+    Ok(Start { store, keys, unlocked, reader, parent })
+}
+
+fn read_folder(
+    start: &Start,
+    folder: &dyn Folder,
+    root_stat: &Stat,
+    request: &CommitRequest<'_>,
+    run: Run<'_>,
+) -> Result<Committed> {
+    let parent = start.parent.as_ref();
+    let memory = StatCache::open(request.cache, start.store.id(), parent.map(|(named, _)| named.id));
+    let mut writer = pack_writer(start)?;
+    let replica =
+        start.store.replica()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "the store has no replica id"))?;
+    let sequence = start.store.head().head.generation.0 + 1;
+    let job = Job {
+        folder,
+        excludes: &request.excludes,
+        parent: parent.map(|(_, snapshot)| snapshot),
+        memory: &memory,
+        replica,
+        sequence,
+        began: run.clock.now(),
+        run,
+    };
+    let tree = read_tree(start, &job, &mut writer)?;
+    if !same_root(root_stat, &root_of(folder)?) {
+        return Err(Error::new(ErrorKind::Other, "the folder to commit was replaced while it was read"));
+    }
+    let mut committed = Committed {
+        snapshot: parent.map_or(ObjectId([0; 32]), |(named, _)| named.id),
+        generation: start.store.head().head.generation,
+        changed: !parent.is_some_and(|(_, last)| last.root == tree.root && last.root_meta == tree.root_meta),
+        totals: tree.totals,
+        new_bytes: 0,
+        problems: tree.problems.clone(),
+    };
+    if committed.changed {
+        let snapshot = publish::snapshot_of(start, &tree, (replica, sequence), request, run);
+        let made = publish::publish(start, writer, &snapshot, request, ZSTD_LEVEL, run)?;
+        (committed.snapshot, committed.generation, committed.new_bytes) = made;
+    }
+    memory.save(committed.snapshot, &tree.stats);
+    Ok(committed)
+}
+
+fn pack_writer(start: &Start) -> Result<PackWriter<'_>> {
+    let (disk, epoch) = (start.store.disk().as_ref(), start.keys.reader.epoch());
+    let index_key = publish::index_key(start)?;
+    Ok(PackWriter::new(disk, start.store.id(), epoch, index_key, Some(start.store.packs())))
+}
+
+fn read_tree(start: &Start, job: &Job<'_>, writer: &mut PackWriter<'_>) -> Result<Tree> {
+    let maker = publish::key_maker(start)?;
+    let parts = Parts {
+        store: start.store.id(),
+        keys: &start.unlocked.keys,
+        maker: &maker,
+        reader: &start.reader,
+        chunker: start.unlocked.sealed.chunker,
+        level: ZSTD_LEVEL,
+    };
+    pipeline::run(&parts, job, writer)
+}
+
+/// Returns whether the folder is the same directory as before: a pulled medium leaves another in its place.
+fn same_root(before: &Stat, after: &Stat) -> bool {
+    (before.device, before.inode) == (after.device, after.inode)
+}

@@ -1,0 +1,539 @@
+//! The source of a commit: walks the folder, decides what must be read, reads it, cuts it into chunks.
+//!
+//! Small files of one directory are cut as one stream, longer ones and hard links each as their own. What cannot be read is
+//! reported and stays as the last snapshot had it, so that a locked file is never mistaken for a deleted one.
+
+use std::collections::HashMap;
+
+use crossbeam_channel::{Sender, bounded};
+
+use super::pipeline::{Made, Parts, Step, Work};
+use super::stats::{Remembered, StatCache, remember};
+use crate::base::monitor::{Amount, Problem, Task};
+use crate::base::{EntryName, FileId, ObjectId, RelPath, ReplicaId, Timestamp};
+use crate::chunker::Chunker;
+use crate::disk::Folder;
+use crate::disk::folder::{FileKind, Stat};
+use crate::error::{Error, ErrorKind, Result};
+use crate::folder::{Excludes, ReadOutcome, ReadSink, ScannedDir, Scanner, StableReader};
+use crate::format::snapshot::{Snapshot, Totals};
+use crate::format::tree::{Content, Entry, Meta, Node, OWNER_MAX_BYTES, TARGET_MAX_BYTES};
+use crate::format::{Extent, Pointer};
+use crate::ops::Run;
+use crate::store::StoreError;
+use crate::tree::read::entries;
+
+/// Files below this length share chunks with their neighbours.
+const SMALL_BYTES: u64 = 64 * 1024;
+
+/// What there is to read.
+pub struct Job<'a> {
+    /// The folder.
+    pub folder: &'a dyn Folder,
+    /// What is left out.
+    pub excludes: &'a Excludes,
+    /// The snapshot before.
+    pub parent: Option<&'a Snapshot>,
+    /// What the files were like then.
+    pub memory: &'a StatCache,
+    /// Who commits.
+    pub replica: ReplicaId,
+    /// That replica's number for the snapshot.
+    pub sequence: u64,
+    /// When the commit began.
+    pub began: Timestamp,
+    /// Clock and monitor.
+    pub run: Run<'a>,
+}
+
+/// Where the source's output goes.
+pub struct Outlets {
+    /// Chunks for the workers.
+    pub work: Sender<Work>,
+    /// The order for the assembler.
+    pub steps: Sender<Step>,
+}
+
+/// Where an entry's content comes from.
+pub enum Origin {
+    /// It is in the entry already.
+    Given,
+    /// A stretch of one of the directory's streams, in the order of their ends.
+    Stream {
+        /// Which.
+        stream: usize,
+        /// Where it starts.
+        start: u64,
+        /// How long it is.
+        len_bytes: u64,
+    },
+    /// The directory of that name that was left last among those not yet taken.
+    Directory,
+}
+
+/// A directory that was read, for the assembler to finish.
+#[derive(Default)]
+pub struct Directory {
+    /// Its entries by name; what `Origin` names is filled in later.
+    pub entries: Vec<(Entry, Origin)>,
+    /// Its own mode, time and owner.
+    pub meta: Meta,
+    /// What it adds to the totals.
+    pub totals: Totals,
+    /// What was left out or kept as it was.
+    pub problems: Vec<Problem>,
+    /// Files to remember.
+    pub stats: Vec<Remembered>,
+    /// The root directory's file id; only the last directory, the root, has one.
+    pub root_file_id: Option<FileId>,
+}
+
+/// The assembler hung up: it failed, and says why itself.
+struct HungUp;
+
+enum Stop {
+    HungUp,
+    Failed(Error),
+}
+
+impl From<HungUp> for Stop {
+    fn from(_: HungUp) -> Self {
+        Self::HungUp
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Reads the folder and tells the outlets; the last step is the root's `Leave`, or `Failed`.
+pub fn read(job: &Job<'_>, parts: &Parts<'_>, chunker: &Chunker, outlets: Outlets) {
+    let mut source = Source {
+        job,
+        parts,
+        reader: StableReader::new(job.folder, job.run.clock),
+        cutter: Cutter { chunker, outlets, window: Vec::new(), sequence: 0 },
+        operations: 0,
+        linked: HashMap::new(),
+    };
+    if let Err(Stop::Failed(error)) = source.root() {
+        let _ = source.cutter.outlets.steps.send(Step::Failed(error));
+    }
+}
+
+/// Cuts a stream into chunks and hands them out.
+struct Cutter<'a> {
+    chunker: &'a Chunker,
+    outlets: Outlets,
+    window: Vec<u8>,
+    sequence: u64,
+}
+
+impl Cutter<'_> {
+    fn step(&self, step: Step) -> std::result::Result<(), HungUp> {
+        self.outlets.steps.send(step).map_err(|_| HungUp)
+    }
+
+    /// Adds bytes to the stream under way and hands out the chunks that are certain.
+    fn take(&mut self, bytes: &[u8]) -> std::result::Result<(), HungUp> {
+        self.window.extend_from_slice(bytes);
+        // A cut is certain once the chunker sees as much as the longest chunk; gathering a few at a time moves
+        // the rest of the window less often.
+        if self.window.len() >= 4 * self.chunker.max_bytes() {
+            self.cut_while(|left, max| left >= max)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the stream under way.
+    fn end(&mut self) -> std::result::Result<(), HungUp> {
+        self.cut_while(|left, _| left > 0)?;
+        self.step(Step::EndStream)
+    }
+
+    /// Gives up the stream under way.
+    fn void(&mut self) -> std::result::Result<(), HungUp> {
+        self.window.clear();
+        self.step(Step::VoidStream)
+    }
+
+    fn cut_while(&mut self, more: impl Fn(usize, usize) -> bool) -> std::result::Result<(), HungUp> {
+        let max = self.chunker.max_bytes();
+        let mut at = 0;
+        while more(self.window.len() - at, max) {
+            let ahead = &self.window[at..self.window.len().min(at + max)];
+            let len = self.chunker.cut(ahead);
+            let plaintext = ahead[..len].to_vec();
+            at += len;
+            self.hand_out(plaintext)?;
+        }
+        self.window.drain(..at);
+        Ok(())
+    }
+
+    fn hand_out(&mut self, plaintext: Vec<u8>) -> std::result::Result<(), HungUp> {
+        let (done, result) = bounded::<Result<Made>>(1);
+        self.step(Step::Chunk(result))?;
+        let work = Work { sequence: self.sequence, plaintext, done };
+        self.sequence += 1;
+        self.outlets.work.send(work).map_err(|_| HungUp)
+    }
+}
+
+/// Feeds one long file to the cutter; a reading that starts over voids what came before.
+struct LongFile<'s, 'a> {
+    cutter: &'s mut Cutter<'a>,
+    run: Run<'s>,
+    dirty: bool,
+}
+
+impl ReadSink for LongFile<'_, '_> {
+    type Error = Stop;
+
+    fn start(&mut self, _: u64) -> std::result::Result<(), Stop> {
+        if std::mem::replace(&mut self.dirty, false) {
+            self.cutter.void()?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> std::result::Result<(), Stop> {
+        self.run.check()?;
+        self.dirty = true;
+        self.run.monitor.advance(Task::Commit, Amount { files: 0, bytes: bytes.len() as u64 });
+        Ok(self.cutter.take(bytes)?)
+    }
+}
+
+struct Source<'a> {
+    job: &'a Job<'a>,
+    parts: &'a Parts<'a>,
+    reader: StableReader<'a>,
+    cutter: Cutter<'a>,
+    operations: u64,
+    /// File ids of inodes with several names.
+    linked: HashMap<(u64, u64), FileId>,
+}
+
+/// One directory while it is read.
+struct Open {
+    path: RelPath,
+    directory: Directory,
+    before: HashMap<EntryName, Entry>,
+    streams: usize,
+}
+
+impl Source<'_> {
+    fn root(&mut self) -> std::result::Result<(), Stop> {
+        let root = RelPath::root();
+        let stat = self.job.folder.stat(&root).map_err(Error::from)?;
+        let stat = stat.ok_or_else(|| Error::new(ErrorKind::Other, "the folder to commit is not there"))?;
+        let scanned = Scanner::new(self.job.folder, self.job.excludes).list(&root).map_err(Error::from)?;
+        let before = self.job.parent.map(|parent| parent.root);
+        let file_id = self.job.parent.map_or_else(|| self.fresh_id(&root), |parent| parent.root_file_id);
+        self.directory(&root, &stat, scanned, before.as_ref(), Some(file_id))
+    }
+
+    fn directory(
+        &mut self,
+        path: &RelPath,
+        stat: &Stat,
+        scanned: ScannedDir,
+        before: Option<&Pointer>,
+        root_file_id: Option<FileId>,
+    ) -> std::result::Result<(), Stop> {
+        self.job.run.check()?;
+        self.cutter.step(Step::Enter)?;
+        let mut open = Open {
+            path: path.clone(),
+            directory: Directory { meta: self.meta(stat), root_file_id, ..Directory::default() },
+            before: self.entries_before(before)?,
+            streams: 0,
+        };
+        scanned.notes.iter().for_each(|note| self.job.run.monitor.note(note));
+        for (name, problem) in scanned.unreadable {
+            self.keep_as_before(&mut open, &name, problem);
+        }
+        let mut dirs = Vec::new();
+        self.files(&mut open, scanned.entries, &mut dirs)?;
+        for (name, stat) in dirs {
+            self.subdirectory(&mut open, name, &stat)?;
+        }
+        open.directory.entries.sort_unstable_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+        Ok(self.cutter.step(Step::Leave(Box::new(open.directory)))?)
+    }
+
+    /// Returns what the last snapshot had in this directory. If that does not read, everything is read from the folder.
+    fn entries_before(&self, before: Option<&Pointer>) -> std::result::Result<HashMap<EntryName, Entry>, Stop> {
+        let Some(pointer) = before else { return Ok(HashMap::new()) };
+        match entries(self.parts.reader, pointer) {
+            Ok(entries) => Ok(entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect()),
+            Err(StoreError::Corrupt { .. }) => Ok(HashMap::new()),
+            Err(error) => Err(Stop::Failed(error.into())),
+        }
+    }
+
+    /// Handles everything but directories, which are put aside.
+    fn files(
+        &mut self,
+        open: &mut Open,
+        listed: Vec<(EntryName, Stat)>,
+        dirs: &mut Vec<(EntryName, Stat)>,
+    ) -> std::result::Result<(), Stop> {
+        let mut files = Vec::new();
+        for (name, stat) in listed {
+            match stat.kind {
+                FileKind::Dir => dirs.push((name, stat)),
+                FileKind::File => files.push((name, stat)),
+                _ => self.other(open, name, &stat),
+            }
+        }
+        let reused = self.reusable(open, &files);
+        let mut small = Vec::new();
+        let mut long = Vec::new();
+        for (name, stat) in files {
+            if reused.contains_key(&name) {
+                self.reuse(open, &name, &stat)?;
+            } else if stat.len_bytes < SMALL_BYTES && stat.links < 2 {
+                small.push((name, stat));
+            } else {
+                long.push((name, stat));
+            }
+        }
+        self.small_files(open, small)?;
+        for (name, stat) in long {
+            self.long_file(open, name, &stat)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the files that need no reading: unchanged, and of their shared chunks at least half is still named here.
+    fn reusable(&self, open: &Open, files: &[(EntryName, Stat)]) -> HashMap<EntryName, ()> {
+        let mut reusable = HashMap::new();
+        let mut named: HashMap<ObjectId, u64> = HashMap::new();
+        for (name, stat) in files {
+            let Some(Node::File { content, .. }) = open.before.get(name).map(|entry| &entry.node) else { continue };
+            let Ok(path) = open.path.join(name) else { continue };
+            if !self.job.memory.is_unchanged(&path, stat) {
+                continue;
+            }
+            shared_extents(content).for_each(|extent| *named.entry(extent.chunk.id).or_default() += extent.len_bytes);
+            reusable.insert(name.clone(), ());
+        }
+        reusable.retain(|name, ()| match open.before.get(name).map(|entry| &entry.node) {
+            Some(Node::File { content, .. }) => {
+                shared_extents(content).all(|extent| 2 * named[&extent.chunk.id] >= extent.chunk.len_bytes)
+            }
+            _ => false,
+        });
+        reusable
+    }
+
+    fn reuse(&mut self, open: &mut Open, name: &EntryName, stat: &Stat) -> std::result::Result<(), Stop> {
+        let Some(before) = open.before.remove(name) else { return Ok(()) };
+        self.job.run.check()?;
+        self.job.run.monitor.advance(Task::Commit, Amount { files: 1, bytes: stat.len_bytes });
+        let entry = Entry { meta: self.meta(stat), hard_linked: stat.links > 1, ..before };
+        if stat.links > 1 {
+            self.linked.entry((stat.device, stat.inode)).or_insert(entry.file_id);
+        }
+        open.directory.totals.files += 1;
+        open.directory.totals.bytes += stat.len_bytes;
+        open.directory.entries.push((entry, Origin::Given));
+        Ok(())
+    }
+
+    fn small_files(&mut self, open: &mut Open, files: Vec<(EntryName, Stat)>) -> std::result::Result<(), Stop> {
+        let mut bytes = Vec::new();
+        let mut start = 0;
+        for (name, stat) in files {
+            self.job.run.check()?;
+            let Ok(path) = open.path.join(&name) else { continue };
+            match self.reader.read_small(&path, &stat, &mut bytes) {
+                ReadOutcome::Read { stat } => {
+                    self.job.run.monitor.advance(Task::Commit, Amount { files: 1, bytes: bytes.len() as u64 });
+                    let len_bytes = bytes.len() as u64;
+                    self.cutter.take(&bytes)?;
+                    let origin = Origin::Stream { stream: open.streams, start, len_bytes };
+                    self.add_file(open, name, &path, &stat, origin);
+                    start += len_bytes;
+                }
+                outcome => self.unread(open, &name, &path, &outcome),
+            }
+        }
+        if start > 0 {
+            self.cutter.end()?;
+            open.streams += 1;
+        }
+        Ok(())
+    }
+
+    fn long_file(&mut self, open: &mut Open, name: EntryName, stat: &Stat) -> std::result::Result<(), Stop> {
+        let Ok(path) = open.path.join(&name) else { return Ok(()) };
+        let mut sink = LongFile { cutter: &mut self.cutter, run: self.job.run, dirty: false };
+        let outcome = self.reader.read(&path, stat, &mut sink)?;
+        let dirty = sink.dirty;
+        match outcome {
+            ReadOutcome::Read { stat } => {
+                if dirty {
+                    self.cutter.end()?;
+                }
+                let origin = Origin::Stream { stream: open.streams, start: 0, len_bytes: stat.len_bytes };
+                open.streams += usize::from(dirty);
+                self.job.run.monitor.advance(Task::Commit, Amount { files: 1, bytes: 0 });
+                self.add_file(open, name, &path, &stat, origin);
+            }
+            outcome => {
+                if dirty {
+                    self.cutter.void()?;
+                }
+                self.unread(open, &name, &path, &outcome);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, open: &mut Open, name: EntryName, path: &RelPath, stat: &Stat, origin: Origin) {
+        let node = Node::File { len_bytes: stat.len_bytes, content: Content::Inline(Vec::new()) };
+        let is_file = |node: &Node| matches!(node, Node::File { .. });
+        let entry = self.entry(open, name, path, stat, node, is_file);
+        let origin = if stat.len_bytes == 0 { Origin::Given } else { origin };
+        open.directory.totals.files += 1;
+        open.directory.totals.bytes += stat.len_bytes;
+        open.directory.stats.extend(remember(path, stat, self.job.began));
+        open.directory.entries.push((entry, origin));
+    }
+
+    /// Reports a file that could not be read, and keeps what the last snapshot had of it.
+    fn unread(&mut self, open: &mut Open, name: &EntryName, path: &RelPath, outcome: &ReadOutcome) {
+        let reason = match outcome {
+            ReadOutcome::Vanished => return self.job.run.monitor.note(&format!("{path}: gone before it was read")),
+            ReadOutcome::Changing => "it keeps changing while it is read".to_owned(),
+            ReadOutcome::Unreadable(error) => format!("cannot {}: {}", error.act, error.source),
+            ReadOutcome::Read { .. } => return,
+        };
+        self.keep_as_before(open, name, Problem { subject: path.to_string(), reason });
+    }
+
+    fn keep_as_before(&mut self, open: &mut Open, name: &EntryName, mut problem: Problem) {
+        if let Some(before) = open.before.remove(name) {
+            problem.reason.push_str("; it stays as the last snapshot has it");
+            match &before.node {
+                Node::File { len_bytes, .. } => {
+                    open.directory.totals.files += 1;
+                    open.directory.totals.bytes += len_bytes;
+                }
+                Node::Dir { .. } => open.directory.totals.dirs += 1,
+                _ => open.directory.totals.others += 1,
+            }
+            open.directory.entries.push((before, Origin::Given));
+        }
+        self.job.run.monitor.problem(problem.clone());
+        open.directory.problems.push(problem);
+    }
+
+    /// Handles links, pipes and devices.
+    fn other(&mut self, open: &mut Open, name: EntryName, stat: &Stat) {
+        let Ok(path) = open.path.join(&name) else { return };
+        let node = match stat.kind {
+            FileKind::Symlink => match self.job.folder.read_link(&path) {
+                Ok(target) if target.len() <= TARGET_MAX_BYTES => Node::Symlink { target },
+                Ok(_) => {
+                    let reason = "the target of the link is too long".to_owned();
+                    return self.keep_as_before(open, &name, Problem { subject: path.to_string(), reason });
+                }
+                Err(error) => {
+                    let reason = format!("cannot {}: {}", error.act, error.source);
+                    return self.keep_as_before(open, &name, Problem { subject: path.to_string(), reason });
+                }
+            },
+            FileKind::Fifo => Node::Fifo,
+            FileKind::Socket => Node::Socket,
+            FileKind::CharDevice => Node::CharDevice(stat.rdev),
+            FileKind::BlockDevice => Node::BlockDevice(stat.rdev),
+            FileKind::File | FileKind::Dir => return,
+        };
+        let kind = std::mem::discriminant(&node);
+        let entry = self.entry(open, name, &path, stat, node, |node| std::mem::discriminant(node) == kind);
+        self.job.run.monitor.advance(Task::Commit, Amount { files: 1, bytes: 0 });
+        open.directory.totals.others += 1;
+        open.directory.entries.push((entry, Origin::Given));
+    }
+
+    fn subdirectory(&mut self, open: &mut Open, name: EntryName, stat: &Stat) -> std::result::Result<(), Stop> {
+        let Ok(path) = open.path.join(&name) else { return Ok(()) };
+        let scanned = match Scanner::new(self.job.folder, self.job.excludes).list(&path) {
+            Ok(scanned) => scanned,
+            Err(error) => {
+                let reason = format!("cannot {}: {}", error.act, error.source);
+                self.keep_as_before(open, &name, Problem { subject: path.to_string(), reason });
+                return Ok(());
+            }
+        };
+        let before = match open.before.get(&name).map(|entry| &entry.node) {
+            Some(Node::Dir { tree }) => Some(*tree),
+            _ => None,
+        };
+        self.directory(&path, stat, scanned, before.as_ref(), None)?;
+        // The assembler puts the pointer in; until then an empty file stands in its place.
+        let stand_in = Node::File { len_bytes: 0, content: Content::Inline(Vec::new()) };
+        let is_dir = |node: &Node| matches!(node, Node::Dir { .. });
+        let entry = self.entry(open, name, &path, stat, stand_in, is_dir);
+        open.directory.totals.dirs += 1;
+        open.directory.entries.push((Entry { hard_linked: false, ..entry }, Origin::Directory));
+        Ok(())
+    }
+
+    /// Makes an entry that keeps the file id of what stood under the name, if that was of the same type.
+    fn entry(
+        &mut self,
+        open: &mut Open,
+        name: EntryName,
+        path: &RelPath,
+        stat: &Stat,
+        node: Node,
+        same_type: impl Fn(&Node) -> bool,
+    ) -> Entry {
+        let before = open.before.remove(&name).filter(|entry| same_type(&entry.node));
+        let hard_linked = stat.links > 1 && stat.kind != FileKind::Dir;
+        let known = before.as_ref().map(|entry| entry.file_id);
+        let file_id = if hard_linked {
+            let fresh = known.unwrap_or_else(|| self.fresh_id(path));
+            *self.linked.entry((stat.device, stat.inode)).or_insert(fresh)
+        } else {
+            known.unwrap_or_else(|| self.fresh_id(path))
+        };
+        let extensions = before.map(|entry| entry.extensions).unwrap_or_default();
+        Entry { name, file_id, hard_linked, meta: self.meta(stat), node, extensions }
+    }
+
+    fn fresh_id(&mut self, path: &RelPath) -> FileId {
+        self.operations += 1;
+        self.parts.keys.file_id(self.job.replica, self.job.sequence, self.operations, path.as_bytes())
+    }
+
+    fn meta(&self, stat: &Stat) -> Meta {
+        let (user, group) = self.job.folder.owner_names(stat.uid, stat.gid);
+        let name = |name: Option<String>| name.filter(|name| name.len() <= OWNER_MAX_BYTES).unwrap_or_default();
+        Meta {
+            mode: stat.mode & 0o7777,
+            mtime_secs: stat.mtime.secs,
+            mtime_nanos: stat.mtime.nanos.min(999_999_999),
+            uid: stat.uid,
+            gid: stat.gid,
+            user: name(user),
+            group: name(group),
+        }
+    }
+}
+
+/// Returns the extents of a small file that are parts of chunks, as files of one directory share them.
+fn shared_extents(content: &Content) -> impl Iterator<Item = &Extent> {
+    let extents = match content {
+        Content::Inline(extents) => &extents[..],
+        Content::List(_) => &[],
+    };
+    extents.iter().filter(|extent| extent.len_bytes < extent.chunk.len_bytes)
+}

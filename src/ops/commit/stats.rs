@@ -1,0 +1,81 @@
+//! What the system said of each file when it was last read, so that an unchanged file is not read again.
+//!
+//! Kept on the host beside the snapshot it belongs to; of use only while that snapshot is the newest. A file counts as
+//! unchanged when size, both times, inode and device are the same. One that changed within the grain of file times of
+//! the commit that read it is not remembered, since a second change in the same tick would look the same (git's
+//! "racy" rule, its documentation `racy-git`).
+
+use std::path::Path;
+
+use crate::base::{ObjectId, RelPath, StoreId, Timestamp};
+use crate::disk::cache::{CacheView, HostCache};
+use crate::disk::folder::{FileTime, Stat};
+
+/// Coarsest grain of a file time, FAT's, with room.
+const GRAIN_SECS: i64 = 3;
+const VALUE_BYTES: usize = 48;
+/// Under this key stands the snapshot that the cache belongs to; no path is so short when hashed.
+const SNAPSHOT_KEY: &[u8] = b"snapshot";
+
+/// One file's state under the hash of its path.
+pub type Remembered = ([u8; 16], [u8; VALUE_BYTES]);
+
+/// The cache of one store on this host; without a folder it remembers nothing.
+pub struct StatCache {
+    cache: Option<HostCache>,
+    view: Option<CacheView>,
+}
+
+impl StatCache {
+    /// Opens the cache; what it holds counts only if it belongs to `newest`.
+    #[must_use]
+    pub fn open(dir: Option<&Path>, store: StoreId, newest: Option<ObjectId>) -> Self {
+        let cache = dir.and_then(|dir| HostCache::open(&dir.join(store.to_string()).join("stats.redb")));
+        let view = cache.as_ref().and_then(HostCache::view);
+        let view =
+            view.filter(|view| newest.is_some_and(|id| view.get(SNAPSHOT_KEY).is_some_and(|found| found == id.0)));
+        Self { cache, view }
+    }
+
+    /// Returns whether a file is as it was when the newest snapshot read it.
+    #[must_use]
+    pub fn is_unchanged(&self, path: &RelPath, stat: &Stat) -> bool {
+        self.view.as_ref().is_some_and(|view| view.get(&path_key(path)).is_some_and(|found| found == state_of(stat)))
+    }
+
+    /// Remembers the files that were read, for the snapshot that is now the newest.
+    pub fn save(self, newest: ObjectId, read: &[Remembered]) {
+        let Self { cache, view } = self;
+        drop(view);
+        if let Some(cache) = cache {
+            let entries = read.iter().map(|(key, value)| (&key[..], &value[..]));
+            // A cache that cannot be written costs the next commit time, nothing else.
+            let _ = cache.insert(entries.chain([(SNAPSHOT_KEY, &newest.0[..])]));
+        }
+    }
+}
+
+/// Returns what to remember of a file, unless it changed so shortly before `began` that it might change unseen.
+#[must_use]
+pub fn remember(path: &RelPath, stat: &Stat, began: Timestamp) -> Option<Remembered> {
+    let newest_secs = began.0.div_euclid(1_000_000_000) - GRAIN_SECS;
+    let settled = stat.mtime.secs < newest_secs && stat.ctime.secs < newest_secs;
+    settled.then(|| (path_key(path), state_of(stat)))
+}
+
+fn path_key(path: &RelPath) -> [u8; 16] {
+    let hash = blake3::hash(path.as_bytes());
+    let mut key = [0; 16];
+    key.copy_from_slice(&hash.as_bytes()[..16]);
+    key
+}
+
+fn state_of(stat: &Stat) -> [u8; VALUE_BYTES] {
+    let mut state = [0; VALUE_BYTES];
+    let time = |time: FileTime| time.secs.wrapping_mul(1_000_000_000).wrapping_add(i64::from(time.nanos)) as u64;
+    let fields = [stat.len_bytes, time(stat.mtime), time(stat.ctime), stat.inode, stat.device, u64::from(stat.mode)];
+    for (part, field) in state.chunks_exact_mut(8).zip(fields) {
+        part.copy_from_slice(&field.to_le_bytes());
+    }
+    state
+}

@@ -1,0 +1,93 @@
+//! Opening a store for reading: lock, identity, index, and the snapshot that a person named.
+
+use std::sync::Arc;
+
+use crate::base::RelPath;
+use crate::base::monitor::Problem;
+use crate::crypto::wrap::Identity;
+use crate::disk::Disk;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::sealed::SnapshotRef;
+use crate::format::snapshot::Snapshot;
+use crate::ops::Run;
+use crate::store::lock::ReadLock;
+use crate::store::reader::ObjectReader;
+use crate::store::{Store, Unlocked, layout};
+use crate::tree::snapshots;
+
+/// A store open for reading.
+pub struct Reading {
+    /// The store.
+    pub store: Store,
+    /// What the identity opened.
+    pub unlocked: Unlocked,
+    /// Reads objects.
+    pub reader: Arc<ObjectReader>,
+    #[expect(dead_code, reason = "held for its drop")]
+    lock: ReadLock,
+}
+
+impl Reading {
+    /// Opens a store with whichever identity fits. Packs whose index does not read are told to the monitor.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoStore`], [`ErrorKind::NoIdentity`], [`ErrorKind::Corrupt`] and others.
+    pub fn open(disk: Arc<dyn Disk>, identities: &[Identity], run: Run<'_>) -> Result<Self> {
+        let store = Store::open(disk.clone())?;
+        let lock = ReadLock::share(disk.as_ref())?;
+        let unlocked = store.unlock(identities).map_err(|error| store.settle(error))?;
+        let index = store.load_index(&unlocked, &mut |pack, error| {
+            let subject = format!("pack {}", layout::pack(&pack.hash));
+            run.monitor.problem(Problem { subject, reason: error.to_string() });
+        });
+        let index = index.map_err(|error| store.settle(error))?;
+        let reader = Arc::new(ObjectReader::new(disk, store.id(), unlocked.keys.clone(), index));
+        Ok(Self { store, unlocked, reader, lock })
+    }
+
+    /// Finds and reads the snapshot of a name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Other`] when no snapshot goes by that name, [`ErrorKind::Corrupt`].
+    pub fn snapshot(&self, name: &str) -> Result<(&SnapshotRef, Snapshot)> {
+        let named = snapshots::find(&self.unlocked.sealed, name)
+            .map_err(|error| Error::new(ErrorKind::Other, error.to_string()))?;
+        let snapshot = snapshots::load(&self.reader, named).map_err(|error| self.store.settle(error))?;
+        Ok((named, snapshot))
+    }
+}
+
+/// A place in a snapshot as people write it: `SNAP:PATH`, or a path in the newest one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
+    /// The snapshot's name.
+    pub snapshot: String,
+    /// The path from the committed folder.
+    pub path: RelPath,
+}
+
+impl Spot {
+    /// Reads `SNAP:PATH` or `/PATH`. A path begins with `/`, so a colon before the first `/` ends the snapshot's name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for a path that leaves the folder, or none at all.
+    pub fn parse(text: &[u8]) -> Result<Self> {
+        let slash = text.iter().position(|&b| b == b'/').unwrap_or(text.len());
+        let colon = text[..slash].iter().rposition(|&b| b == b':');
+        // A time such as @2026-11-21T07:35:00Z has colons of its own, but the one before the path is the last.
+        let (name, path) = match colon {
+            Some(colon) => (&text[..colon], &text[colon + 1..]),
+            None => (&b"HEAD"[..], text),
+        };
+        let usage = |why: &str| Error::new(ErrorKind::Usage, why.to_owned());
+        let snapshot = std::str::from_utf8(name).map_err(|_| usage("the snapshot's name is not text"))?;
+        if snapshot.is_empty() {
+            return Err(usage("there is no snapshot's name before the colon"));
+        }
+        let path = RelPath::new(path).map_err(|error| usage(&format!("not a path in a snapshot: {error}")))?;
+        Ok(Self { snapshot: snapshot.to_owned(), path })
+    }
+}
+
+#[cfg(test)]
+mod tests;

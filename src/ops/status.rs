@@ -1,0 +1,126 @@
+//! `status`: which state a store is in, as far as can be told without a secret, and what an interrupted run left.
+
+use std::sync::Arc;
+
+use crate::base::limits::HEAD_MAX_BYTES;
+use crate::base::{Generation, ObjectId, ReplicaId, StoreId, Timestamp};
+use crate::crypto::wrap::Identity;
+use crate::disk::{Disk, read_all};
+use crate::error::Result;
+use crate::format::head::SignedHead;
+use crate::ops::Run;
+use crate::ops::host_state::HostState;
+use crate::store::head::Soundness;
+use crate::store::manifest::PackSet;
+use crate::store::pack::{PackState, pack_state};
+use crate::store::{Store, layout, replica};
+
+/// A sync that was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The generation that it was working towards.
+    pub generation: Generation,
+    /// Bytes of its new packs that are here.
+    pub here_bytes: u64,
+    /// Bytes of all its new packs.
+    pub total_bytes: u64,
+}
+
+/// What `status` tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The store's id.
+    pub store: StoreId,
+    /// This replica's id; nothing on a server's copy.
+    pub replica: Option<ReplicaId>,
+    /// The generation that opens.
+    pub generation: Generation,
+    /// When it was signed.
+    pub time: Timestamp,
+    /// Until when the publisher vouches for it.
+    pub expires: Timestamp,
+    /// Whether that time has passed.
+    pub stale: bool,
+    /// Whether it opened in another way than it should.
+    pub soundness: Soundness,
+    /// By which people recognise the store.
+    pub fingerprint: String,
+    /// The newest snapshot, where an identity opens the store.
+    pub snapshot: Option<ObjectId>,
+    /// Packs and their bytes.
+    pub packs: (u64, u64),
+    /// Packs that should be here and are not, or not in full length.
+    pub missing_packs: u64,
+    /// Bytes that can still be written.
+    pub free_bytes: Option<u64>,
+    /// When a sync last ended well on this host.
+    pub last_sync: Option<Timestamp>,
+    /// The highest generation that this host saw of the store.
+    pub highest_seen: Generation,
+    /// Where it was cloned from.
+    pub remote: Option<String>,
+    /// What an interrupted sync left.
+    pub unfinished: Option<Unfinished>,
+    /// Whether a run was cut off and its packs are looked at next time.
+    pub unclean: bool,
+}
+
+/// Looks at a store; reads small files and the lengths of packs, writes nothing.
+///
+/// # Errors
+/// [`crate::error::ErrorKind::NoStore`], [`crate::error::ErrorKind::Corrupt`] and others.
+pub fn status(disk: Arc<dyn Disk>, identities: &[Identity], state: &HostState, run: Run<'_>) -> Result<Status> {
+    let store = Store::open(disk.clone())?;
+    let said = store.head().head.clone();
+    let mut missing_packs = 0;
+    for pack in store.packs().packs() {
+        if pack_state(disk.as_ref(), pack)? != PackState::FullLength {
+            missing_packs += 1;
+        }
+    }
+    let unlocked = store.unlock(identities).ok();
+    let snapshot = unlocked.and_then(|unlocked| unlocked.sealed.snapshots.last().map(|newest| newest.id));
+    Ok(Status {
+        store: store.id(),
+        replica: store.replica()?,
+        generation: said.generation,
+        time: said.time,
+        expires: said.expires,
+        stale: run.clock.now() > said.expires,
+        soundness: store.soundness(),
+        fingerprint: store.trust().fingerprint(),
+        snapshot,
+        packs: (store.packs().packs().len() as u64, store.packs().len_bytes()),
+        missing_packs,
+        free_bytes: disk.free_bytes().ok(),
+        last_sync: state.last_sync(),
+        highest_seen: state.highest(),
+        remote: replica::read_remote(disk.as_ref())?,
+        unfinished: unfinished(&store)?,
+        unclean: replica::read_unclean(disk.as_ref())?.is_some(),
+    })
+}
+
+/// Measures how far an interrupted sync came; nothing when there was none or what it left does not read.
+fn unfinished(store: &Store) -> Result<Option<Unfinished>> {
+    let disk = store.disk().as_ref();
+    let Some(bytes) = read_all(disk, &layout::pending(), HEAD_MAX_BYTES)? else { return Ok(None) };
+    let Ok(target) = SignedHead::decode(&bytes) else { return Ok(None) };
+    let said = &target.head;
+    if said.generation <= store.head().head.generation {
+        return Ok(None);
+    }
+    let Ok(packs) = PackSet::load_from_disk(disk, store.id(), said.manifest, said.manifest_len_bytes) else {
+        return Ok(None);
+    };
+    let mut left = Unfinished { generation: said.generation, here_bytes: 0, total_bytes: 0 };
+    for pack in packs.packs().iter().filter(|pack| store.packs().pack(&pack.hash).is_none()) {
+        left.total_bytes += pack.len_bytes;
+        left.here_bytes += match pack_state(disk, pack)? {
+            PackState::FullLength => pack.len_bytes,
+            PackState::Partial(len) => len,
+            PackState::Missing | PackState::Foreign => 0,
+        };
+    }
+    Ok(Some(left))
+}

@@ -1,0 +1,459 @@
+//! The contract of `disk::Folder`, held against the system's folder and the simulated one.
+
+#![expect(clippy::disallowed_methods, reason = "tests look at a real folder from outside")]
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chunkstore::base::monitor::RecordingMonitor;
+use chunkstore::base::random::SeededRandom;
+use chunkstore::base::{EntryName, RelPath};
+use chunkstore::disk::folder::{Attributes, FileKind, FileTime, Folder};
+use chunkstore::disk::{DiskError, DiskErrorKind, OsFolder, SimFolder};
+use chunkstore::folder::{BatchLimits, BatchWriter};
+
+fn path(text: &str) -> RelPath {
+    RelPath::new(text.as_bytes()).unwrap()
+}
+
+fn raw(bytes: &[u8]) -> RelPath {
+    RelPath::new(bytes).unwrap()
+}
+
+fn write(folder: &dyn Folder, at: &RelPath, bytes: &[u8]) {
+    let mut writer = folder.create_file(at).unwrap();
+    writer.append(bytes).unwrap();
+    writer.finish().unwrap();
+}
+
+fn read(folder: &dyn Folder, at: &RelPath) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    folder.open(at).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn kind<T>(result: Result<T, DiskError>) -> DiskErrorKind {
+    result.err().expect("the call is refused").kind
+}
+
+fn mtime(secs: i64, nanos: u32) -> Attributes {
+    Attributes { mtime: Some(FileTime { secs, nanos }), ..Attributes::default() }
+}
+
+fn mode(mode: u32) -> Attributes {
+    Attributes { mode: Some(mode), ..Attributes::default() }
+}
+
+/// Makes one test for each implementation out of each case.
+macro_rules! conform {
+    ($($case:ident),* $(,)?) => {
+        mod os {
+            $(#[test] fn $case() {
+                let dir = tempfile::tempdir().unwrap();
+                super::$case(&super::OsFolder::open(dir.path()).unwrap());
+            })*
+        }
+        mod sim {
+            $(#[test] fn $case() { super::$case(&super::SimFolder::default()); })*
+        }
+    };
+}
+
+conform!(
+    names_are_bytes,
+    listings_are_sorted_by_bytes,
+    links_on_the_way_are_refused,
+    files_on_the_way_are_refused,
+    missing_directories_are_not_found,
+    the_root_is_a_directory_like_any_other,
+    hard_links_share_a_file,
+    renaming_one_name_over_another_of_the_same_file_leaves_one,
+    times_keep_their_nanoseconds,
+    modes_keep_all_twelve_bits,
+    links_have_a_time_of_their_own,
+    pipes_and_sockets_are_made_and_never_opened,
+    only_regular_files_are_opened,
+    what_stands_there_is_not_created_again,
+    a_rename_replaces_files_and_links_only,
+    directories_move_with_what_they_hold,
+    removing_is_exact,
+    holes_read_as_zeros,
+    an_open_file_tells_its_own_state,
+);
+
+fn names_are_bytes(folder: &dyn Folder) {
+    let long = [b'n'; 255];
+    let names: [&[u8]; 9] = [b"caf\xe9", b"\xff", b"a\nb", b"back\\slash", b"-rf", b" ", b"...", b"con.", &long];
+    for name in names {
+        write(folder, &raw(name), name);
+    }
+    let listed: Vec<Vec<u8>> =
+        folder.list(&RelPath::root()).unwrap().iter().map(|(name, _)| name.as_bytes().to_vec()).collect();
+    let mut expected: Vec<Vec<u8>> = names.iter().map(|name| name.to_vec()).collect();
+    expected.sort();
+    assert_eq!(listed, expected);
+    for name in names {
+        assert_eq!(read(folder, &raw(name)), name);
+    }
+    assert_eq!(kind(folder.create_file(&raw(&[b'n'; 256]))), DiskErrorKind::BadName);
+    // No call can even be asked for these.
+    for bad in [&b".."[..], b".", b"a/../b", b"a\0b"] {
+        assert!(RelPath::new(bad).is_err());
+    }
+}
+
+fn listings_are_sorted_by_bytes(folder: &dyn Folder) {
+    for name in ["b", "B", "a.b", "a", "a-b"] {
+        folder.create_dir(&path(name)).unwrap();
+    }
+    write(folder, &path("a/b"), b"12345");
+    let listed = folder.list(&RelPath::root()).unwrap();
+    let names: Vec<&[u8]> = listed.iter().map(|(name, _)| name.as_bytes()).collect();
+    assert_eq!(names, [&b"B"[..], b"a", b"a-b", b"a.b", b"b"]);
+    for (name, stat) in folder.list(&path("a")).unwrap() {
+        assert_eq!(Some(stat.unwrap()), folder.stat(&path("a").join(&name).unwrap()).unwrap());
+    }
+}
+
+/// Every call that names a path.
+fn refused_by_all(folder: &dyn Folder, at: &str, expected: DiskErrorKind) {
+    let (at, other) = (path(at), path("other"));
+    assert_eq!(kind(folder.stat(&at)), expected, "stat");
+    assert_eq!(kind(folder.list(&at)), expected, "list");
+    assert_eq!(kind(folder.open(&at)), expected, "open");
+    assert_eq!(kind(folder.read_link(&at)), expected, "read_link");
+    assert_eq!(kind(folder.create_dir(&at)), expected, "create_dir");
+    assert_eq!(kind(folder.create_file(&at)), expected, "create_file");
+    assert_eq!(kind(folder.create_symlink(&at, b"x")), expected, "create_symlink");
+    assert_eq!(kind(folder.create_special(&at, FileKind::Fifo, 0)), expected, "create_special");
+    assert_eq!(kind(folder.create_hard_link(&other, &at)), expected, "create_hard_link to");
+    assert_eq!(kind(folder.create_hard_link(&at, &path("fresh"))), expected, "create_hard_link from");
+    assert_eq!(kind(folder.set_attributes(&at, &mode(0o777))), expected, "set_attributes mode");
+    assert_eq!(kind(folder.set_attributes(&at, &mtime(1, 1))), expected, "set_attributes mtime");
+    assert_eq!(kind(folder.rename(&other, &at)), expected, "rename to");
+    assert_eq!(kind(folder.rename(&at, &path("fresh"))), expected, "rename from");
+    assert_eq!(kind(folder.remove_file(&at)), expected, "remove_file");
+    assert_eq!(kind(folder.remove_dir(&at)), expected, "remove_dir");
+}
+
+fn links_on_the_way_are_refused(folder: &dyn Folder) {
+    folder.create_dir(&path("real")).unwrap();
+    folder.create_dir(&path("real/sub")).unwrap();
+    write(folder, &path("real/file"), b"safe");
+    write(folder, &path("real/sub/file"), b"safe");
+    write(folder, &path("other"), b"other");
+    folder.create_symlink(&path("link"), b"real").unwrap();
+    refused_by_all(folder, "link/file", DiskErrorKind::WrongType);
+    refused_by_all(folder, "link/sub/file", DiskErrorKind::WrongType);
+    refused_by_all(folder, "link/sub/missing", DiskErrorKind::WrongType);
+    assert_eq!(kind(folder.list(&path("link"))), DiskErrorKind::WrongType);
+    assert_eq!(kind(folder.open(&path("link"))), DiskErrorKind::WrongType);
+    assert_eq!(read(folder, &path("real/file")), b"safe");
+    assert_eq!(folder.list(&path("real")).unwrap().len(), 2);
+}
+
+fn files_on_the_way_are_refused(folder: &dyn Folder) {
+    write(folder, &path("file"), b"safe");
+    write(folder, &path("other"), b"other");
+    refused_by_all(folder, "file/below", DiskErrorKind::WrongType);
+    assert_eq!(read(folder, &path("file")), b"safe");
+}
+
+fn missing_directories_are_not_found(folder: &dyn Folder) {
+    assert!(folder.stat(&path("a/b/c")).unwrap().is_none());
+    assert_eq!(kind(folder.create_file(&path("a/b"))), DiskErrorKind::NotFound);
+    assert_eq!(kind(folder.list(&path("a"))), DiskErrorKind::NotFound);
+    assert_eq!(kind(folder.open(&path("a"))), DiskErrorKind::NotFound);
+    assert_eq!(kind(folder.rename(&path("a"), &path("b"))), DiskErrorKind::NotFound);
+    folder.remove_file(&path("a/b")).unwrap();
+}
+
+fn the_root_is_a_directory_like_any_other(folder: &dyn Folder) {
+    let root = RelPath::root();
+    assert_eq!(folder.stat(&root).unwrap().unwrap().kind, FileKind::Dir);
+    folder.set_attributes(&root, &mtime(77, 5)).unwrap();
+    assert_eq!(folder.stat(&root).unwrap().unwrap().mtime, FileTime { secs: 77, nanos: 5 });
+    folder.create_dir(&root).unwrap();
+    assert!(folder.create_file(&root).is_err() && folder.remove_dir(&root).is_err());
+    assert_eq!(kind(folder.open(&root)), DiskErrorKind::WrongType);
+}
+
+fn hard_links_share_a_file(folder: &dyn Folder) {
+    write(folder, &path("a"), b"shared");
+    folder.create_dir(&path("d")).unwrap();
+    folder.create_hard_link(&path("a"), &path("d/b")).unwrap();
+    let (a, b) = (folder.stat(&path("a")).unwrap().unwrap(), folder.stat(&path("d/b")).unwrap().unwrap());
+    assert_eq!((a.inode, a.device, a.links), (b.inode, b.device, 2));
+    assert_eq!(kind(folder.create_hard_link(&path("a"), &path("d/b"))), DiskErrorKind::Exists);
+    assert_eq!(kind(folder.create_hard_link(&path("d"), &path("e"))), DiskErrorKind::WrongType);
+    folder.create_symlink(&path("link"), b"a").unwrap();
+    folder.create_hard_link(&path("link"), &path("link too")).unwrap();
+    assert_eq!(folder.read_link(&path("link too")).unwrap(), b"a", "the link itself, not what it points to");
+}
+
+fn renaming_one_name_over_another_of_the_same_file_leaves_one(folder: &dyn Folder) {
+    write(folder, &path("a"), b"1");
+    folder.create_hard_link(&path("a"), &path("b")).unwrap();
+    folder.rename(&path("a"), &path("b")).unwrap();
+    assert!(folder.stat(&path("a")).unwrap().is_none());
+    assert_eq!(folder.stat(&path("b")).unwrap().unwrap().links, 1);
+    folder.rename(&path("b"), &path("b")).unwrap();
+    assert_eq!(read(folder, &path("b")), b"1", "a name over itself is no loss");
+}
+
+fn times_keep_their_nanoseconds(folder: &dyn Folder) {
+    folder.create_dir(&path("d")).unwrap();
+    write(folder, &path("f"), b"");
+    for name in ["d", "f"] {
+        for (secs, nanos) in [(1_700_000_000, 123_456_789), (0, 1), (-1, 999_999_999), (-86_400 * 365, 7)] {
+            folder.set_attributes(&path(name), &mtime(secs, nanos)).unwrap();
+            assert_eq!(folder.stat(&path(name)).unwrap().unwrap().mtime, FileTime { secs, nanos }, "{name}");
+        }
+    }
+}
+
+fn modes_keep_all_twelve_bits(folder: &dyn Folder) {
+    folder.create_dir(&path("d")).unwrap();
+    write(folder, &path("f"), b"");
+    assert_eq!(folder.stat(&path("d")).unwrap().unwrap().mode, 0o700);
+    assert_eq!(folder.stat(&path("f")).unwrap().unwrap().mode, 0o600);
+    for bits in [0o000, 0o4755, 0o2750, 0o1777, 0o644, 0o7777] {
+        for name in ["d", "f"] {
+            folder.set_attributes(&path(name), &mode(bits)).unwrap();
+            assert_eq!(folder.stat(&path(name)).unwrap().unwrap().mode, bits, "{name}");
+        }
+    }
+    // The owner that it has already: allowed to everybody, and the mode survives it when both are set.
+    let stat = folder.stat(&path("f")).unwrap().unwrap();
+    let both = Attributes { owner: Some((stat.uid, stat.gid)), ..mode(0o4711) };
+    folder.set_attributes(&path("f"), &both).unwrap();
+    assert_eq!(folder.stat(&path("f")).unwrap().unwrap().mode, 0o4711);
+    assert_eq!(kind(folder.set_attributes(&path("missing"), &mode(0o644))), DiskErrorKind::NotFound);
+}
+
+fn links_have_a_time_of_their_own(folder: &dyn Folder) {
+    write(folder, &path("f"), b"");
+    folder.set_attributes(&path("f"), &mtime(1000, 1)).unwrap();
+    folder.create_symlink(&path("link"), b"f").unwrap();
+    folder.set_attributes(&path("link"), &Attributes { mode: Some(0), ..mtime(-2000, 2) }).unwrap();
+    let (file, link) = (folder.stat(&path("f")).unwrap().unwrap(), folder.stat(&path("link")).unwrap().unwrap());
+    assert_eq!((link.kind, link.len_bytes, link.mtime), (FileKind::Symlink, 1, FileTime { secs: -2000, nanos: 2 }));
+    assert_eq!((file.mode, file.mtime), (0o600, FileTime { secs: 1000, nanos: 1 }), "the target is left alone");
+    let odd: &[u8] = b"/no/such/\xff\xfe/../place";
+    folder.create_symlink(&path("dangling"), odd).unwrap();
+    assert_eq!(folder.read_link(&path("dangling")).unwrap(), odd);
+    assert_eq!(kind(folder.read_link(&path("f"))), DiskErrorKind::WrongType);
+    for bad in [&b""[..], b"a\0b", &[b'x'; 5000]] {
+        assert_eq!(kind(folder.create_symlink(&path("bad"), bad)), DiskErrorKind::BadName);
+    }
+}
+
+fn pipes_and_sockets_are_made_and_never_opened(folder: &dyn Folder) {
+    for (name, special) in [("pipe", FileKind::Fifo), ("socket", FileKind::Socket)] {
+        folder.create_special(&path(name), special, 0).unwrap();
+        let stat = folder.stat(&path(name)).unwrap().unwrap();
+        assert_eq!((stat.kind, stat.len_bytes, stat.rdev), (special, 0, 0));
+        folder.set_attributes(&path(name), &mode(0o622)).unwrap();
+        assert_eq!(folder.stat(&path(name)).unwrap().unwrap().mode, 0o622);
+        assert_eq!(kind(folder.open(&path(name))), DiskErrorKind::WrongType);
+        folder.rename(&path(name), &path("moved")).unwrap();
+        folder.remove_file(&path("moved")).unwrap();
+    }
+    assert_eq!(kind(folder.create_special(&path("x"), FileKind::File, 0)), DiskErrorKind::WrongType);
+}
+
+fn only_regular_files_are_opened(folder: &dyn Folder) {
+    folder.create_dir(&path("d")).unwrap();
+    write(folder, &path("f"), b"");
+    folder.create_symlink(&path("l"), b"f").unwrap();
+    assert_eq!(kind(folder.open(&path("d"))), DiskErrorKind::WrongType);
+    assert_eq!(kind(folder.open(&path("l"))), DiskErrorKind::WrongType);
+    assert_eq!(kind(folder.list(&path("f"))), DiskErrorKind::WrongType);
+}
+
+fn what_stands_there_is_not_created_again(folder: &dyn Folder) {
+    folder.create_dir(&path("d")).unwrap();
+    write(folder, &path("f"), b"kept");
+    folder.create_symlink(&path("l"), b"nowhere").unwrap();
+    for name in ["d", "f", "l"] {
+        assert_eq!(kind(folder.create_file(&path(name))), DiskErrorKind::Exists, "{name}");
+        assert_eq!(kind(folder.create_symlink(&path(name), b"x")), DiskErrorKind::Exists, "{name}");
+        assert_eq!(kind(folder.create_special(&path(name), FileKind::Fifo, 0)), DiskErrorKind::Exists, "{name}");
+    }
+    folder.create_dir(&path("d")).unwrap();
+    for name in ["f", "l"] {
+        assert_eq!(kind(folder.create_dir(&path(name))), DiskErrorKind::Exists, "{name}");
+    }
+    assert_eq!(read(folder, &path("f")), b"kept");
+    assert!(folder.stat(&path("nowhere")).unwrap().is_none(), "no link was followed to create its target");
+}
+
+fn a_rename_replaces_files_and_links_only(folder: &dyn Folder) {
+    for dir in ["empty", "full", "full/x"] {
+        folder.create_dir(&path(dir)).unwrap();
+    }
+    folder.create_symlink(&path("l"), b"empty").unwrap();
+    write(folder, &path("old"), b"old");
+    write(folder, &path("new"), b"new");
+    for dir in ["empty", "full"] {
+        assert_eq!(kind(folder.rename(&path("new"), &path(dir))), DiskErrorKind::WrongType, "{dir}");
+        assert_eq!(kind(folder.rename(&path("l"), &path(dir))), DiskErrorKind::WrongType, "{dir}");
+    }
+    for there in ["old", "l", "empty"] {
+        assert_eq!(kind(folder.rename(&path("full"), &path(there))), DiskErrorKind::WrongType, "{there}");
+    }
+    folder.rename(&path("new"), &path("old")).unwrap();
+    assert_eq!(read(folder, &path("old")), b"new");
+    folder.rename(&path("old"), &path("l")).unwrap();
+    assert_eq!(read(folder, &path("l")), b"new", "the link went, not what it points to");
+    assert_eq!(folder.list(&RelPath::root()).unwrap().len(), 3);
+}
+
+fn directories_move_with_what_they_hold(folder: &dyn Folder) {
+    folder.create_dir(&path("a")).unwrap();
+    write(folder, &path("a/f"), b"1");
+    folder.rename(&path("a"), &path("b")).unwrap();
+    folder.create_dir(&path("a")).unwrap();
+    assert!(folder.stat(&path("a/f")).unwrap().is_none(), "the new directory, not the moved one");
+    assert_eq!(read(folder, &path("b/f")), b"1");
+    write(folder, &path("a/g"), b"2");
+    assert!(folder.stat(&path("b/g")).unwrap().is_none());
+    assert_eq!(kind(folder.rename(&path("b"), &path("b/inside"))), DiskErrorKind::BadName);
+}
+
+fn removing_is_exact(folder: &dyn Folder) {
+    folder.create_dir(&path("d")).unwrap();
+    write(folder, &path("d/f"), b"");
+    folder.create_symlink(&path("l"), b"d/f").unwrap();
+    assert_eq!(kind(folder.remove_file(&path("d"))), DiskErrorKind::WrongType);
+    assert_eq!(kind(folder.remove_dir(&path("d/f"))), DiskErrorKind::WrongType);
+    assert_eq!(kind(folder.remove_dir(&path("l"))), DiskErrorKind::WrongType);
+    assert!(folder.remove_dir(&path("d")).is_err(), "not empty");
+    folder.remove_file(&path("l")).unwrap();
+    folder.remove_file(&path("l")).unwrap();
+    assert!(folder.stat(&path("d/f")).unwrap().is_some());
+    folder.remove_file(&path("d/f")).unwrap();
+    folder.remove_dir(&path("d")).unwrap();
+    assert_eq!(kind(folder.remove_dir(&path("d"))), DiskErrorKind::NotFound);
+}
+
+fn holes_read_as_zeros(folder: &dyn Folder) {
+    let mut writer = folder.create_file(&path("f")).unwrap();
+    writer.skip(3).unwrap();
+    writer.append(b"a").unwrap();
+    writer.skip(2).unwrap();
+    writer.append(b"").unwrap();
+    writer.append(b"b").unwrap();
+    writer.skip(4).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(read(folder, &path("f")), b"\0\0\0a\0\0b\0\0\0\0");
+    assert!(folder.create_file(&path("g")).unwrap().skip(u64::MAX).is_err(), "longer than any file");
+}
+
+fn an_open_file_tells_its_own_state(folder: &dyn Folder) {
+    write(folder, &path("f"), b"first");
+    write(folder, &path("g"), b"the other");
+    let file = folder.open(&path("f")).unwrap();
+    folder.rename(&path("g"), &path("f")).unwrap();
+    assert_eq!(file.stat().unwrap().len_bytes, 5);
+    assert_ne!(file.stat().unwrap().inode, folder.stat(&path("f")).unwrap().unwrap().inode);
+}
+
+#[test]
+fn the_root_may_be_a_link_and_must_be_a_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("real")).unwrap();
+    std::os::unix::fs::symlink("real", dir.path().join("link")).unwrap();
+    fs::write(dir.path().join("file"), b"").unwrap();
+    let folder = OsFolder::open(&dir.path().join("link")).unwrap();
+    write(&folder, &path("x"), b"1");
+    assert!(dir.path().join("real/x").exists());
+    assert_eq!(kind(OsFolder::open(&dir.path().join("file"))), DiskErrorKind::WrongType);
+    assert_eq!(kind(OsFolder::open(&dir.path().join("missing"))), DiskErrorKind::NotFound);
+}
+
+#[test]
+fn a_link_planted_while_files_are_written_leads_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, outside) = (dir.path().join("root"), dir.path().join("outside"));
+    fs::create_dir_all(root.join("a/b")).unwrap();
+    fs::create_dir_all(outside.join("b")).unwrap();
+    std::os::unix::fs::symlink(&outside, root.join("planted")).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Swaps the directory for a link to the outside and back, all the time.
+            while !done.load(Ordering::Relaxed) {
+                fs::rename(root.join("a"), root.join("kept")).unwrap();
+                fs::rename(root.join("planted"), root.join("a")).unwrap();
+                fs::rename(root.join("a"), root.join("planted")).unwrap();
+                fs::rename(root.join("kept"), root.join("a")).unwrap();
+            }
+        });
+        let (mut written, mut refused) = (0, 0);
+        for number in 0..4000 {
+            // A new handle each time keeps no directory open from before the swap.
+            let folder = OsFolder::open(&root).unwrap();
+            match folder.create_file(&path(&format!("a/b/{number}"))) {
+                Ok(_) => written += 1,
+                Err(error) => {
+                    assert!(matches!(error.kind, DiskErrorKind::WrongType | DiskErrorKind::NotFound), "{error:?}");
+                    refused += 1;
+                }
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(written + refused, 4000);
+    });
+    assert_eq!(fs::read_dir(outside.join("b")).unwrap().count(), 0, "nothing was written outside");
+}
+
+#[test]
+fn a_restore_writes_a_real_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = OsFolder::open(dir.path()).unwrap();
+    let (random, monitor) = (SeededRandom::new(3), RecordingMonitor::default());
+    let limits = BatchLimits { files: 10, ..BatchLimits::default() };
+    fs::write(dir.path().join("old"), b"old").unwrap();
+    let stat = folder.stat(&path("old")).unwrap().unwrap();
+    let attributes = Attributes { owner: Some((stat.uid, stat.gid)), mode: Some(0o440), ..mtime(-9, 9) };
+    let mut writer = BatchWriter::new(&folder, &random, &monitor, limits);
+    for number in 0..25 {
+        let at = if number == 0 { path("old") } else { path(&format!("d{}/f{number}", number % 3)) };
+        let mut file = writer.begin_file(&at).unwrap().unwrap();
+        file.append(at.as_bytes()).unwrap();
+        writer.finish_file(file, &attributes).unwrap();
+    }
+    writer.hard_link(&path("d1/f1"), &path("d2/early")).unwrap();
+    writer.hard_link(&path("d0/f24"), &path("d2/late")).unwrap();
+    writer.symlink(&path("d2/link"), b"early", &mtime(5, 5)).unwrap();
+    writer.directory(&path("d2"), Attributes { mode: Some(0o555), ..mtime(-1, 1) }).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(monitor.problems(), []);
+    assert_eq!(fs::read(dir.path().join("old")).unwrap(), b"old");
+    assert_eq!(fs::read(dir.path().join("d2/early")).unwrap(), b"d1/f1");
+    assert_eq!(fs::read(dir.path().join("d2/late")).unwrap(), b"d0/f24");
+    let placed = folder.stat(&path("old")).unwrap().unwrap();
+    assert_eq!((placed.mode, placed.mtime), (0o440, FileTime { secs: -9, nanos: 9 }));
+    assert_ne!(placed.inode, stat.inode, "replaced, not written over");
+    let d2 = folder.stat(&path("d2")).unwrap().unwrap();
+    assert_eq!((d2.mode, d2.mtime), (0o555, FileTime { secs: -1, nanos: 1 }));
+    folder.set_attributes(&path("d2"), &mode(0o755)).unwrap();
+    for below in ["", "d0", "d1", "d2"] {
+        for entry in fs::read_dir(dir.path().join(below)).unwrap() {
+            let name = EntryName::new(entry.unwrap().file_name().as_bytes()).unwrap();
+            assert!(!chunkstore::folder::is_temporary(&name), "{name}");
+        }
+    }
+}
+
+#[test]
+fn names_of_owners_are_known_or_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = OsFolder::open(dir.path()).unwrap();
+    let (user, group) = folder.owner_names(0, 0);
+    assert_eq!(user.as_deref(), Some("root"));
+    assert!(group.is_some());
+    assert_eq!(folder.owner_names(4_000_000_001, 4_000_000_001), (None, None));
+}

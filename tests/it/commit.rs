@@ -1,0 +1,189 @@
+//! What is committed comes back as it was, and what did not change is not read again.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use chunkstore::disk::sim_folder::SimRules;
+use chunkstore::disk::{Folder, OsFolder, SimFolder};
+use chunkstore::error::ErrorKind;
+use chunkstore::folder::Excludes;
+
+use crate::scene::{Scene, noise, read, rel};
+
+/// Compares two directories: names, types, content, modes, times, link targets.
+fn assert_same(one: &std::path::Path, other: &std::path::Path) {
+    let names = |dir: &std::path::Path| {
+        let mut names: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(one), names(other), "names in {}", one.display());
+    for name in names(one) {
+        let (a, b) = (one.join(&name), other.join(&name));
+        let (x, y) = (a.symlink_metadata().unwrap(), b.symlink_metadata().unwrap());
+        assert_eq!(x.mode(), y.mode(), "mode of {}", a.display());
+        assert_eq!((x.mtime(), x.mtime_nsec()), (y.mtime(), y.mtime_nsec()), "time of {}", a.display());
+        assert_eq!(x.is_file().then_some(x.nlink()), y.is_file().then_some(y.nlink()), "links of {}", a.display());
+        if x.is_dir() {
+            assert_same(&a, &b);
+        } else if x.is_symlink() {
+            assert_eq!(std::fs::read_link(&a).unwrap(), std::fs::read_link(&b).unwrap());
+        } else if x.is_file() {
+            assert!(read(a.clone()) == read(b), "content of {}", a.display());
+        }
+    }
+}
+
+#[test]
+fn a_folder_with_everything_in_it_comes_back_as_it_was() {
+    use std::os::unix::ffi::OsStrExt;
+    let scene = Scene::new();
+    let folder = scene.path("folder");
+    scene.write("empty", b"");
+    scene.write("small/one", b"one");
+    scene.write("small/two", &noise(1, 3000));
+    scene.write("large", &noise(2, 5 << 20));
+    scene.write("zeros", &vec![0; 3 << 20]);
+    std::fs::create_dir_all(folder.join("nothing/inside")).unwrap();
+    symlink("../elsewhere", folder.join("small/link")).unwrap();
+    symlink("", folder.join("x")).unwrap_err();
+    std::fs::hard_link(folder.join("large"), folder.join("small/large-too")).unwrap();
+    std::fs::write(folder.join(std::ffi::OsStr::from_bytes(b"not \xff utf-8\n")), b"odd").unwrap();
+    std::fs::set_permissions(folder.join("small/one"), std::fs::Permissions::from_mode(0o4751)).unwrap();
+    std::fs::set_permissions(folder.join("nothing"), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let committed = scene.commit("all").unwrap();
+    assert_eq!((committed.totals.files, committed.totals.dirs, committed.totals.others), (7, 3, 1));
+    assert_eq!(committed.problems, []);
+    let restored = scene.restore("/", "out").unwrap();
+    assert_eq!((restored.files, restored.left_alone, restored.damaged), (8, 0, 0));
+    assert_same(&folder, &scene.path("out"));
+    let (one, two) = (scene.path("out/large"), scene.path("out/small/large-too"));
+    assert_eq!(one.metadata().unwrap().ino(), two.metadata().unwrap().ino(), "hard links are one file");
+}
+
+#[test]
+fn an_unchanged_folder_makes_no_snapshot_and_a_changed_file_adds_little() {
+    let scene = Scene::new();
+    for n in 0..50 {
+        scene.write(&format!("dir/{n}"), &noise(n, 20_000));
+    }
+    let first = scene.commit("one").unwrap();
+    assert!(first.changed && first.new_bytes > 1_000_000, "{first:?}");
+    let again = scene.commit("two").unwrap();
+    assert!(!again.changed);
+    assert_eq!((again.snapshot, again.generation, again.new_bytes), (first.snapshot, first.generation, 0));
+    scene.write("dir/7", &noise(700, 20_000));
+    let next = scene.commit("three").unwrap();
+    assert!(next.changed && next.new_bytes < 600_000, "{next:?}");
+    assert_eq!(next.generation.0, first.generation.0 + 1);
+    scene.restore("HEAD~1:/", "before").unwrap();
+    scene.restore("/dir", "after").unwrap();
+    assert!(read(scene.path("before/dir/7")) == noise(7, 20_000));
+    assert!(read(scene.path("after/7")) == noise(700, 20_000));
+}
+
+#[test]
+fn an_unchanged_file_is_not_opened_again() {
+    let scene = Scene::new();
+    let folder = SimFolder::new(SimRules::default());
+    for n in 0..20 {
+        folder.put_file(&rel(&format!("d/{n}")), &noise(n, 10_000));
+    }
+    folder.put_file(&rel("long"), &noise(99, 2 << 20));
+    scene.clock.advance(std::time::Duration::from_secs(3600));
+    scene.commit_folder(&folder, "one").unwrap();
+    let opens = folder.counts().opens;
+    assert!(opens >= 21, "{opens} opens");
+    let again = scene.commit_folder(&folder, "two").unwrap();
+    assert!(!again.changed);
+    assert_eq!(folder.counts().opens - opens, 0, "opens of an unchanged folder");
+    folder.put_file(&rel("d/3"), &noise(1000, 10_000));
+    scene.clock.advance(std::time::Duration::from_secs(3600));
+    assert!(scene.commit_folder(&folder, "three").unwrap().changed);
+    assert!(folder.counts().opens - opens <= 2, "{} opens for one changed file", folder.counts().opens - opens);
+}
+
+#[test]
+fn a_commit_cuts_a_run_again_when_less_than_half_of_a_shared_chunk_is_named() {
+    let scene = Scene::new();
+    let folder = SimFolder::new(SimRules::default());
+    for n in 0..10 {
+        folder.put_file(&rel(&format!("{n}")), &noise(n, 5_000));
+    }
+    scene.clock.advance(std::time::Duration::from_secs(3600));
+    scene.commit_folder(&folder, "one").unwrap();
+    for n in 0..4 {
+        folder.remove_file(&rel(&format!("{n}"))).unwrap();
+    }
+    let opens = folder.counts().opens;
+    scene.commit_folder(&folder, "six of ten are left").unwrap();
+    assert_eq!(folder.counts().opens, opens, "more than half is named");
+    for n in 4..7 {
+        folder.remove_file(&rel(&format!("{n}"))).unwrap();
+    }
+    scene.commit_folder(&folder, "three of ten are left").unwrap();
+    assert_eq!(folder.counts().opens, opens + 3, "less than half is named");
+    scene.restore("/", "out").unwrap();
+    assert!(read(scene.path("out/9")) == noise(9, 5_000));
+}
+
+#[test]
+fn excludes_and_cache_directories_are_left_out() {
+    let scene = Scene::new();
+    scene.write("keep/a", b"a");
+    scene.write("keep/b.tmp", b"b");
+    scene.write("cache/CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55\n");
+    scene.write("cache/blob", b"blob");
+    let folder = OsFolder::open(&scene.path("folder")).unwrap();
+    let excludes = Excludes::new(["*.tmp"]).unwrap().and_caches();
+    scene.commit_with(&folder, "some", excludes).unwrap();
+    scene.restore("/", "out").unwrap();
+    assert!(scene.path("out/keep/a").exists() && scene.path("out/cache/CACHEDIR.TAG").exists());
+    assert!(!scene.path("out/keep/b.tmp").exists() && !scene.path("out/cache/blob").exists());
+}
+
+#[test]
+fn a_file_that_keeps_changing_is_reported_and_stays_as_it_was() {
+    let scene = Scene::new();
+    let folder = SimFolder::new(SimRules::default());
+    folder.put_file(&rel("calm"), b"calm");
+    folder.put_file(&rel("wild"), &vec![0; 300_000]);
+    scene.clock.advance(std::time::Duration::from_secs(3600));
+    scene.commit_folder(&folder, "before").unwrap();
+    folder.put_file(&rel("wild"), &vec![1; 300_000]);
+    let mut round = 1;
+    folder.on_read(&rel("wild"), move |folder| {
+        round += 1;
+        folder.put_file(&rel("wild"), &vec![round; 300_000 + usize::from(round)]);
+    });
+    let committed = scene.commit_folder(&folder, "while it changes").unwrap();
+    assert_eq!(committed.problems.len(), 1, "{:?}", committed.problems);
+    assert_eq!(committed.problems[0].subject, "/wild");
+    scene.restore("/", "out").unwrap();
+    assert!(read(scene.path("out/wild")) == vec![0; 300_000], "never torn: the last snapshot's version stays");
+}
+
+#[test]
+fn two_writers_at_once_and_a_foreign_writer_are_refused() {
+    let scene = Scene::new();
+    scene.write("a", b"a");
+    let lock = chunkstore::store::lock::WriteLock::take(&scene.disk).unwrap();
+    assert_eq!(scene.commit("locked out").unwrap_err().kind(), ErrorKind::Locked);
+    drop(lock);
+    scene.commit("alone").unwrap();
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_state_and_says_how_much_is_needed() {
+    let scene = Scene::new();
+    scene.write("a", &noise(1, 100_000));
+    let first = scene.commit("fits").unwrap();
+    scene.write("b", &noise(2, 40 << 20));
+    scene.disk.set_capacity_bytes(Some(20 << 20));
+    let error = scene.commit("does not fit").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoSpace, "{error}");
+    scene.disk.set_capacity_bytes(None);
+    let store = chunkstore::store::Store::open(scene.shared_disk()).unwrap();
+    assert_eq!(store.head().head.generation, first.generation);
+    let again = scene.commit("fits now").unwrap();
+    assert!(again.changed);
+}
