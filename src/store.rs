@@ -164,6 +164,9 @@ impl Store {
             return Err(StoreError::NotTrusted("its HEAD commits to other secrets than the key file holds".into()));
         }
         let (epoch, frame) = &self.packs().top.sealed;
+        if *epoch != said.epoch {
+            return Err(StoreError::damaged("the epoch of the manifest"));
+        }
         let key = keys.root_key(*epoch).ok_or(StoreError::NoIdentity)?;
         let what = "the sealed part of the manifest";
         let plain = open_outer(self.id, Purpose::Manifest, &key, what, frame)?;

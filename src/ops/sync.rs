@@ -10,7 +10,7 @@ use super::transfer::judge::{Descent, Known, Shown, Verdict, descent, judge};
 use super::transfer::receive::{Local, Received, receive};
 use super::transfer::remote_state::{RemoteState, look, shown};
 use super::transfer::target::Target;
-use super::transfer::{Meter, TransferError, gravest};
+use super::transfer::{Meter, TransferError, gravest, settle};
 use crate::base::monitor::Problem;
 use crate::base::{Generation, Timestamp};
 use crate::disk::Disk;
@@ -20,7 +20,7 @@ use crate::ops::Run;
 use crate::remote::Remote;
 use crate::store::head::Soundness;
 use crate::store::lock::WriteLock;
-use crate::store::{self, Store, StoreError, replica};
+use crate::store::{Store, StoreError, replica};
 
 /// How often a run starts again from a remote's new HEAD when files of the old one are gone.
 const ROUNDS: u32 = 3;
@@ -93,15 +93,6 @@ pub fn sync(
 #[must_use]
 pub fn wire_bytes(remotes: &[Arc<dyn Remote>]) -> u64 {
     remotes.iter().map(|remote| remote.wire_bytes()).sum()
-}
-
-/// Tells a medium that went away from damage and odd failures, which is how it looks from a run's point of view.
-fn settle(disk: &dyn Disk, error: Error) -> Error {
-    let suspicious = matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Other | ErrorKind::NoStore);
-    if suspicious && !matches!(store::read_marker(disk), Ok(Some(_))) {
-        return Error::with_source(ErrorKind::Gone, "the medium went away", error);
-    }
-    error
 }
 
 struct Syncing<'a> {
@@ -278,8 +269,9 @@ impl Syncing<'_> {
             } else if other.state.head.head.generation == target.head.head.generation {
                 let text = format!("{address} and {} show two histories of one generation", sources[0].address());
                 return Err(Error::new(ErrorKind::NotTrusted, text).into());
-            } else if other.verdict == Verdict::Newer {
-                ignored.push((address, "it is behind another remote".into()));
+            } else if matches!(other.verdict, Verdict::UpToDate | Verdict::Newer) {
+                let theirs = other.state.head.head.generation;
+                ignored.push((address, format!("it only has generation {theirs} so far")));
             }
         }
         Ok((target, sources))

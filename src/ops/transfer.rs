@@ -5,7 +5,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::disk::Disk;
 use crate::error::{Error, ErrorKind};
+use crate::store;
 
 pub mod caller;
 pub mod fetch;
@@ -95,4 +97,14 @@ pub fn gravity(kind: ErrorKind) -> u8 {
         ErrorKind::Locked => 9,
         ErrorKind::Usage | ErrorKind::Other => 10,
     }
+}
+
+/// Tells a medium that went away from damage and odd failures, which is how it looks to a run.
+#[must_use]
+pub fn settle(disk: &dyn Disk, error: Error) -> Error {
+    let suspicious = matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Other | ErrorKind::NoStore);
+    if suspicious && !matches!(store::read_marker(disk), Ok(Some(_))) {
+        return Error::with_source(ErrorKind::Gone, "the medium went away", error);
+    }
+    error
 }

@@ -45,7 +45,7 @@ pub fn for_each_entry(
     take: &mut dyn FnMut(Entry) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut last: Option<EntryName> = None;
-    visit_tree(reader, root, None, &mut |entry| {
+    visit_tree(reader, root, None, None, &mut |entry| {
         if last.as_ref().is_some_and(|last| *last >= entry.name) {
             return Err(misshapen(root));
         }
@@ -54,16 +54,28 @@ pub fn for_each_entry(
     })
 }
 
+/// Visits the entries below a node of an expected level, the first of which must have the name that its parent says.
 fn visit_tree(
     reader: &ObjectReader,
     pointer: &Pointer,
     level: Option<u8>,
+    first: Option<&EntryName>,
     take: &mut dyn FnMut(Entry) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     match tree_node(reader, pointer)? {
-        TreeNode::Leaf(entries) if level.is_none_or(|level| level == 0) => entries.into_iter().try_for_each(take),
+        TreeNode::Leaf(entries) if level.is_none_or(|level| level == 0) => {
+            if first.is_some() && entries.first().map(|entry| &entry.name) != first {
+                return Err(misshapen(pointer));
+            }
+            entries.into_iter().try_for_each(take)
+        }
         TreeNode::Inner(own, children) if level.is_none_or(|level| level == own) && own <= LEVELS_MAX => {
-            children.iter().try_for_each(|child| visit_tree(reader, &child.pointer, Some(own - 1), take))
+            if first.is_some() && children.first().map(|child| &child.first) != first {
+                return Err(misshapen(pointer));
+            }
+            children
+                .iter()
+                .try_for_each(|child| visit_tree(reader, &child.pointer, Some(own - 1), Some(&child.first), take))
         }
         _ => Err(misshapen(pointer)),
     }

@@ -1,4 +1,4 @@
-//! The verbs, one module each, over one harness.
+//! Whole verbs over real and scripted parts: a module for each verb, over one harness or the other.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,11 @@
 )]
 
 mod cli;
+mod clone;
 mod commit;
+mod env;
+mod push;
 mod scene;
+mod sync;
+mod tight;
 mod verify;

@@ -192,7 +192,12 @@ impl Pool<'_> {
         let mut failure = Fault::Vanished;
         for caller in callers {
             match self.fetch_from(caller, wanted) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    if let Fault::Pack(error) = failure {
+                        self.fetching.run.monitor.note(&format!("{error}; taken from {}", caller.address()));
+                    }
+                    return Ok(());
+                }
                 Err(Fault::Vanished) => {}
                 Err(fault @ Fault::Pack(_)) => failure = fault,
                 Err(fault) => return Err(fault),

@@ -166,14 +166,14 @@ fn suspects(local: Local<'_>, run: Run<'_>) -> Result<HashSet<PackHash>> {
     Ok(doubted)
 }
 
-/// Draws a bounded sample.
+/// Draws a bounded sample without repeats.
 fn sample(packs: &[&PackRef], run: Run<'_>) -> Vec<PackHash> {
+    let mut left: Vec<&PackRef> = packs.to_vec();
     let mut drawn = Vec::new();
     let mut bytes = 0;
-    while drawn.len() < SAMPLE_PACKS.min(packs.len()) && bytes < SAMPLE_BYTES {
-        let at = u64::from_le_bytes(random_array(run.random)) % packs.len() as u64;
-        let pack = packs[usize::try_from(at).unwrap_or(0)];
-        // A pack that is drawn twice counts twice, so that this ends.
+    while !left.is_empty() && drawn.len() < SAMPLE_PACKS && bytes < SAMPLE_BYTES {
+        let at = u64::from_le_bytes(random_array(run.random)) % left.len() as u64;
+        let pack = left.swap_remove(usize::try_from(at).unwrap_or(0));
         drawn.push(pack.hash);
         bytes += pack.len_bytes;
     }
