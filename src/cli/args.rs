@@ -108,6 +108,8 @@ pub enum Verb {
     Init(InitArgs),
     /// Snapshots a folder into the store
     Commit(CommitArgs),
+    /// Publishes the store's HEAD to a remote
+    Push(PushArgs),
     /// Makes a new key from a remote
     Clone(CloneArgs),
     /// Brings the store up to the newest HEAD among its remotes
@@ -129,6 +131,9 @@ pub enum Verb {
     Serve(ServeArgs),
     /// Named remotes
     Remote(RemoteArgs),
+    /// Plays the whole story on loopback in under a minute, with real parts only
+    #[cfg(unix)]
+    Demo(DemoArgs),
     /// Shows the version
     Version(VersionArgs),
 }
@@ -166,6 +171,14 @@ pub struct CommitArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  chunkstore status --store key --json")]
 pub struct StatusArgs {}
+
+/// `push`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore push ftp://user@host/dir --store pub --keys k")]
+pub struct PushArgs {
+    /// A name, an address or a path [default: the remote that the store remembers]
+    pub remote: Option<String>,
+}
 
 /// `clone`.
 #[derive(Debug, Args)]
@@ -289,6 +302,16 @@ pub enum RemoteVerb {
     /// Lists the named remotes
     #[command(after_help = "Example:\n  chunkstore remote list --json")]
     List,
+}
+
+/// `demo`.
+#[cfg(unix)]
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore demo --keep story")]
+pub struct DemoArgs {
+    /// Keeps the folders here: a folder that is empty or not there yet
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
 }
 
 /// `version`.

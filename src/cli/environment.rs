@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
+#[cfg(unix)]
+use crate::base::random::{OsRandom, random_array};
 use crate::remote::url::Password;
 
 /// What the surroundings of the process say.
@@ -111,4 +113,12 @@ fn host_name() -> Option<String> {
 #[must_use]
 pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// Returns a path below the system's folder for temporary things that nothing stands at, most likely.
+#[must_use]
+#[cfg(unix)]
+pub fn temporary_dir(prefix: &str) -> PathBuf {
+    let unlikely = hex::encode(random_array::<8>(&OsRandom));
+    absolute(&std::env::temp_dir()).join(format!("{prefix}-{unlikely}"))
 }

@@ -14,6 +14,7 @@ mod commit;
 mod init;
 mod log;
 mod ls;
+mod push;
 mod remote;
 mod restore;
 #[cfg(unix)]
@@ -31,6 +32,7 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
     match verb {
         Verb::Init(args) => init::run(args, context),
         Verb::Commit(args) => commit::run(args, context),
+        Verb::Push(args) => push::run(args, context),
         Verb::Clone(args) => clone::run(args, context),
         Verb::Sync(args) => sync::run(args, context),
         Verb::Status(_) => status::run(context),
@@ -42,6 +44,8 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Remote(args) => remote::run(args, context),
         #[cfg(unix)]
         Verb::Serve(args) => serve::run(args, context),
+        #[cfg(unix)]
+        Verb::Demo(args) => super::demo::run(args, context),
         Verb::Version(_) => version::run(context),
     }
 }

@@ -1,0 +1,78 @@
+//! `push`: publishes the store's HEAD, and renews an expiry that is half used where this machine may sign.
+
+use serde_json::json;
+
+use crate::base::units::show_size;
+use crate::cli::args::PushArgs;
+use crate::cli::context::{Context, Shape};
+use crate::cli::outcome::Outcome;
+use crate::cli::remotes::Need;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops::host_state::HostState;
+use crate::ops::push::{PushRequest, Pushed, RenewKeys, push};
+use crate::store::{Store, StoreError, read_marker, replica};
+
+/// Publishes to the remote that was named, or to the one that the store remembers.
+///
+/// # Errors
+/// Those of the op.
+pub fn run(args: &PushArgs, context: &Context) -> Result<Outcome> {
+    let disk = context.disk()?;
+    let store = read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
+    let none = || Error::new(ErrorKind::Usage, "the store remembers no remote: name one");
+    let word = match &args.remote {
+        Some(word) => word.clone(),
+        None => replica::read_remote(disk.as_ref())?.ok_or_else(none)?,
+    };
+    let remote = context.remotes().find(&word, Need::Publish)?;
+    let mut state = HostState::load(context.settings.cache.as_deref(), store);
+    let progress = context.start(Shape::Events)?;
+    let renew = |store: &Store| renew_keys(store, context);
+    let done = push(&disk, &remote, &PushRequest { renew: Some(&renew) }, &mut state, context.run(&progress));
+    progress.finish();
+    let done = done.map_err(|error| error.within("cannot push"))?;
+    show(&done, context)?;
+    Ok(Outcome::Done)
+}
+
+/// Returns what it takes to renew; nothing where this machine may not sign, or nobody is there to unlock its key.
+fn renew_keys(store: &Store, context: &Context) -> Result<Option<RenewKeys>> {
+    let writer = match context.writer_key(store.id()) {
+        Ok(writer) => writer,
+        Err(error) if matches!(error.kind(), ErrorKind::NoIdentity | ErrorKind::Usage) => {
+            context.notices.line("chunkstore: the expiry is half used, and there is no writer's key here to renew it");
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let (keys, unlocked) = store.unlock_writer(std::slice::from_ref(&writer.identity))?;
+    Ok(Some(RenewKeys { keys: keys.reader, sealed: unlocked.sealed, signer: writer.signer() }))
+}
+
+fn show(done: &Pushed, context: &Context) -> Result<()> {
+    let output = &context.output;
+    if done.renewed {
+        output.text("renewed the expiry, as a new generation")?;
+    }
+    if done.changed {
+        output.text(format!("published generation {}", done.generation))?;
+        output.field("sent", format!("{} packs, {}", done.packs_sent, show_size(done.sent_bytes)))?;
+        output.field("was there", format!("{} packs, {}", done.packs_reused, show_size(done.reused_bytes)))?;
+        output.field("on the wire", show_size(done.wire_bytes))?;
+    } else {
+        output.text(format!("nothing new: the remote shows generation {}", done.generation))?;
+    }
+    output.json(&json!({
+        "event": "done",
+        "generation": done.generation.0,
+        "changed": done.changed,
+        "renewed": done.renewed,
+        "fetched_bytes": done.fetched_bytes,
+        "sent_bytes": done.sent_bytes,
+        "reused_bytes": done.reused_bytes,
+        "packs_fetched": 0,
+        "packs_sent": done.packs_sent,
+        "packs_reused": done.packs_reused,
+        "wire_bytes": done.wire_bytes,
+    }))
+}

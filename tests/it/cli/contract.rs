@@ -1,0 +1,115 @@
+//! The fields that scripts count on, `-q`, and the shape of what is written.
+
+use super::{Cli, fields, has_fields};
+
+#[test]
+fn init_and_commit_write_one_document_each() {
+    let cli = Cli::new();
+    cli.write("files/a", b"12345");
+    let made = cli.ok(&["init", "pub", "--keys", "k", "--no-passphrase", "--json"]).document();
+    has_fields(&made, &["store_id", "fingerprint"]);
+    let fingerprint = made["fingerprint"].as_str().unwrap();
+    assert!(fingerprint.len() == 32 && fingerprint.bytes().all(|b| b.is_ascii_hexdigit()), "{made}");
+    let args = ["commit", "files", "--store", "pub", "--keys", "k", "--json", "--progress", "always"];
+    let done = cli.ok(&args).document();
+    has_fields(&done, &["snapshot", "generation", "files", "bytes", "new_bytes"]);
+    assert_eq!((&done["generation"], &done["files"], &done["bytes"]), (&2.into(), &1.into(), &5.into()));
+    let again = cli.ok(&args).document();
+    assert_eq!(
+        (&again["snapshot"], &again["new_bytes"], &again["changed"]),
+        (&done["snapshot"], &0.into(), &false.into())
+    );
+}
+
+#[test]
+fn status_verify_log_and_ls_keep_their_fields() {
+    let cli = Cli::with_store();
+    let with_keys = |verb: &[&str]| cli.ok(&[verb, &["--store", "pub", "--keys", "k", "--json"]].concat());
+    let status = with_keys(&["status"]).document();
+    has_fields(
+        &status,
+        &["store_id", "replica_id", "generation", "snapshot", "fingerprint", "stale", "degraded", "last_sync"],
+    );
+    assert_eq!(
+        (&status["stale"], &status["degraded"], &status["generation"]),
+        (&false.into(), &false.into(), &2.into())
+    );
+    let verified = with_keys(&["verify", "--read-data"]).document();
+    has_fields(&verified, &["ok", "checked_bytes", "problems"]);
+    assert_eq!((&verified["ok"], &verified["problems"]), (&true.into(), &serde_json::json!([])));
+    let log = with_keys(&["log"]).lines();
+    assert_eq!((&log[0]["snapshot"], &log[0]["message"]), (&status["snapshot"], &"one".into()));
+    let listed = with_keys(&["ls", "/", "--recursive"]).lines();
+    let paths: Vec<_> = listed.iter().map(|line| line["path"].as_str().unwrap()).collect();
+    assert_eq!(
+        paths,
+        if cfg!(unix) { vec!["/a.txt", "/link", "/sub", "/sub/b.bin"] } else { vec!["/a.txt", "/sub", "/sub/b.bin"] }
+    );
+    assert_eq!(fields(&listed[0]), ["mode", "mtime", "path", "size", "type"]);
+    assert_eq!((&listed[0]["type"], &listed[0]["size"]), (&"file".into(), &5.into()));
+    let (mode, mtime) = (listed[0]["mode"].as_str().unwrap(), listed[0]["mtime"].as_str().unwrap());
+    assert!(mode.len() == 4 && mode.starts_with('0') && mode.bytes().all(|b| (b'0'..b'8').contains(&b)), "{mode}");
+    assert!(mtime.len() == "2026-11-21T07:35:00.000000000Z".len() && mtime.ends_with('Z'), "{mtime}");
+}
+
+#[test]
+fn clone_and_sync_end_with_done() {
+    let cli = Cli::with_store();
+    let status = cli.ok(&["status", "--store", "pub", "--json"]).document();
+    let trust = status["fingerprint"].as_str().unwrap();
+    let wanted = [
+        "event",
+        "generation",
+        "fetched_bytes",
+        "sent_bytes",
+        "reused_bytes",
+        "packs_fetched",
+        "packs_reused",
+        "wire_bytes",
+    ];
+    let cloned = cli.ok(&["clone", "./pub", "key", "--trust", trust, "--json"]);
+    has_fields(&cloned.last(), &wanted);
+    assert_eq!(cloned.last()["event"], "done");
+    assert!(cloned.lines().iter().any(|line| line["event"] == "progress" && line["task"] == "fetch"), "{cloned:?}");
+    cli.write("files/c", &[3; 10_000]);
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
+    let synced = cli.ok(&["sync", "--store", "key", "--json"]).last();
+    has_fields(&synced, &wanted);
+    assert_eq!(
+        (&synced["event"], &synced["generation"], &synced["sent_bytes"]),
+        (&"done".into(), &3.into(), &0.into())
+    );
+    assert!(synced["fetched_bytes"].as_u64().unwrap() > 0);
+    let again = cli.ok(&["sync", "--store", "key", "--json"]).last();
+    assert_eq!((&again["generation"], &again["packs_fetched"]), (&3.into(), &0.into()));
+    assert!(!cli.ok(&["status", "--store", "key", "--json"]).document()["last_sync"].is_null());
+}
+
+#[test]
+fn quiet_leaves_stdout_empty() {
+    let cli = Cli::with_store();
+    for verb in
+        [&["status"][..], &["log"], &["ls", "/"], &["cat", "/a.txt"], &["verify"], &["version"], &["remote", "list"]]
+    {
+        for json in [&["--keys", "k"][..], &["--keys", "k", "--json"]] {
+            let ran = cli.ok(&[verb, &["--store", "pub", "-q"], json].concat());
+            assert_eq!(ran.stdout, "", "{verb:?}");
+        }
+    }
+}
+
+#[test]
+fn cat_gives_a_files_own_bytes_in_any_mode() {
+    let cli = Cli::with_store();
+    for extra in [&[][..], &["--json"], &["-v"], &["--progress", "always"]] {
+        let args = [&["cat", "HEAD:/a.txt", "--store", "pub", "--keys", "k"], extra].concat();
+        assert_eq!(cli.ok(&args).stdout, "first", "{extra:?}");
+    }
+}
+
+#[test]
+fn a_pipe_gets_no_colours_unless_asked() {
+    let cli = Cli::with_store();
+    assert!(!cli.ok(&["status", "--store", "pub"]).stdout.contains('\u{1b}'));
+    assert!(cli.ok(&["status", "--store", "pub", "--color", "always"]).stdout.contains("\u{1b}[1m"));
+}

@@ -1,0 +1,131 @@
+//! Exit codes of runs that fail, and what they leave on stdout and stderr.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use super::{Cli, first_file};
+
+#[test]
+fn no_store_is_10() {
+    let cli = Cli::new();
+    std::fs::create_dir(cli.path("empty")).unwrap();
+    for args in [
+        ["status", "--store", "nowhere"],
+        ["status", "--store", "empty"],
+        ["log", "--store", "empty"],
+        ["verify", "--store", "empty"],
+        ["sync", "--store", "empty"],
+    ] {
+        let ran = cli.run(&args);
+        assert_eq!((ran.code, ran.stdout.as_str()), (10, ""), "{args:?}: {ran:?}");
+        assert!(ran.stderr.starts_with("chunkstore: "), "{ran:?}");
+        assert!(ran.stderr.contains("hint: "), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_wrong_passphrase_and_no_identity_are_12() {
+    let cli = Cli::new();
+    cli.write("right", b"correct horse\n");
+    cli.write("wrong", b"battery staple\n");
+    cli.write("files/a", b"a");
+    cli.ok(&["init", "pub", "--keys", "k", "--passphrase-file", "right"]);
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k", "--passphrase-file", "right"]);
+    cli.ok(&["cat", "/a", "--store", "pub", "--keys", "k", "--passphrase-file", "right"]);
+    let wrong: [&[&str]; 4] = [
+        &["cat", "/a", "--store", "pub", "--keys", "k", "--passphrase-file", "wrong"],
+        &["cat", "/a", "--store", "pub", "--keys", "k", "--no-passphrase"],
+        &["cat", "/a", "--store", "pub", "--keys", "elsewhere"],
+        &["cat", "/a", "--store", "pub", "--identity", "nowhere"],
+    ];
+    for args in wrong {
+        let ran = cli.run(args);
+        assert_eq!((ran.code, ran.stdout.as_str()), (12, ""), "{args:?}: {ran:?}");
+    }
+    // A store can be looked at without any identity; nobody is asked.
+    let status = cli.ok(&["status", "--store", "pub", "--keys", "k", "--json"]).document();
+    assert!(status["snapshot"].is_null(), "{status}");
+}
+
+#[test]
+fn damage_is_13_and_verify_says_which_paths() {
+    let cli = Cli::with_store();
+    let pack = first_file(&cli.path("pub/packs"));
+    let mut bytes = std::fs::read(&pack).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&pack, bytes).unwrap();
+    let ran = cli.run(&["verify", "--store", "pub", "--json"]);
+    assert_eq!(ran.code, 13, "{ran:?}");
+    let found = ran.document();
+    assert_eq!(found["ok"], false);
+    assert_eq!(found["problems"][0]["kind"], "damaged-pack", "{found}");
+    assert!(found["problems"][0]["file"].as_str().unwrap().starts_with("packs/"), "{found}");
+}
+
+#[test]
+fn another_fingerprint_is_18_and_leaves_no_store() {
+    let cli = Cli::with_store();
+    let ran = cli.run(&["clone", "./pub", "key", "--trust", &"00".repeat(16), "--json"]);
+    assert_eq!(ran.code, 18, "{ran:?}");
+    let last = ran.last();
+    assert_eq!((&last["event"], &last["kind"], &last["code"]), (&"error".into(), &"not-trusted".into(), &18.into()));
+    assert_eq!(cli.run(&["status", "--store", "key"]).code, 10);
+}
+
+#[test]
+fn an_error_is_one_line_of_json_as_well() {
+    let cli = Cli::new();
+    let ran = cli.run(&["status", "--store", "nowhere", "--json"]);
+    let document = ran.document();
+    assert_eq!(document["kind"], "no-store");
+    assert!(ran.stderr.contains(document["message"].as_str().unwrap()), "{ran:?}");
+    let ran = cli.run(&["status", "--store", "nowhere", "--json", "-q"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (10, ""), "{ran:?}");
+}
+
+#[test]
+fn a_closed_pipe_is_success() {
+    let cli = Cli::new();
+    for number in 0..3000 {
+        cli.write(&format!("files/a name that is long enough to fill a pipe {number:05}"), b"");
+    }
+    cli.ok(&["init", "pub", "--keys", "k", "--no-passphrase"]);
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
+    let mut command = cli.command(&["ls", "/", "--store", "pub", "--keys", "k", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0; 10]).unwrap();
+    drop(stdout);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_stdout_is_a_failure() {
+    let cli = Cli::with_store();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = cli.command(&["ls", "/", "--store", "pub", "--keys", "k"]);
+    let output = command.stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("standard output"), "{output:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_drive_a_terminal_are_shown_escaped() {
+    use std::os::unix::ffi::OsStrExt;
+    let cli = Cli::with_store();
+    let odd = std::ffi::OsStr::from_bytes(b"odd\x1b[2J\xff\n");
+    std::fs::write(cli.path("files").join(odd), b"x").unwrap();
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
+    let ran = cli.ok(&["ls", "/", "--store", "pub", "--keys", "k"]);
+    assert!(ran.stdout.contains("/odd\\x1b[2J\\xff\\x0a\n"), "{ran:?}");
+    let lines = cli.ok(&["ls", "/", "--store", "pub", "--keys", "k", "--json"]).lines();
+    assert!(lines.iter().any(|line| line["path_hex"] == hex::encode(b"/odd\x1b[2J\xff\n")), "{lines:?}");
+    let ran = cli.run(&["cat", "/\u{1b}[31mred", "--store", "pub", "--keys", "k"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(!ran.stderr.contains('\u{1b}'), "{ran:?}");
+}

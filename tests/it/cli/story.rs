@@ -1,0 +1,69 @@
+//! A publisher, a server on loopback and a key, each a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use super::Cli;
+
+/// A running `serve`.
+struct Serving {
+    child: Child,
+    url: String,
+}
+
+impl Serving {
+    fn start(cli: &Cli, args: &[&str]) -> Self {
+        let args = [&["serve", "--listen", "127.0.0.1:0", "--json"], args].concat();
+        let mut child = cli.command(&args).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(event["event"], "listening");
+        Self { child, url: format!("ftp://{}/", event["address"].as_str().unwrap()) }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_key_is_cloned_synced_and_restored_over_ftp() {
+    let cli = Cli::with_store();
+    cli.write("pw", b"geheim\n");
+    let server = Serving::start(&cli, &["pub", "--user", "u", "--password-file", "pw"]);
+    let status = cli.ok(&["status", "--store", "pub", "--json"]).document();
+    let trust = status["fingerprint"].as_str().unwrap();
+    let ran = cli.run(&["clone", &server.url, "key", "--trust", trust]);
+    assert_eq!(ran.code, 14, "{ran:?}");
+    let url = server.url.replace("ftp://", "ftp://u:geheim@");
+    let ran = cli.ok(&["clone", &url, "key", "--trust", trust]);
+    assert!(!ran.stdout.contains("geheim") && !ran.stderr.contains("geheim"), "{ran:?}");
+    cli.write("files/new.txt", b"the second week");
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
+    // The login was kept on the host, not in the store.
+    cli.ok(&["sync", "--store", "key"]);
+    assert!(!std::fs::read_to_string(cli.path("key/replica/remote")).unwrap_or_default().contains("geheim"));
+    // Another host has no memory of it, and takes it from the environment.
+    let mut elsewhere = cli.command(&["sync", "--store", "key"]);
+    elsewhere.env("HOME", cli.path("other home"));
+    assert_eq!(super::ended(&mut elsewhere).code, 14);
+    elsewhere.env("CHUNKSTORE_REMOTE_USER", "u").env("CHUNKSTORE_REMOTE_PASSWORD", "geheim");
+    assert_eq!(super::ended(&mut elsewhere).code, 0);
+    cli.ok(&["restore", "/", "out", "--store", "key", "--keys", "k"]);
+    assert_eq!(std::fs::read(cli.path("out/new.txt")).unwrap(), b"the second week");
+    assert_eq!(std::fs::read(cli.path("out/sub/b.bin")).unwrap(), [7; 5000]);
+}
+
+#[cfg(unix)]
+#[test]
+fn serve_ends_well_when_told_to() {
+    let cli = Cli::with_store();
+    let mut server = Serving::start(&cli, &["pub"]);
+    let pid = rustix::process::Pid::from_child(&server.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
