@@ -163,7 +163,8 @@ impl Story<'_> {
         let run = self.context.run(self.monitor);
         let done = push(&self.publisher, &self.remote, &PushRequest::default(), &mut state, run)?;
         let text = format!("{} packs, {} to the server", done.packs_sent, show_size(done.sent_bytes));
-        let figures = json!({"packs_sent": done.packs_sent, "sent_bytes": done.sent_bytes, "wire_bytes": done.wire_bytes});
+        let figures =
+            json!({"packs_sent": done.packs_sent, "sent_bytes": done.sent_bytes, "wire_bytes": done.wire_bytes});
         self.steps.done("push", &text, figures)
     }
 
@@ -173,7 +174,11 @@ impl Story<'_> {
         let cache = place(self.root, "cache of the key");
         let done = clone_store(&self.remote, &self.key, &request, Some(&cache), self.context.run(self.monitor))?;
         let text = format!("a key with {} packs, {}", done.packs_fetched, show_size(done.fetched_bytes));
-        self.steps.done("clone", &text, json!({"packs_fetched": done.packs_fetched, "fetched_bytes": done.fetched_bytes}))
+        self.steps.done(
+            "clone",
+            &text,
+            json!({"packs_fetched": done.packs_fetched, "fetched_bytes": done.fetched_bytes}),
+        )
     }
 
     fn next_week(&self) -> Result<()> {
@@ -224,7 +229,8 @@ impl Story<'_> {
         let none = || Error::new(ErrorKind::Other, "the cut-off update left nothing to go on from");
         let left = found.unfinished.ok_or_else(none)?;
         let (here, total) = (show_size(left.here_bytes), show_size(left.total_bytes));
-        let text = format!("generation {} opens as ever; update {here} of {total}, continues next time", found.generation);
+        let text =
+            format!("generation {} opens as ever; update {here} of {total}, continues next time", found.generation);
         let figures =
             json!({"generation": found.generation.0, "here_bytes": left.here_bytes, "total_bytes": left.total_bytes});
         self.steps.done("status", &text, figures)?;
@@ -238,7 +244,12 @@ impl Story<'_> {
         if let Some(finding) = report.findings.first() {
             return Err(Error::new(ErrorKind::Corrupt, format!("the key has a damaged {}", finding.file)));
         }
-        let text = format!("{} packs, {}, {} objects: all hold", report.packs, show_size(report.checked_bytes), report.objects);
+        let text = format!(
+            "{} packs, {}, {} objects: all hold",
+            report.packs,
+            show_size(report.checked_bytes),
+            report.objects
+        );
         self.steps.done("verify", &text, json!({"checked_bytes": report.checked_bytes, "objects": report.objects}))
     }
 
@@ -268,7 +279,11 @@ impl Story<'_> {
             self.context.notices.line(&format!("chunkstore: {difference}"));
         }
         let count = compared.differences.len();
-        let text = format!("{} entries, {} with the original: {count} differences", compared.entries, show_size(compared.bytes));
+        let text = format!(
+            "{} entries, {} with the original: {count} differences",
+            compared.entries,
+            show_size(compared.bytes)
+        );
         let figures = json!({"entries": compared.entries, "bytes": compared.bytes, "differences": count});
         self.steps.done("compare", &text, figures)?;
         match count {
