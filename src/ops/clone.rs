@@ -12,22 +12,23 @@ use super::transfer::receive::{Local, Received, receive};
 use super::transfer::remote_state::{first_trust, look};
 use super::transfer::target::Target;
 use super::transfer::{Meter, TransferError};
-use crate::base::limits::TRUST_MAX_BYTES;
+use crate::base::limits::{HEAD_MAX_BYTES, TRUST_MAX_BYTES};
 use crate::base::random::random_array;
 use crate::base::{Generation, ReplicaId, StoreId, StorePath};
 use crate::disk::{Disk, DiskErrorKind, read_all};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::head::SignedHead;
 use crate::format::keylist::KeyTag;
 use crate::ops::Run;
 use crate::remote::Remote;
 use crate::store::lock::WriteLock;
 use crate::store::trust::TrustChain;
-use crate::store::{self, StoreError, layout, pack, replica};
+use crate::store::{self, StoreError, head, layout, pack, replica};
 
 /// How often a run starts again from the remote's new HEAD when files of the old one are gone.
 const ROUNDS: u32 = 3;
 /// Files that a clone which was cut off may have left in the store's own directory.
-const LEFT_OVER: [&str; 5] = ["lock", "readers", "HEAD", "HEAD.new", "pending"];
+const LEFT_OVER: [&str; 6] = ["STORE", "lock", "readers", "HEAD", "HEAD.new", "pending"];
 
 /// What `clone` is asked for.
 pub struct CloneRequest<'a> {
@@ -94,8 +95,8 @@ pub fn clone_store(
     let (received, target) = rounds(remote, disk, &pinned, run, &meter)?;
     store::write_marker(disk.as_ref(), store)?;
     let mut state = HostState::load(cache, store);
-    let head = &target.head.head;
-    state.saw(&remote.address(), head.generation, target.head.hash());
+    let shown = &target.head.head;
+    state.saw(&remote.address(), shown.generation, target.head.hash());
     state.synced(run.clock.now());
     state.save()?;
     Ok(Cloned {
@@ -103,7 +104,7 @@ pub fn clone_store(
         fingerprint: pinned.fingerprint(),
         replica,
         generation: received.generation,
-        stale: is_stale(head, run.clock.now()),
+        stale: is_stale(shown, run.clock.now()),
         fetched_bytes: meter.fetched_bytes(),
         reused_bytes: received.reused_bytes,
         packs_fetched: received.packs_fetched,
@@ -159,34 +160,50 @@ fn confirm(pinned: &TrustChain, request: &CloneRequest<'_>) -> Result<()> {
     Err(Error::new(ErrorKind::NotTrusted, text))
 }
 
-/// Refuses a directory that holds a store or anything that no clone leaves behind.
+/// Refuses a directory that holds a store or anything that no clone leaves behind. A damaged marker is no store's: it may be
+/// the last thing that a clone wrote before it was cut off.
 fn require_room(disk: &dyn Disk) -> Result<()> {
-    if store::read_marker(disk)?.is_some() {
-        return Err(StoreError::NotEmpty("the directory (it holds a store)".into()).into());
+    match store::read_marker(disk) {
+        Ok(None) | Err(StoreError::Corrupt { .. }) => {}
+        Ok(Some(_)) => return Err(StoreError::NotEmpty("the directory (it holds a store)".into()).into()),
+        Err(error) => return Err(error.into()),
     }
     let names = disk.list(&StorePath::root())?;
-    let foreign = names.iter().find(|(name, _)| {
-        !layout::DIRS.contains(&name.as_str()) && !LEFT_OVER.contains(&name.as_str()) && !name.starts_with('.')
-    });
-    match foreign {
+    match names.iter().find(|(name, _)| !is_unfinished(name)) {
         Some((name, _)) => Err(StoreError::NotEmpty(format!("the directory (it holds {name})")).into()),
         None => Ok(()),
     }
 }
 
-/// Refuses to go on over what was left of another store.
+/// Returns whether a cut-off run may have left a name. FAT may show the short form of a name that was not synced.
+fn is_unfinished(name: &str) -> bool {
+    let known = layout::DIRS.iter().chain(&LEFT_OVER);
+    name.starts_with('.') || known.into_iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Refuses to go on over what was left of another store: its trust, or a record of it.
 fn require_same_store(disk: &dyn Disk, pinned: &TrustChain) -> Result<()> {
-    let left = match read_all(disk, &layout::trust(1), TRUST_MAX_BYTES) {
-        Err(error) if error.kind == DiskErrorKind::Gone => return Err(error.into()),
-        left => left.ok().flatten(),
-    };
     // A torn file is a clone's that was cut off, and is written again.
-    let other = left.and_then(|bytes| TrustChain::start(&bytes).ok()).map(|chain| chain.fingerprint());
-    match other {
-        Some(other) if other != pinned.fingerprint() => {
-            Err(StoreError::NotEmpty("the directory (it holds parts of another store)".into()).into())
-        }
-        _ => Ok(()),
+    let trust = read_left(disk, &layout::trust(1), TRUST_MAX_BYTES)?;
+    let trust = trust.and_then(|bytes| TrustChain::start(&bytes).ok());
+    let mut is_other = trust.is_some_and(|other| other.fingerprint() != pinned.fingerprint());
+    if let Some(newest) = head::newest_name(disk)? {
+        let record = read_left(disk, &layout::head_record(newest), HEAD_MAX_BYTES)?;
+        let record = record.and_then(|bytes| SignedHead::decode(&bytes).ok());
+        is_other |= record.is_some_and(|record| record.head.store != pinned.newest().trust.store);
+    }
+    if is_other {
+        return Err(StoreError::NotEmpty("the directory (it holds parts of another store)".into()).into());
+    }
+    Ok(())
+}
+
+/// Reads what a run may have left; nothing where it does not read.
+fn read_left(disk: &dyn Disk, path: &StorePath, max_bytes: u64) -> Result<Option<Vec<u8>>> {
+    match read_all(disk, path, max_bytes) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind == DiskErrorKind::Gone => Err(error.into()),
+        Err(_) => Ok(None),
     }
 }
 

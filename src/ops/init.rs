@@ -16,7 +16,7 @@ use crate::ops::local_keys::{KeyDir, WriterKey};
 use crate::store::keyring::WriterKeys;
 use crate::store::keys::{NewKeyFile, write_key_files};
 use crate::store::trust::TrustChain;
-use crate::store::{self, Basis, EXPIRY_SECS, Next, StoreError, layout, pack, replica};
+use crate::store::{self, Basis, EXPIRY_SECS, Next, StoreError, head, layout, pack, replica};
 
 /// How long the first trust file holds: ten years, since renewing it takes the root key.
 const TRUST_EXPIRY_SECS: i64 = 10 * 365 * 24 * 3600;
@@ -74,25 +74,27 @@ fn require_empty(disk: &dyn Disk) -> Result<()> {
         Err(error) if error.kind == DiskErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    let unfinished = ["lock", "readers", "HEAD", "HEAD.new"];
-    let foreign = names.iter().find(|(name, _)| {
-        !layout::DIRS.contains(&name.as_str()) && !unfinished.contains(&name.as_str()) && !name.starts_with('.')
-    });
+    let has_marker = store::read_marker(disk)?.is_some();
+    let foreign = names.iter().find(|(name, _)| (has_marker && is_name(name, "STORE")) || !is_unfinished(name));
     match foreign {
         Some((name, _)) => Err(StoreError::NotEmpty(format!("the directory (it holds {name})")).into()),
         None => require_no_commits(disk),
     }
 }
 
+/// Returns whether a cut-off run may have left a name. FAT may show the short form of a name that was not synced.
+fn is_unfinished(name: &str) -> bool {
+    let files = ["STORE", "HEAD", "HEAD.new", "lock", "readers", "pending"];
+    name.starts_with('.') || layout::DIRS.iter().chain(&files).any(|known| is_name(name, known))
+}
+
+fn is_name(name: &str, known: &str) -> bool {
+    name.eq_ignore_ascii_case(known)
+}
+
 /// Refuses a store that lost its marker: its records are worth more than a fresh start.
 fn require_no_commits(disk: &dyn Disk) -> Result<()> {
-    let records = match disk.list(&layout::heads()) {
-        Ok(records) => records,
-        Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    let committed = records.iter().filter_map(|(name, _)| layout::head_record_generation(name));
-    match committed.max() {
+    match head::newest_name(disk)? {
         Some(generation) if generation > Generation(1) => {
             Err(StoreError::NotEmpty(format!("the directory (it holds generation {generation} of a store)")).into())
         }
@@ -176,12 +178,12 @@ fn write_store(
     Ok(chain.fingerprint())
 }
 
-/// Clears what a cut-off run left where this one must not be mistaken for it: records and trust of another store.
+/// Clears what a cut-off run left where this one must not be mistaken for it: records, trust and replica of another store.
 fn remove_unfinished(disk: &dyn Disk) -> Result<()> {
-    disk.remove(&layout::head())?;
-    disk.remove(&layout::head_new())?;
-    disk.remove(&layout::replica())?;
-    for dir in [layout::heads(), layout::trust_dir()] {
+    for file in [layout::head(), layout::head_new(), layout::pending()] {
+        disk.remove(&file)?;
+    }
+    for dir in [layout::heads(), layout::trust_dir(), layout::replica().parent()] {
         let names = match disk.list(&dir) {
             Ok(names) => names,
             Err(error) if error.kind == DiskErrorKind::NotFound => continue,

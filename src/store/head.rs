@@ -74,16 +74,26 @@ pub fn find_newest(disk: &dyn Disk, store: StoreId, trust: &TrustChain) -> Resul
     Err(failure.unwrap_or_else(|| StoreError::damaged("every HEAD record")))
 }
 
+/// Returns the newest generation that a name in `heads/` promises, whatever stands under it.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn newest_name(disk: &dyn Disk) -> Result<Option<Generation>, StoreError> {
+    Ok(names(disk)?.into_iter().max())
+}
+
+/// Lists the generations that names in `heads/` promise.
+fn names(disk: &dyn Disk) -> Result<Vec<Generation>, StoreError> {
+    match disk.list(&layout::heads()) {
+        Ok(names) => Ok(names.iter().filter_map(|(name, _)| layout::head_record_generation(name)).collect()),
+        Err(error) if error.kind == DiskErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn read_candidates(disk: &dyn Disk, trust: &TrustChain) -> Result<Vec<Candidate>, StoreError> {
     let mut places = vec![(layout::head(), None), (layout::head_new(), None)];
-    match disk.list(&layout::heads()) {
-        Ok(names) => {
-            let records = names.iter().filter_map(|(name, _)| layout::head_record_generation(name));
-            places.extend(records.map(|generation| (layout::head_record(generation), Some(generation))));
-        }
-        Err(error) if error.kind == DiskErrorKind::NotFound => {}
-        Err(error) => return Err(error.into()),
-    }
+    places.extend(names(disk)?.into_iter().map(|generation| (layout::head_record(generation), Some(generation))));
     let mut candidates = Vec::new();
     for (path, promised) in places {
         let record = match read_all(disk, &path, HEAD_MAX_BYTES) {
@@ -166,8 +176,7 @@ pub fn rewrite_head(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreErr
 }
 
 fn prune(disk: &dyn Disk, newest: Generation) -> Result<(), StoreError> {
-    let names = disk.list(&layout::heads())?;
-    let mut older: Vec<_> = names.iter().filter_map(|(name, _)| layout::head_record_generation(name)).collect();
+    let mut older = names(disk)?;
     older.retain(|generation| *generation < newest);
     older.sort_unstable();
     let surplus = older.len().saturating_sub(RECORDS_KEPT - 1);
