@@ -140,9 +140,9 @@ fn round(
 ) -> std::result::Result<(Received, Target), TransferError> {
     let mut caller = Caller::new(remote.as_ref(), run, meter);
     let found = look(&mut caller, pinned)?;
-    let target = Target::load(disk.as_ref(), found, &mut caller)?;
+    let target = Target::load(disk.as_ref(), None, found, &mut caller)?;
     drop(caller);
-    let local = Local { disk, trust: pinned, current: None, head_lost: false };
+    let local = Local { disk, trust: pinned, current: None, is_settled: true };
     let received = receive(local, &target, std::slice::from_ref(remote), run, meter)?;
     Ok((received, target))
 }

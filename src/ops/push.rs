@@ -42,11 +42,14 @@ pub struct RenewKeys {
     pub signer: SignKey,
 }
 
+/// Gives what it takes to renew, or nothing where this machine cannot.
+pub type AskRenewal<'a> = &'a dyn Fn(&Store) -> Result<Option<RenewKeys>>;
+
 /// What `push` is asked for.
 #[derive(Default)]
 pub struct PushRequest<'a> {
     /// Gives the keys to renew an expiry that is half used; without it, or when it gives none, HEAD goes as it is.
-    pub renew: Option<&'a dyn Fn(&Store) -> Result<Option<RenewKeys>>>,
+    pub renew: Option<AskRenewal<'a>>,
 }
 
 /// What `push` did.
@@ -189,11 +192,13 @@ impl Pushing<'_> {
         }
         match descent(theirs, &store.packs().heads) {
             Descent::Proven => {}
-            Descent::Forgotten => self.run.monitor.note("the remote is too far behind to prove that it has the same history"),
+            Descent::Forgotten => {
+                self.run.monitor.note("the remote is too far behind to prove that it has the same history");
+            }
             Descent::Refuted => return Err(conflict(&format!("has another generation {}", theirs.generation))),
         }
         let head = found.head.clone();
-        let packs = match Target::load(self.disk.as_ref(), found, caller) {
+        let packs = match Target::load(self.disk.as_ref(), None, found, caller) {
             Ok(target) => Some(Box::new(target.packs)),
             // What a remote without its manifests holds is looked at pack by pack.
             Err(TransferError::Vanished(_)) => None,
@@ -228,7 +233,8 @@ impl Pushing<'_> {
             _ => (None, None),
         };
         let is_there = |pack: &PackRef| packs_there.is_some_and(|there| there.pack(&pack.hash).is_some());
-        let (there, wanted): (Vec<PackRef>, Vec<PackRef>) = store.packs().packs().iter().partition(|pack| is_there(pack));
+        let (there, wanted): (Vec<PackRef>, Vec<PackRef>) =
+            store.packs().packs().iter().partition(|pack| is_there(pack));
         pushed.packs_reused = there.len() as u64;
         pushed.reused_bytes = there.iter().map(|pack| pack.len_bytes).sum();
         let sending = Sending {

@@ -18,7 +18,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::Head;
 use crate::ops::Run;
 use crate::remote::Remote;
-use crate::store::head::Soundness;
 use crate::store::lock::WriteLock;
 use crate::store::{Store, StoreError, replica};
 
@@ -143,7 +142,7 @@ impl Syncing<'_> {
             disk: self.disk,
             trust: store.trust(),
             current: Some((store.head(), store.packs())),
-            head_lost: store.soundness() == Soundness::HeadLost,
+            is_settled: store.is_settled(),
         };
         let received = receive(local, &target, &sources, self.run, self.meter)?;
         if judged[chosen].verdict == Verdict::RolledBack {
@@ -259,7 +258,7 @@ impl Syncing<'_> {
         let mut caller = Caller::new(sources[0].as_ref(), self.run, self.meter);
         let target = match found.verdict {
             Verdict::UpToDate => Target::standing(store.head(), store.trust(), store.packs()),
-            _ => Target::load(self.disk.as_ref(), found.state.clone(), &mut caller)?,
+            _ => Target::load(self.disk.as_ref(), Some(store.packs()), found.state.clone(), &mut caller)?,
         };
         self.check_descent(store, found, &target)?;
         for other in judged.iter().filter(|other| other.at != found.at) {

@@ -15,5 +15,6 @@
 mod commit;
 mod init;
 mod publisher;
+mod story;
 mod sweep;
 mod sync;
