@@ -15,4 +15,5 @@
 mod commit;
 mod init;
 mod publisher;
+mod restore;
 mod sweep;
