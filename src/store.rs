@@ -119,6 +119,12 @@ impl Store {
         self.found.soundness
     }
 
+    /// Returns whether `HEAD` names the state that opened; if not, [`head::settle`] ends what a run left unfinished.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.found.is_settled
+    }
+
     /// Returns the replica's id; nothing on a server's copy.
     ///
     /// # Errors
@@ -197,7 +203,7 @@ impl Store {
 #[must_use]
 pub fn settle(disk: &dyn Disk, error: StoreError) -> StoreError {
     let suspicious = match &error {
-        StoreError::Corrupt { .. } => true,
+        StoreError::Corrupt { .. } | StoreError::NoIdentity => true,
         StoreError::Disk(error) => matches!(error.kind, DiskErrorKind::NotFound | DiskErrorKind::Io),
         _ => false,
     };

@@ -7,7 +7,7 @@ use crate::crypto::Secret;
 use crate::crypto::sign::{Purpose, SignKey};
 use crate::crypto::wrap::{Identity, Recipient};
 use crate::disk::{Disk, DiskErrorKind};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::keylist::{KeyRole, KeyTag};
 use crate::format::sealed::{ChunkerParameters, SealedPart};
 use crate::format::trust::{SignedTrust, Trust, Writer};
@@ -50,7 +50,7 @@ pub struct Initialised {
 /// The store is there once this returns; after a cut within, a directory without a marker, which `init` takes again.
 ///
 /// # Errors
-/// [`crate::error::ErrorKind::Other`] when the directory is not empty or a key file stands already, and those of the disk.
+/// [`ErrorKind::Other`] when the directory is not empty or a key file stands already, and those of the disk.
 pub fn init(disk: &dyn Disk, request: &InitRequest<'_>, run: Run<'_>) -> Result<Initialised> {
     require_empty(disk)?;
     let store = StoreId(random_array(run.random));
@@ -63,8 +63,20 @@ pub fn init(disk: &dyn Disk, request: &InitRequest<'_>, run: Run<'_>) -> Result<
     keys.save_writer(&writer, request.passphrase)?;
     keys.save_reader(&own_reader, tags[0], request.passphrase)?;
     KeyDir::new(request.root_keys, store).save_root(&root, request.passphrase)?;
-    let fingerprint = write_store(disk, store, &secrets, &writer, &root, &files, run)?;
+    remove_unfinished(disk)?;
+    store::create_layout(disk)?;
+    let fingerprint = write_store(disk, store, &secrets, &writer, &root, &files, run);
+    let fingerprint = fingerprint.map_err(|error| settle(disk, error))?;
     Ok(Initialised { store, fingerprint, tags })
+}
+
+/// Tells a missing medium from one that fails: directories were made, so an empty one is none.
+fn settle(disk: &dyn Disk, error: Error) -> Error {
+    let is_empty = || disk.list(&crate::base::StorePath::root()).is_ok_and(|names| names.is_empty());
+    if error.kind() == ErrorKind::Other && is_empty() {
+        return Error::with_source(ErrorKind::Gone, "the medium went away", error);
+    }
+    error
 }
 
 /// Refuses a directory that holds a store or anything of someone else's; what a cut-off `init` or `clone` left is taken.
@@ -152,8 +164,6 @@ fn write_store(
     files: &[NewKeyFile],
     run: Run<'_>,
 ) -> Result<String> {
-    remove_unfinished(disk)?;
-    store::create_layout(disk)?;
     let now = run.clock.now();
     let trust = first_trust(store, writer, &SignKey::from_seed(root), now);
     pack::create_immutable(disk, &layout::trust(1), trust.bytes())?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chunkstore::disk::SimDisk;
-use chunkstore::disk::sim::Profile;
+use chunkstore::disk::sim::{ImageBudget, Profile};
 use chunkstore::store::{Store, StoreError};
 
 use crate::publisher::{Publisher, folder_after, holding};
@@ -48,8 +48,29 @@ fn sweep(test: &'static str, profile: Profile) {
     let disk = SimDisk::new(profile);
     let publisher = Publisher::init(&disk).unwrap();
     let count = sweep.run(&disk, 0, |cut: &Cut, image| check(&publisher, &met, cut.at_op == disk.op_count(), image));
-    met.require(&sweep, &["a whole store", "no store"]);
+    met.require(&sweep, &["a whole store", "no store", "a torn marker"]);
     sweep.require(count, 600);
+}
+
+/// Sweeps an `init` over what another one left that was cut off while it wrote the marker.
+fn sweep_second(test: &'static str, profile: Profile) {
+    let (sweep, met) = (Sweep::new(test, 8), Met::default());
+    let first = SimDisk::new(profile);
+    Publisher::init(&first).unwrap();
+    let everything = ImageBudget { max_images: 20, seed: 1 };
+    let images = first.crash_images(first.op_count() - 2, &everything);
+    let torn = |(_, image): &(_, SimDisk)| {
+        image.content("STORE").is_some() && matches!(generation(image), Err(StoreError::NoStore))
+    };
+    let (_, disk) = images.into_iter().find(torn).expect("an image with a torn marker");
+    disk.put("pending", b"what a clone was working towards");
+    disk.put("replica/remote", b"of another store");
+    let disk = disk.settled();
+    let publisher = Publisher::init_from(&disk, 9).unwrap();
+    let count = sweep.run(&disk, 0, |cut: &Cut, image| check(&publisher, &met, cut.at_op == disk.op_count(), image));
+    assert!(disk.content("replica/remote").is_none() && disk.content("pending").is_none());
+    met.require(&sweep, &["a whole store", "no store", "a torn marker"]);
+    sweep.require(count, 60);
 }
 
 #[test]
@@ -70,4 +91,28 @@ fn exfat() {
 #[test]
 fn fat32() {
     sweep("init::fat32", Profile::Fat32);
+}
+
+mod over_a_cut_off_one {
+    use super::*;
+
+    #[test]
+    fn ext4() {
+        sweep_second("init::over_a_cut_off_one::ext4", Profile::Ext4);
+    }
+
+    #[test]
+    fn ntfs() {
+        sweep_second("init::over_a_cut_off_one::ntfs", Profile::Ntfs);
+    }
+
+    #[test]
+    fn exfat() {
+        sweep_second("init::over_a_cut_off_one::exfat", Profile::ExFat);
+    }
+
+    #[test]
+    fn fat32() {
+        sweep_second("init::over_a_cut_off_one::fat32", Profile::Fat32);
+    }
 }

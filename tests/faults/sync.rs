@@ -6,26 +6,10 @@ use std::sync::Arc;
 
 use chunkstore::disk::SimDisk;
 use chunkstore::disk::sim::{FaultKind, Profile};
-use chunkstore::error::{ErrorKind, Result};
 use chunkstore::store::{Store, StoreError};
 
+use crate::calls::{KINDS, check_kind};
 use crate::story::{Publisher, Story, is_whole, open, require_settled, sync_with};
-
-const KINDS: [FaultKind; 4] = [FaultKind::Io, FaultKind::IoDone, FaultKind::NoSpace, FaultKind::Gone];
-
-/// Checks that a verb failed as its fault was, or did its work all the same.
-fn check_kind<T>(result: &Result<T>, call: u64, fault: FaultKind) {
-    let Err(error) = result else { return };
-    let kind = error.kind();
-    let fits = match fault {
-        // Whoever never saw the marker cannot tell a medium that is gone from one that holds no store.
-        FaultKind::Gone if call == 0 => matches!(kind, ErrorKind::NoStore | ErrorKind::Gone),
-        FaultKind::Gone => kind == ErrorKind::Gone,
-        FaultKind::NoSpace => kind == ErrorKind::NoSpace,
-        FaultKind::Io | FaultKind::IoDone => matches!(kind, ErrorKind::Other | ErrorKind::Corrupt),
-    };
-    assert!(fits, "after {fault:?}: {kind:?}, {error}");
-}
 
 fn each_call(what: &str, calls: u64, wanted: impl Fn(u64) -> bool, check: impl Fn(u64, FaultKind)) {
     let mut count = 0;

@@ -1,8 +1,8 @@
 //! Which wrapped key files a store carries: the one of its own reader, or all of them while they are few.
 
-use super::incoming::sync_again;
 use super::TransferError;
 use super::caller::{Caller, Known};
+use super::incoming::sync_again;
 use crate::base::limits::KEY_FILE_MAX_BYTES;
 use crate::base::{Epoch, KeyListHash, StoreId};
 use crate::disk::{Disk, read_all};
