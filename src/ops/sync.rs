@@ -186,7 +186,7 @@ impl Syncing<'_> {
                 }
             }
         }
-        let recorded = replica::read_remote(self.disk.as_ref()).unwrap_or(None);
+        let recorded = self.recorded()?;
         let mine = shown(store.head());
         let judge_one = |at: usize, found: &RemoteState| {
             let address = self.remotes[at].address();
@@ -197,7 +197,7 @@ impl Syncing<'_> {
                 mine,
                 my_heads: &store.packs().heads,
                 shown_before: before,
-                is_recorded: recorded.as_deref() == Some(address.as_str()),
+                is_recorded: recorded.is_own(&address),
                 newer_elsewhere: seen.iter().any(newer),
             };
             judge(&known, found.shown())
@@ -210,6 +210,15 @@ impl Syncing<'_> {
             state.saw(&self.remotes[found.at].address(), head.generation, head.head);
         }
         Ok(judged)
+    }
+
+    /// Reads which remote the store was cloned from.
+    fn recorded(&self) -> Result<Recorded> {
+        match replica::read_remote(self.disk.as_ref()) {
+            Ok(address) => Ok(Recorded::Known(address)),
+            Err(StoreError::Corrupt { .. }) => Ok(Recorded::Damaged),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Picks the newest usable state; what is not usable is told of.
@@ -300,6 +309,22 @@ impl Syncing<'_> {
             self.run.monitor.note(&text);
         }
         Ok(())
+    }
+}
+
+/// The remote that a store was cloned from.
+enum Recorded {
+    Known(Option<String>),
+    Damaged,
+}
+
+impl Recorded {
+    /// Returns whether a remote may be the store's own; the stricter answer where that does not read.
+    fn is_own(&self, address: &str) -> bool {
+        match self {
+            Self::Known(recorded) => recorded.as_deref() == Some(address),
+            Self::Damaged => true,
+        }
     }
 }
 
