@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, ErrorKind};
 
 pub mod caller;
+pub mod carried;
 pub mod fetch;
 pub mod incoming;
 pub mod judge;
