@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::caller::Caller;
-use super::carried::{fetch_files, missing_files};
+use super::carried::{bring_files, missing_files};
 use super::fetch::{Fetching, fetch_packs};
 use super::key_files::{KeyPlan, fetch_keys, plan_keys};
 use super::plan::{FetchPlan, plan};
@@ -97,14 +97,15 @@ pub fn receive(
         reused_bytes: plan.reused_bytes(),
         wrote: true,
     };
-    let left_over = replica::read_unclean(disk).map_err(Error::from)?.is_some() || stands(disk, &layout::pending())?;
+    let in_doubt = replica::read_unclean(disk).map_err(Error::from)?.is_some();
+    let left_over = in_doubt || stands(disk, &layout::pending())?;
     let complete = plan.fetch.is_empty() && keys.is_empty() && files.is_empty();
     if !changes_head && !local.head_lost && complete && !left_over {
         return Ok(Received { wrote: false, ..received });
     }
     check_space(disk, target, &plan, &keys, &files)?;
     write_outer(local, target, &keys, changes_head)?;
-    fetch_files(disk, &files, &mut caller)?;
+    bring_files(disk, &target.packs.top.files, in_doubt || local.current.is_none(), &mut caller)?;
     fetch_packs(Fetching { disk, sources, run, meter }, &plan.fetch)?;
     fetch_keys(disk, &keys, &mut caller)?;
     commit(local, target, changes_head)?;

@@ -34,7 +34,7 @@ fn fetch(disk: &SimDisk, remote: &MemRemote, missing: &[FileRef]) -> Result<(), 
     let (clock, random) = (FixedClock::new(Timestamp(0)), SeededRandom::new(1));
     let (meter, monitor) = (Meter::default(), SilentMonitor);
     let run = Run { clock: &clock, random: &random, monitor: &monitor };
-    fetch_files(disk, missing, &mut Caller::new(remote, run, &meter))
+    bring_files(disk, missing, false, &mut Caller::new(remote, run, &meter))
 }
 
 #[test]
@@ -43,6 +43,8 @@ fn every_kind_is_fetched_once_and_damage_is_mended() {
     assert_eq!(missing_files(&disk, &files), files);
     fetch(&disk, &remote, &files).unwrap();
     assert_eq!(missing_files(&disk, &files), []);
+    assert_eq!(read_file(&disk, &files[2]).unwrap(), b"of a later version");
+    assert_eq!(read_file(&disk, &FileRef { len_bytes: 7, ..files[2] }), None);
     let damaged = layout::carried_file(&files[1].hash);
     assert!(disk.corrupt(damaged.as_str(), |bytes| bytes[0] ^= 1));
     assert_eq!(missing_files(&disk, &files), [files[1]]);
