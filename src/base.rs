@@ -13,8 +13,8 @@ pub mod units;
 
 pub use clock::{Clock, Timestamp};
 pub use ids::{
-    DedupGeneration, Epoch, FileId, Generation, HeadHash, KeyListHash, ManifestHash, ObjectId, PackHash, PublicKey,
-    RecipeHash, ReplicaId, StoreId, TrustHash,
+    DedupGeneration, Epoch, FileHash, FileId, Generation, HeadHash, KeyListHash, ManifestHash, ObjectId, PackHash,
+    PublicKey, RecipeHash, ReplicaId, StoreId, TrustHash,
 };
 pub use monitor::Monitor;
 pub use paths::{EntryName, RelPath, StorePath};

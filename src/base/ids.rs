@@ -113,6 +113,11 @@ byte_id!(
     32
 );
 byte_id!(
+    /// The BLAKE3 of a whole small file that every replica carries.
+    FileHash,
+    32
+);
+byte_id!(
     /// An Ed25519 public key of a writer or a root.
     PublicKey,
     32

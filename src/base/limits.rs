@@ -16,6 +16,8 @@ pub const KEY_LIST_MAX_BYTES: u64 = 4 * MIB;
 pub const MANIFEST_MAX_BYTES: u64 = 32 * MIB;
 /// Longest recipe.
 pub const RECIPE_MAX_BYTES: u64 = 16 * MIB;
+/// Longest of the small files that every replica carries.
+pub const SMALL_FILE_MAX_BYTES: u64 = MIB;
 /// Longest pack.
 pub const PACK_MAX_BYTES: u64 = 64 * MIB;
 /// Length at which a pack that is being written is closed.

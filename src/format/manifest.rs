@@ -7,9 +7,10 @@ use super::codec::{Decoder, Encoder, FormatError};
 use super::outer::{FileMagic, get_header, put_header};
 use super::pointer::Class;
 use crate::base::limits::{
-    KEY_LIST_MAX_BYTES, MANIFEST_CHAIN_MAX, MANIFEST_MAX_BYTES, PACK_MAX_BYTES, RECIPE_MAX_BYTES,
+    KEY_LIST_MAX_BYTES, MANIFEST_CHAIN_MAX, MANIFEST_MAX_BYTES, PACK_MAX_BYTES, RECIPE_MAX_BYTES, SMALL_FILE_MAX_BYTES,
 };
-use crate::base::{Epoch, Generation, HeadHash, KeyListHash, ManifestHash, PackHash, RecipeHash, StoreId, Timestamp};
+use crate::base::{Epoch, FileHash, Generation, HeadHash, KeyListHash, ManifestHash, PackHash, RecipeHash};
+use crate::base::{StoreId, Timestamp};
 
 const WHOLE: &str = "a manifest";
 /// Most HEAD hashes that one manifest lists.
@@ -26,6 +27,7 @@ const RECIPES: u16 = 12;
 const HEADS: u16 = 14;
 const KEY_LISTS: u16 = 16;
 const SEALED: u16 = 18;
+const FILES: u16 = 20;
 
 /// The manifest that this one changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +75,30 @@ pub struct RecipeRef {
     pub len_bytes: u64,
 }
 
+/// What a small file that every replica carries is for. A kind that this version does not know is carried unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileKind(pub u16);
+
+impl FileKind {
+    /// A purge order.
+    pub const ORDER: Self = Self(1);
+    /// A receipt of a purge.
+    pub const RECEIPT: Self = Self(2);
+    /// The state of a replica.
+    pub const REPLICA_STATE: Self = Self(3);
+}
+
+/// A small immutable file that every replica carries and only its users read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileRef {
+    /// What it is for.
+    pub kind: FileKind,
+    /// Its length in bytes, at most 1 MiB.
+    pub len_bytes: u32,
+    /// The hash of the file, and so its name.
+    pub hash: FileHash,
+}
+
 /// The key lists of one epoch: 2^bits shards, a reader's being the top bits of its tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyShards {
@@ -95,9 +121,9 @@ pub struct Manifest {
     pub removed: Vec<PackHash>,
     /// Packs that are new, in the order they were written.
     pub added: Vec<PackRef>,
-    /// All packs that wait for their end, complete in each manifest.
+    /// All packs that wait for their end, complete in each manifest, ascending.
     pub condemned: Vec<CondemnedPack>,
-    /// Recipes of added packs.
+    /// Recipes of added packs, ascending by pack.
     pub recipes: Vec<RecipeRef>,
     /// Earlier HEADs that the base does not list, ascending by generation.
     pub heads: Vec<(Generation, HeadHash)>,
@@ -105,6 +131,8 @@ pub struct Manifest {
     pub key_lists: Vec<KeyShards>,
     /// Epoch and bytes of the sealed part.
     pub sealed: (Epoch, Vec<u8>),
+    /// Small files that every replica carries, complete in each manifest, ascending by kind and hash.
+    pub files: Vec<FileRef>,
 }
 
 impl Manifest {
@@ -148,6 +176,7 @@ impl Manifest {
             body.u32(self.sealed.0.0);
             body.raw(&self.sealed.1);
         });
+        section(&mut out, FILES, |body| self.files.iter().for_each(|file| put_file(body, file)));
         out.finish()
     }
 
@@ -172,6 +201,7 @@ impl Manifest {
             get_items(sections.take(HEADS)?, 40, |item| Ok((Generation(item.u64()?), HeadHash(item.array()?))))?;
         let key_lists = get_key_lists(sections.take(KEY_LISTS)?)?;
         let mut sealed = sections.take(SEALED)?;
+        let files = get_items(sections.take(FILES)?, 48, get_file)?;
         sections.end()?;
         let manifest = Self {
             clash_counter,
@@ -184,6 +214,7 @@ impl Manifest {
             heads,
             key_lists,
             sealed: (Epoch(sealed.u32()?), sealed.peek().to_vec()),
+            files,
         };
         generation.end()?;
         manifest.check()?;
@@ -191,8 +222,13 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), FormatError> {
-        let ascending = self.removed.is_sorted_by(|a, b| a < b) && self.heads.is_sorted_by(|a, b| a.0 < b.0);
-        if !ascending || !self.key_lists.is_sorted_by(|a, b| a.epoch < b.epoch) {
+        let ascending = self.removed.is_sorted_by(|a, b| a < b)
+            && self.condemned.is_sorted_by(|a, b| a.hash < b.hash)
+            && self.recipes.is_sorted_by(|a, b| a.pack < b.pack)
+            && self.heads.is_sorted_by(|a, b| a.0 < b.0)
+            && self.key_lists.is_sorted_by(|a, b| a.epoch < b.epoch)
+            && self.files.is_sorted_by(|a, b| (a.kind, a.hash) < (b.kind, b.hash));
+        if !ascending {
             return Err(FormatError::NotCanonical(WHOLE));
         }
         let heads_fit = self.heads.len() <= HEADS_MAX && self.heads.iter().all(|(head, _)| *head < self.generation);
@@ -310,6 +346,27 @@ fn get_recipe(input: &mut Decoder<'_>) -> Result<RecipeRef, FormatError> {
     let recipe =
         RecipeRef { pack: PackHash(input.array()?), recipe: RecipeHash(input.array()?), len_bytes: input.u64()? };
     if recipe.len_bytes <= RECIPE_MAX_BYTES { Ok(recipe) } else { Err(FormatError::Limit(WHOLE)) }
+}
+
+fn put_file(out: &mut Encoder, file: &FileRef) {
+    out.u16(file.kind.0);
+    out.u16(0);
+    out.u32(file.len_bytes);
+    out.raw(&file.hash.0);
+    out.u64(0);
+}
+
+fn get_file(input: &mut Decoder<'_>) -> Result<FileRef, FormatError> {
+    let kind = FileKind(input.u16()?);
+    let reserved = input.u16()?;
+    let (len_bytes, hash) = (input.u32()?, FileHash(input.array()?));
+    if reserved != 0 || input.u64()? != 0 {
+        return Err(FormatError::NotCanonical(WHOLE));
+    }
+    if u64::from(len_bytes) > SMALL_FILE_MAX_BYTES {
+        return Err(FormatError::Limit(WHOLE));
+    }
+    Ok(FileRef { kind, len_bytes, hash })
 }
 
 fn put_key_lists(out: &mut Encoder, lists: &KeyShards) {

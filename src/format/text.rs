@@ -108,6 +108,15 @@ pub fn parse_signature(whole: &'static str, word: &str) -> Result<[u8; 64], Form
 /// [`FormatError::NotCanonical`].
 pub fn parse_hex<const N: usize>(whole: &'static str, word: &str) -> Result<[u8; N], FormatError> {
     let mut bytes = [0; N];
-    hex::decode_to_slice(word, &mut bytes).map_err(|_| FormatError::NotCanonical(whole))?;
-    if word.bytes().any(|b| b.is_ascii_uppercase()) { Err(FormatError::NotCanonical(whole)) } else { Ok(bytes) }
+    parse_hex_to(whole, word, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads lower-case hex that fills a buffer, so that a secret lies nowhere else.
+///
+/// # Errors
+/// [`FormatError::NotCanonical`].
+pub fn parse_hex_to(whole: &'static str, word: &str, bytes: &mut [u8]) -> Result<(), FormatError> {
+    hex::decode_to_slice(word, bytes).map_err(|_| FormatError::NotCanonical(whole))?;
+    if word.bytes().any(|b| b.is_ascii_uppercase()) { Err(FormatError::NotCanonical(whole)) } else { Ok(()) }
 }

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::store;
 
 pub mod caller;
+pub mod carried;
 pub mod fetch;
 pub mod incoming;
 pub mod judge;

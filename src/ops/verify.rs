@@ -17,6 +17,7 @@ use crate::format::tree::Node;
 use crate::format::{Extent, Pointer};
 use crate::ops::Run;
 use crate::ops::open::Reading;
+use crate::ops::transfer::carried::missing_files;
 use crate::store::head::Soundness;
 use crate::store::keys::read_key_list;
 use crate::store::pack::{PackState, pack_is_whole, pack_state};
@@ -46,6 +47,8 @@ pub enum ProblemKind {
     DamagedPack,
     /// A key list or key file is missing or not what its hash says.
     Key,
+    /// A small file that every replica carries is missing or not what its hash says.
+    CarriedFile,
     /// An object is missing or does not open.
     Object,
 }
@@ -59,6 +62,7 @@ impl ProblemKind {
             Self::MissingPack => "missing-pack",
             Self::DamagedPack => "damaged-pack",
             Self::Key => "key",
+            Self::CarriedFile => "carried-file",
             Self::Object => "object",
         }
     }
@@ -99,6 +103,9 @@ pub fn verify(disk: Arc<dyn Disk>, request: &VerifyRequest<'_>, run: Run<'_>) ->
     let mut report = Report::default();
     check_records(&store, &mut report)?;
     check_keys(&store, &mut report)?;
+    for file in missing_files(store.disk().as_ref(), &store.packs().top.files) {
+        add(&mut report, ProblemKind::CarriedFile, layout::carried_file(&file.hash).to_string());
+    }
     let broken = check_packs(&store, &mut report, run)?;
     if !request.identities.is_empty() {
         match Reading::open(disk, request.identities, run) {

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use super::error::StoreError;
 use crate::base::{DedupGeneration, Epoch, FileId, ObjectId, Random, ReplicaId, StoreId};
 use crate::crypto::Secret;
-use crate::format::text::{Lines, words};
+use crate::format::text::{Lines, parse, parse_hex_to, words};
 use crate::format::{FormatError, Kind, ObjectKey};
 
 const READER_TITLE: &str = "chunkstore reader keys";
@@ -211,16 +211,17 @@ pub fn decode_key_file(bytes: &[u8], store: StoreId) -> Result<KeyFileContent, S
         return Ok(KeyFileContent::Reader(reader));
     }
     let dedup = lines.all("dedup", 4096).map_err(corrupt)?.into_iter().map(numbered);
-    let dedup = dedup
-        .map(|item| item.map(|(number, secret)| (DedupGeneration(number), secret)))
-        .collect::<Result<BTreeMap<_, _>, _>>()
-        .map_err(corrupt)?;
+    let dedup = dedup.collect::<Result<Vec<_>, _>>().map_err(corrupt)?;
+    if !dedup.is_sorted_by(|a, b| a.0 < b.0) {
+        return Err(corrupt(FormatError::NotCanonical(WHOLE)));
+    }
+    let dedup = dedup.into_iter().map(|(number, secret)| (DedupGeneration(number), secret)).collect();
     Ok(KeyFileContent::Writer(WriterKeys { reader, dedup }))
 }
 
 fn numbered(value: &str) -> Result<(u32, Secret), FormatError> {
     let [number, secret] = words(WHOLE, value)?;
-    Ok((number.parse().map_err(|_| FormatError::NotCanonical(WHOLE))?, secret_of(secret)?))
+    Ok((parse(WHOLE, number)?, secret_of(secret)?))
 }
 
 fn hex_of(secret: &Secret) -> Zeroizing<String> {
@@ -229,6 +230,6 @@ fn hex_of(secret: &Secret) -> Zeroizing<String> {
 
 fn secret_of(text: &str) -> Result<Secret, FormatError> {
     let mut bytes = Zeroizing::new([0; 32]);
-    hex::decode_to_slice(text, &mut bytes[..]).map_err(|_| FormatError::NotCanonical(WHOLE))?;
+    parse_hex_to(WHOLE, text, &mut bytes[..])?;
     Ok(Secret::from_bytes(*bytes))
 }

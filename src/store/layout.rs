@@ -4,7 +4,7 @@
 //! three characters at most. Directories and the files of `init` are made once, so theirs may be friendlier.
 
 use crate::base::limits::PACK_MAX_BYTES;
-use crate::base::{Epoch, Generation, KeyListHash, ManifestHash, PackHash, RecipeHash, StorePath};
+use crate::base::{Epoch, FileHash, Generation, KeyListHash, ManifestHash, PackHash, RecipeHash, StorePath};
 use crate::format::keylist::KeyTag;
 
 /// Directories that every store has, parents first.
@@ -90,7 +90,7 @@ pub fn trust(version: u32) -> StorePath {
     path(&format!("trust/{version}"))
 }
 
-/// The directory of manifests, key lists and recipes.
+/// The directory of manifests, key lists, recipes and carried files.
 #[must_use]
 pub fn manifests() -> StorePath {
     path("manifests")
@@ -111,6 +111,12 @@ pub fn key_list(hash: &KeyListHash) -> StorePath {
 /// One recipe, beside the manifests.
 #[must_use]
 pub fn recipe(hash: &RecipeHash) -> StorePath {
+    path(&format!("manifests/{}", short_name(&hash.0)))
+}
+
+/// One small file that every replica carries, beside the manifests.
+#[must_use]
+pub fn carried_file(hash: &FileHash) -> StorePath {
     path(&format!("manifests/{}", short_name(&hash.0)))
 }
 

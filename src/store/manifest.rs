@@ -21,7 +21,7 @@ pub struct PackSet {
     pub chain: Vec<(ManifestHash, u64)>,
     /// Earlier HEADs by generation, as far back as they are listed.
     pub heads: BTreeMap<Generation, HeadHash>,
-    /// Recipes of packs that the set still holds.
+    /// Recipes of packs that the set still holds, ascending by pack; of two for one pack the later.
     pub recipes: Vec<RecipeRef>,
     packs: Vec<PackRef>,
     places: HashMap<PackHash, usize>,
@@ -65,7 +65,7 @@ impl PackSet {
         let mut packs: BTreeMap<usize, PackRef> = BTreeMap::new();
         let mut places: HashMap<PackHash, usize> = HashMap::new();
         let mut heads = BTreeMap::new();
-        let mut recipes = Vec::new();
+        let mut recipes: BTreeMap<PackHash, RecipeRef> = BTreeMap::new();
         let mut written = 0;
         let misfit = || StoreError::damaged("the chain of manifests");
         for manifest in manifests.iter().rev() {
@@ -81,12 +81,12 @@ impl PackSet {
                 written += 1;
             }
             heads.extend(manifest.heads.iter().copied());
-            recipes.extend(manifest.recipes.iter().copied());
+            recipes.extend(manifest.recipes.iter().map(|recipe| (recipe.pack, *recipe)));
         }
         let top = manifests.into_iter().next().ok_or_else(misfit)?;
         let packs: Vec<_> = packs.into_values().collect();
         let places: HashMap<_, _> = packs.iter().enumerate().map(|(at, pack)| (pack.hash, at)).collect();
-        recipes.retain(|recipe| places.contains_key(&recipe.pack));
+        let recipes = recipes.into_values().filter(|recipe| places.contains_key(&recipe.pack)).collect();
         Ok(Self { top, chain, heads, recipes, packs, places })
     }
 
@@ -163,6 +163,7 @@ pub fn next_manifest(current: Option<&PackSet>, change: Change) -> Manifest {
         heads: change.previous.into_iter().collect(),
         key_lists: change.key_lists,
         sealed: change.sealed,
+        files: current.map_or_else(Vec::new, |set| set.top.files.clone()),
     };
     manifest.removed.sort_unstable();
     let Some(current) = current else { return manifest };
@@ -177,8 +178,9 @@ pub fn next_manifest(current: Option<&PackSet>, change: Change) -> Manifest {
     let mut all: Vec<_> = kept.copied().collect();
     all.append(&mut manifest.added);
     manifest.added = all;
+    let is_kept = |recipe: &&RecipeRef| manifest.removed.binary_search(&recipe.pack).is_err();
+    manifest.recipes = current.recipes.iter().filter(is_kept).copied().collect();
     manifest.removed.clear();
-    manifest.recipes = current.recipes.clone();
     let mut heads = current.heads.clone();
     heads.extend(manifest.heads.iter().copied());
     let surplus = heads.len().saturating_sub(HEADS_MAX / 4);

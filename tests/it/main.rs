@@ -8,6 +8,7 @@
     reason = "tests fail by panicking and set their own scene"
 )]
 
+mod carried;
 mod cli;
 mod clone;
 mod commit;

@@ -6,7 +6,7 @@ use chunkstore::base::*;
 use chunkstore::format::codec::Encoder;
 use chunkstore::format::keylist::{KeyList, KeyTag};
 use chunkstore::format::list::ListNode;
-use chunkstore::format::manifest::{KeyShards, Manifest};
+use chunkstore::format::manifest::{FileRef, KeyShards, Manifest};
 use chunkstore::format::recipe::{Recipe, RecipeStep};
 use chunkstore::format::sealed::SealedPart;
 use chunkstore::format::snapshot::Snapshot;
@@ -174,7 +174,7 @@ fn manifest() -> Bad {
     bad.ends("Truncated", "Truncated");
     // The first section is the generation: tag, reserved, length, at 32.
     bad.set("section-reserved-bits", "NotCanonical", 34, 1);
-    bad.add("section-unknown-and-even", "TooNew", [&bad.legal[..], &[20, 0, 0, 0, 0, 0, 0, 0]].concat());
+    bad.add("section-unknown-and-even", "TooNew", [&bad.legal[..], &[22, 0, 0, 0, 0, 0, 0, 0]].concat());
     bad.set("section-missing", "Truncated", 32, 3);
     let section = bad.legal[32..48].to_vec();
     bad.replace("section-twice", "NotCanonical", &section, &[&section[..], &section[..]].concat());
@@ -186,6 +186,14 @@ fn manifest() -> Bad {
     change("removed-unsorted", "NotCanonical", |m| m.removed.reverse());
     change("removed-twice", "NotCanonical", |m| m.removed.push(m.removed[1]));
     change("heads-unsorted", "NotCanonical", |m| m.heads.reverse());
+    change("condemned-unsorted", "NotCanonical", |m| m.condemned.reverse());
+    change("condemned-twice", "NotCanonical", |m| m.condemned[1].hash = m.condemned[0].hash);
+    change("recipes-unsorted", "NotCanonical", |m| m.recipes.reverse());
+    change("recipes-of-one-pack", "NotCanonical", |m| m.recipes[1].pack = m.recipes[0].pack);
+    change("files-unsorted-by-kind", "NotCanonical", |m| m.files.swap(1, 2));
+    change("files-unsorted-by-hash", "NotCanonical", |m| m.files.swap(0, 1));
+    change("file-twice", "NotCanonical", |m| m.files[1] = FileRef { len_bytes: 701, ..m.files[0] });
+    change("file-over-limit", "Limit", |m| m.files[0].len_bytes = (1 << 20) + 1);
     change("head-of-its-own-generation", "Limit", |m| m.heads[1].0 = m.generation);
     change("too-many-heads", "Limit", |m| {
         m.generation = Generation(5000);
@@ -211,6 +219,11 @@ fn manifest() -> Bad {
     bad.set("class-unknown", "TooNew", at + 40, 2);
     bad.set("pack-reserved-byte", "NotCanonical", at + 41, 1);
     bad.set("pack-reserved-word", "NotCanonical", at + 44, 1);
+    // The last file ends the manifest: its reserved half stands 46 bytes before the end, its reserved word 8.
+    let end = bad.legal.len();
+    bad.set("file-reserved-half", "NotCanonical", end - 46, 1);
+    bad.set("file-reserved-word", "NotCanonical", end - 8, 1);
+    bad.add("files-missing", "Truncated", bad.legal[..end - 8 - 4 * 48].to_vec());
     bad
 }
 
@@ -492,6 +505,13 @@ fn key_file() -> Bad {
     bad.line("another-title", "WrongKind", "chunkstore ", "chunkstory ");
     bad.line("of-another-store", "WrongKind", "store 00", "store ff");
     bad.line("secret-too-short", "NotCanonical", "store-secret 00", "store-secret ");
+    bad.line("upper-case-hex", "NotCanonical", "0a0b0c", "0A0b0c");
+    bad.line("upper-case-secret", "NotCanonical", "2a2b2c", "2A2b2c");
+    bad.line("signed-number", "NotCanonical", "epoch 1", "epoch +1");
+    bad.line("padded-number", "NotCanonical", "dedup 1", "dedup 01");
+    let dedup = format!("dedup 1 {}\n", "00".repeat(32));
+    bad.line("dedup-twice", "NotCanonical", "dedup 1", &format!("{dedup}dedup 1"));
+    bad.line("dedup-unsorted", "NotCanonical", "dedup 1", &format!("{}dedup 1", dedup.replace("1 ", "2 ")));
     bad.line("without-epoch", "Truncated", "epoch 1", "x 1");
     bad.line("must-be-understood", "TooNew", "epoch 1", "!new 1\nepoch 1");
     bad

@@ -78,6 +78,7 @@ fn limit_values() -> BTreeMap<&'static str, u64> {
         ("KEY_LIST_MAX_BYTES", limits::KEY_LIST_MAX_BYTES),
         ("MANIFEST_MAX_BYTES", limits::MANIFEST_MAX_BYTES),
         ("RECIPE_MAX_BYTES", limits::RECIPE_MAX_BYTES),
+        ("SMALL_FILE_MAX_BYTES", limits::SMALL_FILE_MAX_BYTES),
         ("PACK_MAX_BYTES", limits::PACK_MAX_BYTES),
         ("PACK_TARGET_BYTES", limits::PACK_TARGET_BYTES),
         ("OBJECT_MAX_BYTES", limits::OBJECT_MAX_BYTES),

@@ -11,7 +11,7 @@ use chunkstore::format::head::{Head, SignedHead};
 use chunkstore::format::index::{IndexEntry, IndexPart};
 use chunkstore::format::keylist::{KeyEntry, KeyList, KeyRole, KeyTag};
 use chunkstore::format::list::{ListChild, ListNode};
-use chunkstore::format::manifest::{Base, CondemnedPack, KeyShards, Manifest, PackRef, RecipeRef};
+use chunkstore::format::manifest::{Base, CondemnedPack, FileKind, FileRef, KeyShards, Manifest, PackRef, RecipeRef};
 use chunkstore::format::marker::Marker;
 use chunkstore::format::pack::{PackHeader, decode_index, encode_index};
 use chunkstore::format::recipe::{Recipe, RecipeStep};
@@ -131,19 +131,35 @@ pub fn manifest() -> Manifest {
         base: Some(Base { depth: 1, hash: ManifestHash(run(0x40)), len_bytes: 4096 }),
         removed: vec![PackHash(run(0x21)), PackHash(run(0x22))],
         added: vec![pack_ref(0x31, Class::Data), pack_ref(0x32, Class::Meta)],
-        condemned: vec![CondemnedPack { hash: PackHash(run(0x21)), len_bytes: 4096, since: TIME }],
-        recipes: vec![RecipeRef { pack: PackHash(run(0x31)), recipe: RecipeHash(run(0x51)), len_bytes: 150 }],
+        condemned: [0x21, 0x22]
+            .map(|at| CondemnedPack { hash: PackHash(run(at)), len_bytes: 4096, since: TIME })
+            .into(),
+        recipes: vec![
+            RecipeRef { pack: PackHash(run(0x31)), recipe: RecipeHash(run(0x51)), len_bytes: 150 },
+            RecipeRef { pack: PackHash(run(0x32)), recipe: RecipeHash(run(0x50)), len_bytes: 160 },
+        ],
         heads: vec![(Generation(5), HeadHash(run(0x60))), (Generation(6), HeadHash(run(0x50)))],
         key_lists: vec![KeyShards {
             epoch: Epoch(1),
             shards: vec![(KeyListHash(run(0x70)), 84), (KeyListHash(run(0x71)), 128)],
         }],
         sealed: (Epoch(1), sealed),
+        // A kind of a later version is carried as well.
+        files: [(1, 0x82), (1, 0x83), (3, 0x81), (9, 0x80)]
+            .map(|(kind, at)| FileRef { kind: FileKind(kind), len_bytes: 700, hash: FileHash(run(at)) })
+            .into(),
     }
 }
 
 pub fn full_manifest() -> Manifest {
-    Manifest { base: None, removed: Vec::new(), condemned: Vec::new(), recipes: Vec::new(), ..manifest() }
+    Manifest {
+        base: None,
+        removed: Vec::new(),
+        condemned: Vec::new(),
+        recipes: Vec::new(),
+        files: Vec::new(),
+        ..manifest()
+    }
 }
 
 pub fn sealed_part() -> SealedPart {

@@ -1,11 +1,13 @@
 //! A second implementation of the rules that have no encoder of their own, written from `objects-format.md` alone.
 
+use chunkstore::base::{DedupGeneration, ObjectId};
 use chunkstore::chunker::Chunker;
 use chunkstore::crypto::{Secret, seal};
+use chunkstore::format::list::ListNode;
 use chunkstore::format::pack::padme;
-use chunkstore::format::tree::{Node, TreeNode, entry_len_alone};
-use chunkstore::format::{Kind, Pointer};
-use chunkstore::tree::build::build_tree;
+use chunkstore::format::tree::{Content, Entry, Node, TreeNode, entry_len_alone};
+use chunkstore::format::{Extent, Kind, ObjectKey, Pointer};
+use chunkstore::tree::build::{build_content, build_tree};
 
 use super::good;
 
@@ -95,8 +97,15 @@ fn padded_lengths_follow_from_the_document() {
     }
 }
 
-/// Splits items into runs by the rule of "Where nodes end": `len` and name of each.
-fn runs(items: &[(u64, Vec<u8>)], key: &Secret) -> Vec<usize> {
+/// An item as "Where nodes end" counts it: `len`, and what `h` is taken of.
+type Item = (u64, Vec<u8>);
+/// The nodes of each level, leaves first: how many items a node has, and what it is to the level above.
+type Levels = Vec<Vec<(usize, Item)>>;
+
+const BOUNDARY_KEY: [u8; 32] = [9; 32];
+
+/// Splits the items of one level into nodes.
+fn runs(items: &[Item], key: &Secret) -> Vec<usize> {
     let (mut runs, mut count, mut size) = (Vec::new(), 0, 0);
     for (len, name) in items {
         count += 1;
@@ -114,24 +123,102 @@ fn runs(items: &[(u64, Vec<u8>)], key: &Secret) -> Vec<usize> {
     runs
 }
 
-#[test]
-fn node_boundaries_follow_from_the_document() {
-    let key = Secret::from_bytes([9; 32]);
-    let entries: Vec<_> = (0..6000).map(|at| good::entry(&format!("entry {at:05}"), 1, Node::Fifo)).collect();
-    let mut leaves = Vec::new();
-    let mut levels = Vec::new();
-    let root = build_tree(entries.clone(), &key, &mut |kind, plain| {
-        match TreeNode::decode(plain).unwrap() {
-            TreeNode::Leaf(entries) => leaves.push(entries.len()),
-            TreeNode::Inner(level, children) => levels.push((level, children.len())),
+/// Checks every level against the one below it.
+fn check_levels(leaf_items: Vec<Item>, levels: &Levels) {
+    let mut items = leaf_items;
+    for (level, nodes) in levels.iter().enumerate() {
+        assert!(level == 0 || items.len() > 1, "a level above a root");
+        let mut expected = runs(&items, &Secret::from_bytes(BOUNDARY_KEY));
+        if level > 0 && expected.len() > 1 && expected.last() == Some(&1) {
+            expected.pop();
+            *expected.last_mut().unwrap() += 1;
         }
-        let pointer: Pointer = good::pointer(Kind::Tree, plain);
+        assert_eq!(nodes.iter().map(|node| node.0).collect::<Vec<_>>(), expected, "level {level}");
+        items = nodes.iter().map(|node| node.1.clone()).collect();
+    }
+    assert_eq!(items.len(), 1, "one root");
+}
+
+fn push(levels: &mut Levels, level: u8, items: usize, item: Item) {
+    levels.resize(levels.len().max(usize::from(level) + 1), Vec::new());
+    levels[usize::from(level)].push((items, item));
+}
+
+/// How many items make leaves that fill the first node above them, and one leaf more of a single item.
+fn one_leaf_over(levels: &Levels) -> usize {
+    levels[0][..levels[1][0].0].iter().map(|leaf| leaf.0).sum::<usize>() + 1
+}
+
+fn tree_levels(entries: &[Entry]) -> Levels {
+    let mut levels = Levels::new();
+    let root = build_tree(entries.to_vec(), &Secret::from_bytes(BOUNDARY_KEY), &mut |kind, plain| {
+        let (level, items, first) = match TreeNode::decode(plain).unwrap() {
+            TreeNode::Leaf(entries) => (0, entries.len(), entries[0].name.clone()),
+            TreeNode::Inner(level, children) => (level, children.len(), children[0].first.clone()),
+        };
+        push(&mut levels, level, items, (80 + first.as_bytes().len() as u64, first.as_bytes().to_vec()));
         assert_eq!(kind, Kind::Tree);
-        Ok(pointer)
+        Ok(good::pointer(Kind::Tree, plain))
     });
     assert!(root.is_ok());
-    let items: Vec<_> = entries.iter().map(|e| (entry_len_alone(e) as u64, e.name.as_bytes().to_vec())).collect();
-    assert_eq!(leaves, runs(&items, &key));
-    assert!(leaves.len() > 5 && leaves.len() < 40, "{leaves:?}");
-    assert_eq!(levels, [(1, leaves.len())]);
+    let items = entries.iter().map(|e| (entry_len_alone(e) as u64, e.name.as_bytes().to_vec()));
+    check_levels(items.collect(), &levels);
+    levels
+}
+
+#[test]
+fn tree_node_boundaries_follow_from_the_document() {
+    let entries = |count: usize, padding: usize| -> Vec<_> {
+        let name = |at: usize| format!("{at:05}{}", "x".repeat(padding));
+        (0..count).map(|at| good::entry(&name(at), 1, Node::Fifo)).collect()
+    };
+    let short = tree_levels(&entries(6000, 6));
+    assert!(short[0].len() > 5 && short[0].len() < 40, "{} leaves", short[0].len());
+    // Long names make many small levels of few entries.
+    let long = entries(4000, 1000);
+    let levels = tree_levels(&long);
+    assert!(levels.len() == 3 && levels[1].len() > 2, "{} levels", levels.len());
+    // The last node of level 1 would have one child.
+    let joined = tree_levels(&long[..one_leaf_over(&levels)]);
+    assert_eq!(joined.len(), 2);
+    assert_eq!(joined[1][0].0, levels[1][0].0 + 1);
+}
+
+fn extent(at: u32) -> Extent {
+    let id = ObjectId(*blake3::hash(&at.to_le_bytes()).as_bytes());
+    let key = ObjectKey([0; 32]);
+    let chunk = Pointer { kind: Kind::Chunk, dedup_generation: DedupGeneration(1), len_bytes: 4096, id, key };
+    Extent { chunk, offset: u64::from(at % 7), len_bytes: 1 + u64::from(at % 5) }
+}
+
+fn list_levels(extents: &[Extent]) -> Levels {
+    let mut levels = Levels::new();
+    let mut last = None;
+    let content = build_content(extents.to_vec(), &Secret::from_bytes(BOUNDARY_KEY), &mut |kind, plain| {
+        let (level, items) = match ListNode::decode(plain).unwrap() {
+            ListNode::Leaf(extents) => (0, extents.len()),
+            ListNode::Inner(level, children) => (level, children.len()),
+        };
+        let pointer = good::pointer(Kind::List, plain);
+        push(&mut levels, level, items, (80, pointer.id.0.to_vec()));
+        assert_eq!(kind, Kind::List);
+        last = Some(pointer);
+        Ok(pointer)
+    });
+    assert_eq!(content.unwrap(), Content::List(last.unwrap()));
+    let item = |e: &Extent| [&e.chunk.id.0[..], &e.offset.to_le_bytes(), &e.len_bytes.to_le_bytes()].concat();
+    check_levels(extents.iter().map(|e| (80, item(e))).collect(), &levels);
+    levels
+}
+
+#[test]
+fn list_node_boundaries_follow_from_the_document() {
+    let extents: Vec<_> = (0..500_000).map(extent).collect();
+    assert_eq!(list_levels(&extents[..33]).len(), 1);
+    let levels = list_levels(&extents);
+    assert!(levels.len() == 3 && levels[1].len() > 1, "{} levels", levels.len());
+    // The last node of level 1 would have one child.
+    let joined = list_levels(&extents[..one_leaf_over(&levels)]);
+    assert_eq!(joined.len(), 2);
+    assert_eq!(joined[1][0].0, levels[1][0].0 + 1);
 }

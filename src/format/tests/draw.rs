@@ -7,7 +7,7 @@ use crate::format::head::Head;
 use crate::format::index::{IndexEntry, IndexPart};
 use crate::format::keylist::{KeyEntry, KeyList, KeyRole, KeyTag};
 use crate::format::list::{ListChild, ListNode};
-use crate::format::manifest::{Base, CondemnedPack, KeyShards, Manifest, PackRef, RecipeRef};
+use crate::format::manifest::{Base, CondemnedPack, FileKind, FileRef, KeyShards, Manifest, PackRef, RecipeRef};
 use crate::format::pack::{PACK_HEADER_BYTES, PackEntry, PackHeader, SEAL_OVERHEAD_BYTES};
 use crate::format::recipe::{Recipe, RecipeStep};
 use crate::format::sealed::{ChunkerParameters, IndexRef, SealedPart, SnapshotRef};
@@ -296,19 +296,24 @@ impl Draw {
             base,
             removed: if base.is_some() { self.sorted(4, |draw| PackHash(draw.array())) } else { Vec::new() },
             added: self.vec(4, Self::pack_ref),
-            condemned: self.vec(2, |draw| CondemnedPack {
-                hash: PackHash(draw.array()),
-                len_bytes: draw.to(64 << 20),
-                since: draw.time(),
-            }),
-            recipes: self.vec(2, |draw| RecipeRef {
-                pack: PackHash(draw.array()),
-                recipe: RecipeHash(draw.array()),
-                len_bytes: draw.to(16 << 20),
-            }),
+            condemned: self
+                .sorted(3, |draw| PackHash(draw.array()))
+                .into_iter()
+                .map(|hash| CondemnedPack { hash, len_bytes: self.to(64 << 20), since: self.time() })
+                .collect(),
+            recipes: self
+                .sorted(3, |draw| PackHash(draw.array()))
+                .into_iter()
+                .map(|pack| RecipeRef { pack, recipe: RecipeHash(self.array()), len_bytes: self.to(16 << 20) })
+                .collect(),
             heads: heads.into_iter().map(|head| (head, HeadHash(self.array()))).collect(),
             key_lists: self.sorted(2, Self::epoch).into_iter().map(|epoch| self.key_shards(epoch)).collect(),
             sealed: (self.epoch(), self.bytes(99)),
+            files: self
+                .sorted(4, |draw| (FileKind(draw.to(4) as u16), FileHash(draw.array())))
+                .into_iter()
+                .map(|(kind, hash)| FileRef { kind, len_bytes: self.to(1 << 20) as u32, hash })
+                .collect(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Bringing a disk to a target state, in the write order: everything that HEAD leads to is durable before HEAD moves.
 //!
 //! ```text
-//! unclean marker -> manifests, key lists, trust -> pending -> packs -> key files -> heads/<n>, HEAD -> pending and marker go
+//! unclean marker -> manifests, key lists, trust -> pending -> carried files -> packs -> key files -> heads/<n>, HEAD -> pending and marker go
 //! ```
 //!
 //! A run that ends anywhere leaves the old state and files that nothing names; the next run finds them by name and length,
@@ -11,6 +11,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::caller::Caller;
+use super::carried::{bring_files, missing_files};
 use super::fetch::{Fetching, fetch_packs};
 use super::incoming::sync_again;
 use super::key_files::{KeyPlan, fetch_keys, plan_keys};
@@ -25,7 +26,7 @@ use crate::base::{Generation, PackHash, StorePath};
 use crate::disk::{Disk, read_all};
 use crate::error::{Error, Result};
 use crate::format::head::SignedHead;
-use crate::format::manifest::PackRef;
+use crate::format::manifest::{FileRef, PackRef};
 use crate::ops::Run;
 use crate::remote::Remote;
 use crate::store::manifest::PackSet;
@@ -87,6 +88,7 @@ pub fn receive(
     let tag = replica::read_tag(disk).map_err(Error::from)?;
     let keys = plan_keys(disk, target, tag, &mut caller)?;
     note_keys(&keys, local.current.is_none(), run);
+    let files = missing_files(disk, &target.packs.top.files);
     let plan = plan_packs(local, target, run)?;
     let changes_head = local.current.is_none_or(|(head, _)| head.bytes() != target.head.bytes());
     let received = Received {
@@ -98,12 +100,14 @@ pub fn receive(
     };
     let in_doubt = replica::read_unclean(disk).map_err(Error::from)?.is_some();
     let left_over = in_doubt || stands(disk, &layout::pending())?;
-    if !changes_head && local.is_settled && plan.fetch.is_empty() && keys.is_empty() && !left_over {
+    let complete = plan.fetch.is_empty() && keys.is_empty() && files.is_empty();
+    if !changes_head && local.is_settled && complete && !left_over {
         return Ok(Received { wrote: false, ..received });
     }
-    check_space(disk, target, &plan, &keys)?;
+    check_space(disk, target, &plan, &keys, &files)?;
     write_outer(local, target, &keys, changes_head)?;
     sync_found(disk, &plan.found)?;
+    bring_files(disk, &target.packs.top.files, in_doubt || local.current.is_none(), &mut caller)?;
     fetch_packs(Fetching { disk, sources, run, meter }, &plan.fetch)?;
     fetch_keys(disk, &keys, in_doubt || local.current.is_none(), &mut caller)?;
     commit(local, target, changes_head, in_doubt)?;
@@ -205,10 +209,11 @@ fn packs_at(local: Local<'_>, generation: Generation) -> Option<PackSet> {
 }
 
 /// Refuses to begin what the disk has no room for.
-fn check_space(disk: &dyn Disk, target: &Target, plan: &FetchPlan, keys: &KeyPlan) -> Result<()> {
+fn check_space(disk: &dyn Disk, target: &Target, plan: &FetchPlan, keys: &KeyPlan, carried: &[FileRef]) -> Result<()> {
     let manifests: u64 = target.new_manifests.iter().map(|(_, bytes)| bytes.len() as u64).sum();
-    let files = plan.fetch.len() as u64 + target.new_manifests.len() as u64 + keys.files() + OTHER_FILES;
-    let content = plan.needed_bytes() + manifests + keys.needed_bytes();
+    let carried_bytes: u64 = carried.iter().map(|file| u64::from(file.len_bytes)).sum();
+    let files = (plan.fetch.len() + target.new_manifests.len() + carried.len()) as u64 + keys.files() + OTHER_FILES;
+    let content = plan.needed_bytes() + manifests + keys.needed_bytes() + carried_bytes;
     let needed_bytes = content + files * layout::ENTRY_OVERHEAD_BYTES;
     let free_bytes = disk.free_bytes()?;
     if needed_bytes > free_bytes {

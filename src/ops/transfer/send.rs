@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::caller::{CallError, Caller};
+use super::carried::read_file;
 use super::{Meter, gravity};
 use crate::base::StorePath;
 use crate::base::limits::{KEY_FILE_MAX_BYTES, KEY_LIST_MAX_BYTES, TRUST_MAX_BYTES};
@@ -351,6 +352,13 @@ pub fn outer_files(
         collect_keys(disk, store, shards, there, &mut files, &mut lists)?;
     }
     files.extend(lists);
+    for file in &store.packs().top.files {
+        if !packs_there.is_some_and(|there| there.top.files.contains(file)) {
+            let path = layout::carried_file(&file.hash);
+            let bytes = read_file(disk, file).ok_or_else(|| StoreError::damaged(format!("carried file {path}")))?;
+            files.push(Outgoing { path, bytes });
+        }
+    }
     let trust_there = head_there.map_or(0, |head| head.head.trust_version);
     let needed = store.head().head.trust_version;
     for version in trust_there + 1..=needed {

@@ -17,6 +17,7 @@ fn files_that_come_and_go_have_short_upper_case_names() {
         manifest(&ManifestHash(hash)),
         key_list(&KeyListHash(hash)),
         recipe(&RecipeHash(hash)),
+        carried_file(&FileHash(hash)),
         head_record(Generation(99_999_999)),
         trust(1),
     ] {

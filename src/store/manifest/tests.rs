@@ -28,6 +28,17 @@ impl Files {
     }
 }
 
+fn plain_change(generation: u64, added: Vec<PackRef>) -> Change {
+    Change {
+        generation: Generation(generation),
+        previous: None,
+        added,
+        removed: vec![],
+        key_lists: vec![],
+        sealed: (Epoch(1), vec![]),
+    }
+}
+
 #[test]
 fn a_hundred_generations_fold_to_the_packs_that_are_left() {
     let mut files = Files(HashMap::new());
@@ -65,14 +76,7 @@ fn a_hundred_generations_fold_to_the_packs_that_are_left() {
 #[test]
 fn a_changed_or_missing_link_is_damage() {
     let mut files = Files(HashMap::new());
-    let change = |generation, added| Change {
-        generation: Generation(generation),
-        previous: None,
-        added,
-        removed: vec![],
-        key_lists: vec![],
-        sealed: (Epoch(1), vec![]),
-    };
+    let change = plain_change;
     let first = files.add(&next_manifest(None, change(1, vec![pack(1)])));
     let set = files.load(first).unwrap();
     let second = files.add(&next_manifest(Some(&set), change(2, vec![pack(2)])));
@@ -83,4 +87,60 @@ fn a_changed_or_missing_link_is_damage() {
     assert!(matches!(files.load(second), Err(StoreError::Corrupt { .. })));
     files.0.remove(&first.0);
     assert!(matches!(files.load(second), Err(StoreError::Corrupt { .. })));
+}
+
+#[test]
+fn files_are_carried_from_manifest_to_manifest() {
+    use crate::base::FileHash;
+    use crate::format::manifest::{FileKind, FileRef};
+    let mut files = Files(HashMap::new());
+    let mut first = next_manifest(None, plain_change(1, vec![pack(1)]));
+    let file = |kind, at| FileRef { kind: FileKind(kind), len_bytes: 9, hash: FileHash([at; 32]) };
+    first.files = vec![file(1, 5), file(77, 4)];
+    let named = files.add(&first);
+    let mut set = files.load(named).unwrap();
+    let mut bases = 0;
+    for generation in 2..=40 {
+        let next = next_manifest(Some(&set), plain_change(generation, vec![pack(generation as u32)]));
+        assert_eq!(next.files, first.files, "generation {generation}");
+        bases += u32::from(next.base.is_some());
+        let named = files.add(&next);
+        set = files.load(named).unwrap();
+    }
+    assert!(bases > 0 && bases < 39, "full manifests and changes both carry them");
+}
+
+#[test]
+fn the_later_of_two_recipes_counts_and_one_of_a_removed_pack_goes() {
+    use crate::base::RecipeHash;
+    let mut files = Files(HashMap::new());
+    let recipe = |number, at| RecipeRef { pack: pack(number).hash, recipe: RecipeHash([at; 32]), len_bytes: 9 };
+    let sorted = |mut recipes: Vec<RecipeRef>| {
+        recipes.sort_unstable_by_key(|recipe| recipe.pack);
+        recipes
+    };
+    let mut first = next_manifest(None, plain_change(1, vec![pack(1), pack(2)]));
+    first.recipes = sorted(vec![recipe(1, 1), recipe(2, 2)]);
+    let named = files.add(&first);
+    let mut second = next_manifest(Some(&files.load(named).unwrap()), plain_change(2, vec![pack(3)]));
+    second.recipes = sorted(vec![recipe(1, 3), recipe(3, 4)]);
+    assert!(second.base.is_some());
+    let named = files.add(&second);
+    let mut set = files.load(named).unwrap();
+    assert_eq!(set.recipes, sorted(vec![recipe(1, 3), recipe(2, 2), recipe(3, 4)]));
+    // The first full manifest after this takes them all over, but for the pack that it drops itself.
+    for generation in 3.. {
+        let mut change = plain_change(generation, vec![]);
+        let mut next = next_manifest(Some(&set), plain_change(generation, vec![]));
+        if next.base.is_none() {
+            change.removed = vec![pack(2).hash];
+            next = next_manifest(Some(&set), change);
+            assert_eq!(next.recipes, sorted(vec![recipe(1, 3), recipe(3, 4)]));
+            let named = files.add(&next);
+            assert_eq!(files.load(named).unwrap().recipes, next.recipes);
+            return;
+        }
+        let named = files.add(&next);
+        set = files.load(named).unwrap();
+    }
 }
