@@ -189,7 +189,9 @@ impl Pushing<'_> {
         }
         match descent(theirs, &store.packs().heads) {
             Descent::Proven => {}
-            Descent::Forgotten => self.run.monitor.note("the remote is too far behind to prove that it has the same history"),
+            Descent::Forgotten => {
+                self.run.monitor.note("the remote is too far behind to prove that it has the same history")
+            }
             Descent::Refuted => return Err(conflict(&format!("has another generation {}", theirs.generation))),
         }
         let head = found.head.clone();
@@ -228,7 +230,8 @@ impl Pushing<'_> {
             _ => (None, None),
         };
         let is_there = |pack: &PackRef| packs_there.is_some_and(|there| there.pack(&pack.hash).is_some());
-        let (there, wanted): (Vec<PackRef>, Vec<PackRef>) = store.packs().packs().iter().partition(|pack| is_there(pack));
+        let (there, wanted): (Vec<PackRef>, Vec<PackRef>) =
+            store.packs().packs().iter().partition(|pack| is_there(pack));
         pushed.packs_reused = there.len() as u64;
         pushed.reused_bytes = there.iter().map(|pack| pack.len_bytes).sum();
         let sending = Sending {

@@ -59,8 +59,7 @@ struct Publisher {
 impl Publisher {
     fn new() -> Self {
         let (disk, keys) = (SimDisk::new(Profile::Ext4), tempfile::tempdir().unwrap());
-        let request =
-            InitRequest { readers: vec![], keys: keys.path(), root_keys: keys.path(), passphrase: None };
+        let request = InitRequest { readers: vec![], keys: keys.path(), root_keys: keys.path(), passphrase: None };
         let random = SeededRandom::new(5);
         let clock = FixedClock::new(NOW);
         let run = Run { clock: &clock, random: &random, monitor: &RecordingMonitor::default() };
@@ -85,14 +84,15 @@ impl Publisher {
             let mut plain = vec![0; length];
             self.random.fill(&mut plain);
             let pointer = pointer_to(&keys.reader, &maker, Kind::Chunk, &plain);
-            packs.put(&sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap()).unwrap();
+            packs
+                .put(&sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap())
+                .unwrap();
             added.extend(packs.finish().unwrap().packs);
         }
         let key_lists = store.packs().top.key_lists.clone();
         let (sealed, expires) = (unlocked.sealed, NOW.plus_secs(EXPIRY_SECS));
         let next = Next { added, removed: vec![], key_lists, sealed, time: NOW, expires };
-        let basis =
-            Basis { store: store.id(), trust: store.trust(), current: Some((store.head(), store.packs())) };
+        let basis = Basis { store: store.id(), trust: store.trust(), current: Some((store.head(), store.packs())) };
         store::commit(disk, &basis, &keys.reader, &signer, next).unwrap();
     }
 

@@ -105,8 +105,7 @@ impl Publisher {
             let mut plain = vec![0; length];
             self.world.random.fill(&mut plain);
             let pointer = pointer_to(&keys.reader, &maker, Kind::Chunk, &plain);
-            let object =
-                sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap();
+            let object = sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap();
             packs.put(&object).unwrap();
             added.extend(packs.finish().unwrap().packs);
         }
@@ -119,8 +118,7 @@ impl Publisher {
             time: now,
             expires: now.plus_secs(EXPIRY_SECS),
         };
-        let basis =
-            Basis { store: self.id, trust: store.trust(), current: Some((store.head(), store.packs())) };
+        let basis = Basis { store: self.id, trust: store.trust(), current: Some((store.head(), store.packs())) };
         store::commit(self.disk.as_ref(), &basis, &keys.reader, &signer, next).unwrap()
     }
 

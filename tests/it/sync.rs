@@ -136,8 +136,7 @@ fn whatever_comes_wrong_is_fetched_again_and_the_others_are_not() {
 #[test]
 fn a_pack_that_stays_wrong_stops_the_run_but_not_the_others() {
     let page = StorePath::new("packs/error.htm").unwrap();
-    let faults =
-        [Fault::FlipBit { offset: 9 }, Fault::Truncate { after_bytes: 0 }, Fault::ServeInstead(page.clone())];
+    let faults = [Fault::FlipBit { offset: 9 }, Fault::Truncate { after_bytes: 0 }, Fault::ServeInstead(page.clone())];
     for fault in faults {
         let publisher = Publisher::new(1);
         let old = publisher.commit(&[1000]);
@@ -258,7 +257,8 @@ fn a_full_key_is_refused_with_numbers_and_left_alone() {
     publisher.commit(&[4 * MIB]);
     publisher.plant(&remote);
     let before = key.snapshot();
-    key.disk = std::sync::Arc::new(super::tight::Tight { inner: std::sync::Arc::clone(&key.disk), free_bytes: 4 << 20 });
+    key.disk =
+        std::sync::Arc::new(super::tight::Tight { inner: std::sync::Arc::clone(&key.disk), free_bytes: 4 << 20 });
     let error = key.sync(&remote).expect_err("there is no room");
     assert_eq!(error.kind(), ErrorKind::NoSpace);
     assert!(error.to_string().contains("needed, 4.0 MiB free"), "{error}");

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chunkstore::base::monitor::{Amount, Monitor, Problem, Task};
 use chunkstore::base::StorePath;
+use chunkstore::base::monitor::{Amount, Monitor, Problem, Task};
 use chunkstore::disk::{Capabilities, Disk, DiskError, Lock, LockKind, Metadata, ReadAt, WriteFile};
 
 /// A disk that says it has only so much room.
@@ -66,7 +66,9 @@ impl StopAfter {
 impl Monitor for StopAfter {
     fn begin(&self, _: Task, _: Option<Amount>) {}
     fn advance(&self, _: Task, amount: Amount) {
-        let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(amount.bytes)));
+        let _ = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(amount.bytes)));
     }
     fn end(&self, _: Task) {}
     fn problem(&self, _: Problem) {}

@@ -15,8 +15,30 @@ const LARGE_BYTES: usize = 24 << 20;
 /// 2024-01-01T00:00:00Z.
 const FIRST_MTIME: i64 = 1_704_067_200;
 const WORDS: [&str; 24] = [
-    "the", "key", "holds", "what", "a", "publisher", "sends", "every", "week", "and", "nobody", "but", "its", "reader",
-    "can", "open", "it", "while", "server", "sees", "only", "sealed", "packs", "of",
+    "the",
+    "key",
+    "holds",
+    "what",
+    "a",
+    "publisher",
+    "sends",
+    "every",
+    "week",
+    "and",
+    "nobody",
+    "but",
+    "its",
+    "reader",
+    "can",
+    "open",
+    "it",
+    "while",
+    "server",
+    "sees",
+    "only",
+    "sealed",
+    "packs",
+    "of",
 ];
 
 /// Writes the folder of the demo and changes it.

@@ -47,6 +47,7 @@ struct Story<'a> {
     publisher: Arc<dyn Disk>,
     key: Arc<dyn Disk>,
     made: Initialised,
+    #[expect(dead_code, reason = "serves until it is dropped")]
     server: Server,
     remote: Arc<dyn Remote>,
     steps: Steps<'a>,
@@ -163,7 +164,8 @@ impl Story<'_> {
         let run = self.context.run(self.monitor);
         let done = push(&self.publisher, &self.remote, &PushRequest::default(), &mut state, run)?;
         let text = format!("{} packs, {} to the server", done.packs_sent, show_size(done.sent_bytes));
-        let figures = json!({"packs_sent": done.packs_sent, "sent_bytes": done.sent_bytes, "wire_bytes": done.wire_bytes});
+        let figures =
+            json!({"packs_sent": done.packs_sent, "sent_bytes": done.sent_bytes, "wire_bytes": done.wire_bytes});
         self.steps.done("push", &text, figures)
     }
 
@@ -173,7 +175,11 @@ impl Story<'_> {
         let cache = place(self.root, "cache of the key");
         let done = clone_store(&self.remote, &self.key, &request, Some(&cache), self.context.run(self.monitor))?;
         let text = format!("a key with {} packs, {}", done.packs_fetched, show_size(done.fetched_bytes));
-        self.steps.done("clone", &text, json!({"packs_fetched": done.packs_fetched, "fetched_bytes": done.fetched_bytes}))
+        self.steps.done(
+            "clone",
+            &text,
+            json!({"packs_fetched": done.packs_fetched, "fetched_bytes": done.fetched_bytes}),
+        )
     }
 
     fn next_week(&self) -> Result<()> {
@@ -183,7 +189,6 @@ impl Story<'_> {
 
     /// Cuts an update off in its middle, shows what the key says of itself, and goes on.
     fn update(&self) -> Result<()> {
-        let sent_before = self.server.counts().sent_bytes;
         let cut = CutInHalf::new(self.monitor);
         match self.sync(&cut) {
             Err(error) if error.kind() == ErrorKind::Interrupted && !self.monitor.cancelled() => {}
@@ -193,10 +198,9 @@ impl Story<'_> {
         self.steps.done("sync", "pulled out in the middle of the update", json!({}))?;
         let (generation, total_bytes) = self.status()?;
         let done = self.sync(self.monitor)?;
-        let sent = self.server.counts().sent_bytes.saturating_sub(sent_before);
-        let twice = sent.saturating_sub(total_bytes);
+        let twice = cut.fetched_bytes().saturating_add(done.fetched_bytes).saturating_sub(total_bytes);
         let text = format!(
-            "generation {generation} to {}: fetched {}, found {} on the key, {} fetched twice or besides packs",
+            "generation {generation} to {}: fetched {}, found {} on the key, {} more than without the cut",
             done.generation,
             show_size(done.fetched_bytes),
             show_size(done.reused_bytes),
@@ -224,7 +228,8 @@ impl Story<'_> {
         let none = || Error::new(ErrorKind::Other, "the cut-off update left nothing to go on from");
         let left = found.unfinished.ok_or_else(none)?;
         let (here, total) = (show_size(left.here_bytes), show_size(left.total_bytes));
-        let text = format!("generation {} opens as ever; update {here} of {total}, continues next time", found.generation);
+        let text =
+            format!("generation {} opens as ever; update {here} of {total}, continues next time", found.generation);
         let figures =
             json!({"generation": found.generation.0, "here_bytes": left.here_bytes, "total_bytes": left.total_bytes});
         self.steps.done("status", &text, figures)?;
@@ -238,7 +243,12 @@ impl Story<'_> {
         if let Some(finding) = report.findings.first() {
             return Err(Error::new(ErrorKind::Corrupt, format!("the key has a damaged {}", finding.file)));
         }
-        let text = format!("{} packs, {}, {} objects: all hold", report.packs, show_size(report.checked_bytes), report.objects);
+        let text = format!(
+            "{} packs, {}, {} objects: all hold",
+            report.packs,
+            show_size(report.checked_bytes),
+            report.objects
+        );
         self.steps.done("verify", &text, json!({"checked_bytes": report.checked_bytes, "objects": report.objects}))
     }
 
@@ -268,7 +278,11 @@ impl Story<'_> {
             self.context.notices.line(&format!("chunkstore: {difference}"));
         }
         let count = compared.differences.len();
-        let text = format!("{} entries, {} with the original: {count} differences", compared.entries, show_size(compared.bytes));
+        let text = format!(
+            "{} entries, {} with the original: {count} differences",
+            compared.entries,
+            show_size(compared.bytes)
+        );
         let figures = json!({"entries": compared.entries, "bytes": compared.bytes, "differences": count});
         self.steps.done("compare", &text, figures)?;
         match count {

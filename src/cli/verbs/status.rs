@@ -60,10 +60,10 @@ fn remarks(status: &Status) -> Vec<String> {
     match status.soundness {
         Soundness::Sound => {}
         Soundness::HeadLost => {
-            lines.push("HEAD was lost; the newest record holds, the next run writes it again".into())
+            lines.push("HEAD was lost; the newest record holds, the next run writes it again".into());
         }
         Soundness::Older => {
-            lines.push("degraded: opened from an older record; it reads and heals, and refuses to commit".into())
+            lines.push("degraded: opened from an older record; it reads and heals, and refuses to commit".into());
         }
     }
     if status.missing_packs > 0 {

@@ -9,9 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::caller::{CallError, Caller};
 use super::{Meter, gravity};
+use crate::base::StorePath;
 use crate::base::limits::{KEY_FILE_MAX_BYTES, KEY_LIST_MAX_BYTES, TRUST_MAX_BYTES};
 use crate::base::monitor::{Amount, Task};
-use crate::base::StorePath;
 use crate::disk::{Disk, ReadAt, read_all};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::SignedHead;
@@ -233,7 +233,12 @@ impl Pool<'_, '_> {
     }
 
     /// Sends a pack once; hashes it on the way.
-    fn send(&self, caller: &mut Caller<'_>, pack: &PackRef, path: &StorePath) -> Result<std::result::Result<(), RemoteError>> {
+    fn send(
+        &self,
+        caller: &mut Caller<'_>,
+        pack: &PackRef,
+        path: &StorePath,
+    ) -> Result<std::result::Result<(), RemoteError>> {
         let Sending { disk, run, meter, .. } = self.sending;
         let file = disk.open(path).map_err(|error| StoreError::corrupt(format!("pack {path}"), error))?;
         let mut source = Source { file, offset: 0, hasher: blake3::Hasher::new(), run, meter, stopped: false };
@@ -258,7 +263,9 @@ impl Pool<'_, '_> {
     }
 
     fn make_dirs(&self, caller: &mut Caller<'_>, path: &StorePath) -> Result<()> {
-        make_dirs(caller, path, self.sending.is_first, &mut |dir| lock(&self.dirs).insert(dir.clone()))
+        // Held until they stand, so that no other worker takes a directory for made that is still under way.
+        let mut made = lock(&self.dirs);
+        make_dirs(caller, path, self.sending.is_first, &mut |dir| made.insert(dir.clone()))
     }
 }
 
