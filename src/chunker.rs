@@ -25,7 +25,7 @@ impl Chunker {
     #[must_use]
     pub fn new(min_bytes: u32, avg_bytes: u32, max_bytes: u32, level: u8, table: &[u8; 2048]) -> Option<Self> {
         let ordered = min_bytes < avg_bytes && avg_bytes < max_bytes;
-        let even = min_bytes % 2 == 0 && max_bytes % 2 == 0 && avg_bytes.is_power_of_two();
+        let even = min_bytes.is_multiple_of(2) && max_bytes.is_multiple_of(2) && avg_bytes.is_power_of_two();
         if !ordered || !even || level > 3 || !(256..=4 << 20).contains(&avg_bytes) {
             return None;
         }

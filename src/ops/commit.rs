@@ -101,9 +101,9 @@ pub fn commit(
     check_request(request)?;
     store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
     let _lock = WriteLock::take(disk.as_ref())?;
-    let start = open(disk.clone(), request, run)?;
+    let start = open(disk, request, run)?;
     if start.store.soundness() == Soundness::HeadLost {
-        rewrite_head(disk.as_ref(), start.store.head())?;
+        rewrite_head(start.store.disk().as_ref(), start.store.head())?;
     }
     let root_stat = root_of(folder)?;
     run.monitor.begin(Task::Commit, None);

@@ -42,11 +42,14 @@ pub struct RenewKeys {
     pub signer: SignKey,
 }
 
+/// Gives the keys to renew a store's HEAD, or none.
+pub type AskRenewKeys<'a> = &'a dyn Fn(&Store) -> Result<Option<RenewKeys>>;
+
 /// What `push` is asked for.
 #[derive(Default)]
 pub struct PushRequest<'a> {
     /// Gives the keys to renew an expiry that is half used; without it, or when it gives none, HEAD goes as it is.
-    pub renew: Option<&'a dyn Fn(&Store) -> Result<Option<RenewKeys>>>,
+    pub renew: Option<AskRenewKeys<'a>>,
 }
 
 /// What `push` did.
@@ -190,7 +193,7 @@ impl Pushing<'_> {
         match descent(theirs, &store.packs().heads) {
             Descent::Proven => {}
             Descent::Forgotten => {
-                self.run.monitor.note("the remote is too far behind to prove that it has the same history")
+                self.run.monitor.note("the remote is too far behind to prove that it has the same history");
             }
             Descent::Refuted => return Err(conflict(&format!("has another generation {}", theirs.generation))),
         }

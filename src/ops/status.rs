@@ -70,11 +70,12 @@ pub struct Status {
 /// # Errors
 /// [`crate::error::ErrorKind::NoStore`], [`crate::error::ErrorKind::Corrupt`] and others.
 pub fn status(disk: Arc<dyn Disk>, identities: &[Identity], state: &HostState, run: Run<'_>) -> Result<Status> {
-    let store = Store::open(disk.clone())?;
+    let store = Store::open(disk)?;
+    let disk = store.disk().as_ref();
     let said = store.head().head.clone();
     let mut missing_packs = 0;
     for pack in store.packs().packs() {
-        if pack_state(disk.as_ref(), pack)? != PackState::FullLength {
+        if pack_state(disk, pack)? != PackState::FullLength {
             missing_packs += 1;
         }
     }
@@ -95,9 +96,9 @@ pub fn status(disk: Arc<dyn Disk>, identities: &[Identity], state: &HostState, r
         free_bytes: disk.free_bytes().ok(),
         last_sync: state.last_sync(),
         highest_seen: state.highest(),
-        remote: replica::read_remote(disk.as_ref())?,
+        remote: replica::read_remote(disk)?,
         unfinished: unfinished(&store)?,
-        unclean: replica::read_unclean(disk.as_ref())?.is_some(),
+        unclean: replica::read_unclean(disk)?.is_some(),
     })
 }
 

@@ -229,7 +229,7 @@ impl<'a> Inner<'a> {
             match snapshots::load(&self.reading.reader, named) {
                 Ok(snapshot) => self.tree(&snapshot.root, &RelPath::root())?,
                 Err(StoreError::Corrupt { .. }) => {
-                    self.spoil(ProblemKind::Object, format!("snapshot {}", named.id), None)
+                    self.spoil(ProblemKind::Object, format!("snapshot {}", named.id), None);
                 }
                 Err(error) => return Err(self.reading.store.settle(error).into()),
             }

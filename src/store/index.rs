@@ -66,7 +66,7 @@ impl ObjectIndex {
                 }
                 // The coverage of a part that does not read is not known, so every pack is asked for its own index.
                 Err(StoreError::Corrupt { .. } | StoreError::Disk(_)) => {
-                    broken.extend(set.packs().iter().map(|p| p.hash))
+                    broken.extend(set.packs().iter().map(|p| p.hash));
                 }
                 Err(error) => return Err(error),
             }

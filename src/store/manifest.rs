@@ -9,6 +9,9 @@ use crate::base::{Epoch, Generation, HeadHash, ManifestHash, PackHash, StoreId};
 use crate::disk::{Disk, read_all};
 use crate::format::manifest::{Base, HEADS_MAX, KeyShards, Manifest, PackRef, RecipeRef};
 
+/// Gets the bytes of a manifest by its hash and length.
+pub type ReadManifest<'a> = &'a mut dyn FnMut(&ManifestHash, u64) -> Result<Vec<u8>, StoreError>;
+
 /// What a generation consists of: the outcome of its whole chain of manifests.
 #[derive(Debug, Clone)]
 pub struct PackSet {
@@ -33,7 +36,7 @@ impl PackSet {
         store: StoreId,
         hash: ManifestHash,
         len_bytes: u64,
-        read: &mut dyn FnMut(&ManifestHash, u64) -> Result<Vec<u8>, StoreError>,
+        read: ReadManifest<'_>,
     ) -> Result<Self, StoreError> {
         let mut manifests: Vec<Manifest> = Vec::new();
         let mut chain = Vec::new();

@@ -1,6 +1,12 @@
 //! One suite per boundary, run by every implementation of it, the simulated twins among them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail by panicking"
+)]
 
 mod disk;
 #[cfg(unix)]

@@ -187,3 +187,20 @@ fn a_full_disk_leaves_the_old_state_and_says_how_much_is_needed() {
     let again = scene.commit("fits now").unwrap();
     assert!(again.changed);
 }
+
+#[test]
+fn a_directory_that_cannot_be_listed_stays_as_it_was() {
+    let scene = Scene::new();
+    let folder = SimFolder::new(SimRules::default());
+    folder.put_file(&rel("open/a"), b"a");
+    folder.put_file(&rel("shut/deep/b"), b"bb");
+    scene.commit_folder(&folder, "before").unwrap();
+    folder.put_file(&rel("open/a"), b"new");
+    folder.deny(rel("shut"));
+    let committed = scene.commit_folder(&folder, "one is shut").unwrap();
+    assert_eq!(committed.problems.len(), 1, "{:?}", committed.problems);
+    assert_eq!((committed.totals.files, committed.totals.dirs, committed.totals.bytes), (2, 3, 5));
+    scene.restore("/", "out").unwrap();
+    assert_eq!(read(scene.path("out/shut/deep/b")), b"bb");
+    assert_eq!(read(scene.path("out/open/a")), b"new");
+}

@@ -1,6 +1,6 @@
 //! The scene of a test: a publisher's store on a simulated disk, a folder, keys, a clock that stands still.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chunkstore::base::clock::FixedClock;
@@ -29,7 +29,6 @@ pub struct Scene {
     pub random: SeededRandom,
     pub monitor: RecordingMonitor,
     pub store: StoreId,
-    pub fingerprint: String,
     dir: tempfile::TempDir,
 }
 
@@ -44,7 +43,7 @@ impl Scene {
         let run = Run { clock: &clock, random: &random, monitor: &monitor };
         let made = init(&disk, &request, run).unwrap();
         std::fs::create_dir(dir.path().join("folder")).unwrap();
-        Self { disk, clock, random, monitor, store: made.store, fingerprint: made.fingerprint, dir }
+        Self { disk, clock, random, monitor, store: made.store, dir }
     }
 
     pub fn run(&self) -> Run<'_> {
@@ -117,8 +116,9 @@ impl Scene {
 }
 
 /// Reads a file of the real disk.
-pub fn read(path: PathBuf) -> Vec<u8> {
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+pub fn read(path: impl AsRef<Path>) -> Vec<u8> {
+    let path = path.as_ref();
+    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// Pseudo-random bytes of a seed, which do not compress.

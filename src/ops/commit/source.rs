@@ -21,7 +21,7 @@ use crate::format::tree::{Content, Entry, Meta, Node, OWNER_MAX_BYTES, TARGET_MA
 use crate::format::{Extent, Pointer};
 use crate::ops::Run;
 use crate::store::StoreError;
-use crate::tree::read::entries;
+use crate::tree::read::{entries, walk};
 
 /// Files below this length share chunks with their neighbours.
 const SMALL_BYTES: u64 = 64 * 1024;
@@ -420,18 +420,32 @@ impl Source<'_> {
     fn keep_as_before(&mut self, open: &mut Open, name: &EntryName, mut problem: Problem) {
         if let Some(before) = open.before.remove(name) {
             problem.reason.push_str("; it stays as the last snapshot has it");
-            match &before.node {
-                Node::File { len_bytes, .. } => {
-                    open.directory.totals.files += 1;
-                    open.directory.totals.bytes += len_bytes;
-                }
-                Node::Dir { .. } => open.directory.totals.dirs += 1,
-                _ => open.directory.totals.others += 1,
-            }
+            self.count_kept(&mut open.directory.totals, &before);
             open.directory.entries.push((before, Origin::Given));
         }
         self.job.run.monitor.problem(problem.clone());
         open.directory.problems.push(problem);
+    }
+
+    /// Counts an entry that stays as the last snapshot has it, with all below it that reads.
+    fn count_kept(&self, totals: &mut Totals, kept: &Entry) {
+        let mut count = |entry: &Entry| match &entry.node {
+            Node::File { len_bytes, .. } => {
+                totals.files += 1;
+                totals.bytes += len_bytes;
+            }
+            Node::Dir { .. } => totals.dirs += 1,
+            _ => totals.others += 1,
+        };
+        count(kept);
+        if let Node::Dir { tree } = &kept.node {
+            let mut below = |_: &RelPath, entry: &Entry| {
+                count(entry);
+                Ok(true)
+            };
+            // What does not read is for `verify` to tell; the entry stays all the same.
+            let _ = walk(self.parts.reader, tree, &RelPath::root(), &mut below, &mut |_, _| Ok(()));
+        }
     }
 
     /// Handles links, pipes and devices.

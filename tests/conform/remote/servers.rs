@@ -1,6 +1,10 @@
 //! The suite over real servers, plain and with TLS. A server is found through an environment variable or in the usual
 //! places, and skipped with a line where it is not there or cannot run; `tools/ftp-servers.sh` fetches them.
-#![expect(clippy::disallowed_methods, reason = "these tests start programs and write their configurations")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "these tests start programs and write their configurations"
+)]
 
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
