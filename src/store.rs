@@ -14,6 +14,7 @@ use crate::base::{Generation, ManifestHash, PackHash, ReplicaId, StoreId, StoreP
 use crate::crypto::sign::{Purpose as Signed, SignKey};
 use crate::crypto::wrap::Identity;
 use crate::disk::{Disk, DiskErrorKind, read_all};
+use crate::format::FormatError;
 use crate::format::head::{GROUP_ALL, Head, SignedHead};
 use crate::format::manifest::{KeyShards, Manifest, PackRef};
 use crate::format::marker::Marker;
@@ -118,6 +119,12 @@ impl Store {
         self.found.soundness
     }
 
+    /// Returns whether `HEAD` names the state that opened; if not, [`head::settle`] ends what a run left unfinished.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.found.is_settled
+    }
+
     /// Returns the replica's id; nothing on a server's copy.
     ///
     /// # Errors
@@ -199,7 +206,7 @@ impl Store {
 #[must_use]
 pub fn settle(disk: &dyn Disk, error: StoreError) -> StoreError {
     let suspicious = match &error {
-        StoreError::Corrupt { .. } => true,
+        StoreError::Corrupt { .. } | StoreError::NoIdentity => true,
         StoreError::Disk(error) => matches!(error.kind, DiskErrorKind::NotFound | DiskErrorKind::Io),
         _ => false,
     };
@@ -209,13 +216,19 @@ pub fn settle(disk: &dyn Disk, error: StoreError) -> StoreError {
     error
 }
 
-/// Reads the marker; nothing where none stands.
+/// Reads the marker; nothing where none stands, or a torn one of an `init` that was cut off at its very end.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] for a damaged one, [`StoreError::TooNew`].
+/// [`StoreError::Corrupt`] for a damaged one of a store that has commits, [`StoreError::TooNew`].
 pub fn read_marker(disk: &dyn Disk) -> Result<Option<Marker>, StoreError> {
     let Some(bytes) = read_all(disk, &layout::marker(), MARKER_MAX_BYTES)? else { return Ok(None) };
-    Marker::decode(&bytes).map(Some).map_err(|error| StoreError::format("the store's marker", error))
+    match Marker::decode(&bytes) {
+        Ok(marker) => Ok(Some(marker)),
+        Err(error @ FormatError::TooNew(_)) => Err(StoreError::TooNew(error)),
+        // The marker is written last, so without it generation 1, which holds nothing, was never handed to anyone.
+        Err(_) if head::newest_name(disk)?.is_none_or(|newest| newest <= Generation(1)) => Ok(None),
+        Err(error) => Err(StoreError::corrupt("the store's marker", error)),
+    }
 }
 
 /// Makes every directory and lock file of an empty store.

@@ -12,22 +12,23 @@ use super::transfer::receive::{Local, Received, receive};
 use super::transfer::remote_state::{first_trust, look};
 use super::transfer::target::Target;
 use super::transfer::{Meter, TransferError};
-use crate::base::limits::TRUST_MAX_BYTES;
+use crate::base::limits::{HEAD_MAX_BYTES, TRUST_MAX_BYTES};
 use crate::base::random::random_array;
 use crate::base::{Generation, ReplicaId, StoreId, StorePath};
 use crate::disk::{Disk, DiskErrorKind, read_all};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::head::SignedHead;
 use crate::format::keylist::KeyTag;
 use crate::ops::Run;
 use crate::remote::Remote;
 use crate::store::lock::WriteLock;
 use crate::store::trust::TrustChain;
-use crate::store::{self, StoreError, layout, pack, replica};
+use crate::store::{self, StoreError, head, layout, pack, replica};
 
 /// How often a run starts again from the remote's new HEAD when files of the old one are gone.
 const ROUNDS: u32 = 3;
 /// Files that a clone which was cut off may have left in the store's own directory.
-const LEFT_OVER: [&str; 5] = ["lock", "readers", "HEAD", "HEAD.new", "pending"];
+const LEFT_OVER: [&str; 6] = ["STORE", "lock", "readers", "HEAD", "HEAD.new", "pending"];
 
 /// What `clone` is asked for.
 pub struct CloneRequest<'a> {
@@ -89,13 +90,12 @@ pub fn clone_store(
     // What the remote shows must hold before the first byte is written.
     look(&mut caller, &pinned)?;
     let store = pinned.newest().trust.store;
-    let replica = prepare(disk.as_ref(), &remote.address(), &pinned, request, run)?;
-    let _lock = WriteLock::take(disk.as_ref())?;
-    let (received, target) = rounds(remote, disk, &pinned, run, &meter)?;
-    store::write_marker(disk.as_ref(), store)?;
+    store::create_layout(disk.as_ref())?;
+    let made = make(remote, disk, &pinned, request, run, &meter);
+    let (replica, received, target) = made.map_err(|error| settle(disk.as_ref(), error))?;
     let mut state = HostState::load(cache, store);
-    let head = &target.head.head;
-    state.saw(&remote.address(), head.generation, target.head.hash());
+    let shown = &target.head.head;
+    state.saw(&remote.address(), shown.generation, target.head.hash());
     state.synced(run.clock.now());
     state.save()?;
     Ok(Cloned {
@@ -103,13 +103,38 @@ pub fn clone_store(
         fingerprint: pinned.fingerprint(),
         replica,
         generation: received.generation,
-        stale: is_stale(head, run.clock.now()),
+        stale: is_stale(shown, run.clock.now()),
         fetched_bytes: meter.fetched_bytes(),
         reused_bytes: received.reused_bytes,
         packs_fetched: received.packs_fetched,
         packs_reused: received.packs_reused,
         wire_bytes: remote.wire_bytes().saturating_sub(wire_before),
     })
+}
+
+/// Fills the directory and makes it a store.
+fn make(
+    remote: &Arc<dyn Remote>,
+    disk: &Arc<dyn Disk>,
+    pinned: &TrustChain,
+    request: &CloneRequest<'_>,
+    run: Run<'_>,
+    meter: &Meter,
+) -> Result<(ReplicaId, Received, Target)> {
+    let replica = prepare(disk.as_ref(), &remote.address(), pinned, request, run)?;
+    let _lock = WriteLock::take(disk.as_ref())?;
+    let (received, target) = rounds(remote, disk, pinned, run, meter)?;
+    finish(disk.as_ref(), pinned.newest().trust.store)?;
+    Ok((replica, received, target))
+}
+
+/// Tells a medium that went away from one that fails: directories were made, so an empty one is none.
+fn settle(disk: &dyn Disk, error: Error) -> Error {
+    let is_empty = || disk.list(&StorePath::root()).is_ok_and(|names| names.is_empty());
+    if matches!(error.kind(), ErrorKind::Other | ErrorKind::Corrupt) && is_empty() {
+        return Error::with_source(ErrorKind::Gone, "the medium went away", error);
+    }
+    error
 }
 
 fn rounds(
@@ -139,11 +164,21 @@ fn round(
 ) -> std::result::Result<(Received, Target), TransferError> {
     let mut caller = Caller::new(remote.as_ref(), run, meter);
     let found = look(&mut caller, pinned)?;
-    let target = Target::load(disk.as_ref(), found, &mut caller)?;
+    let target = Target::load(disk.as_ref(), None, found, &mut caller)?;
     drop(caller);
-    let local = Local { disk, trust: pinned, current: None, head_lost: false };
+    let local = Local { disk, trust: pinned, current: None, is_settled: true };
     let received = receive(local, &target, std::slice::from_ref(remote), run, meter)?;
     Ok((received, target))
+}
+
+/// Writes the marker; one that may not be durable is taken away, so that nobody takes the directory for a store.
+fn finish(disk: &dyn Disk, store: StoreId) -> Result<()> {
+    let written = store::write_marker(disk, store);
+    if written.is_err() {
+        // The first failure is what is told.
+        let _ = disk.remove(&layout::marker());
+    }
+    Ok(written?)
 }
 
 fn confirm(pinned: &TrustChain, request: &CloneRequest<'_>) -> Result<()> {
@@ -159,38 +194,54 @@ fn confirm(pinned: &TrustChain, request: &CloneRequest<'_>) -> Result<()> {
     Err(Error::new(ErrorKind::NotTrusted, text))
 }
 
-/// Refuses a directory that holds a store or anything that no clone leaves behind.
+/// Refuses a directory that holds a store or anything that no clone leaves behind. A damaged marker is no store's: it may be
+/// the last thing that a clone wrote before it was cut off.
 fn require_room(disk: &dyn Disk) -> Result<()> {
-    if store::read_marker(disk)?.is_some() {
-        return Err(StoreError::NotEmpty("the directory (it holds a store)".into()).into());
+    match store::read_marker(disk) {
+        Ok(None) | Err(StoreError::Corrupt { .. }) => {}
+        Ok(Some(_)) => return Err(StoreError::NotEmpty("the directory (it holds a store)".into()).into()),
+        Err(error) => return Err(error.into()),
     }
     let names = disk.list(&StorePath::root())?;
-    let foreign = names.iter().find(|(name, _)| {
-        !layout::DIRS.contains(&name.as_str()) && !LEFT_OVER.contains(&name.as_str()) && !name.starts_with('.')
-    });
-    match foreign {
+    match names.iter().find(|(name, _)| !is_unfinished(name)) {
         Some((name, _)) => Err(StoreError::NotEmpty(format!("the directory (it holds {name})")).into()),
         None => Ok(()),
     }
 }
 
-/// Refuses to go on over what was left of another store.
+/// Returns whether a cut-off run may have left a name. FAT may show the short form of a name that was not synced.
+fn is_unfinished(name: &str) -> bool {
+    let known = layout::DIRS.iter().chain(&LEFT_OVER);
+    name.starts_with('.') || known.into_iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Refuses to go on over what was left of another store: its trust, or a record of it.
 fn require_same_store(disk: &dyn Disk, pinned: &TrustChain) -> Result<()> {
-    let left = match read_all(disk, &layout::trust(1), TRUST_MAX_BYTES) {
-        Err(error) if error.kind == DiskErrorKind::Gone => return Err(error.into()),
-        left => left.ok().flatten(),
-    };
     // A torn file is a clone's that was cut off, and is written again.
-    let other = left.and_then(|bytes| TrustChain::start(&bytes).ok()).map(|chain| chain.fingerprint());
-    match other {
-        Some(other) if other != pinned.fingerprint() => {
-            Err(StoreError::NotEmpty("the directory (it holds parts of another store)".into()).into())
-        }
-        _ => Ok(()),
+    let trust = read_left(disk, &layout::trust(1), TRUST_MAX_BYTES)?;
+    let trust = trust.and_then(|bytes| TrustChain::start(&bytes).ok());
+    let mut is_other = trust.is_some_and(|other| other.fingerprint() != pinned.fingerprint());
+    if let Some(newest) = head::newest_name(disk)? {
+        let record = read_left(disk, &layout::head_record(newest), HEAD_MAX_BYTES)?;
+        let record = record.and_then(|bytes| SignedHead::decode(&bytes).ok());
+        is_other |= record.is_some_and(|record| record.head.store != pinned.newest().trust.store);
+    }
+    if is_other {
+        return Err(StoreError::NotEmpty("the directory (it holds parts of another store)".into()).into());
+    }
+    Ok(())
+}
+
+/// Reads what a run may have left; nothing where it does not read.
+fn read_left(disk: &dyn Disk, path: &StorePath, max_bytes: u64) -> Result<Option<Vec<u8>>> {
+    match read_all(disk, path, max_bytes) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind == DiskErrorKind::Gone => Err(error.into()),
+        Err(_) => Ok(None),
     }
 }
 
-/// Makes everything of the store but its content and its marker.
+/// Writes what the store is before it has content: its trust and its replica's files.
 fn prepare(
     disk: &dyn Disk,
     address: &str,
@@ -198,7 +249,6 @@ fn prepare(
     request: &CloneRequest<'_>,
     run: Run<'_>,
 ) -> Result<ReplicaId> {
-    store::create_layout(disk)?;
     pack::create_immutable(disk, &layout::trust(1), pinned.newest().bytes())?;
     disk.sync_dir(&layout::trust_dir())?;
     let replica = match replica::read_id(disk) {

@@ -28,7 +28,7 @@ use crate::format::sealed::{SnapshotRef, TAG_MAX_BYTES, TAGS_MAX};
 use crate::format::snapshot::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, Snapshot, Totals};
 use crate::ops::Run;
 use crate::ops::local_keys::WriterKey;
-use crate::store::head::{Soundness, rewrite_head};
+use crate::store::head::{self, Soundness};
 use crate::store::keyring::WriterKeys;
 use crate::store::lock::WriteLock;
 use crate::store::reader::ObjectReader;
@@ -100,21 +100,36 @@ pub fn commit(
 ) -> Result<Committed> {
     check_request(request)?;
     store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
+    lock_and_commit(&disk, folder, request, run).map_err(|error| settle(disk.as_ref(), error))
+}
+
+fn lock_and_commit(
+    disk: &Arc<dyn Disk>,
+    folder: &dyn Folder,
+    request: &CommitRequest<'_>,
+    run: Run<'_>,
+) -> Result<Committed> {
     let _lock = WriteLock::take(disk.as_ref())?;
-    let start = open(disk, request, run)?;
-    if start.store.soundness() == Soundness::HeadLost {
-        rewrite_head(start.store.disk().as_ref(), start.store.head())?;
+    let start = open(disk.clone(), request, run)?;
+    commit_onto(&start, folder, request, run)
+}
+
+fn commit_onto(start: &Start, folder: &dyn Folder, request: &CommitRequest<'_>, run: Run<'_>) -> Result<Committed> {
+    if !start.store.is_settled() {
+        head::settle(start.store.disk().as_ref(), start.store.head())?;
     }
     let root_stat = root_of(folder)?;
     run.monitor.begin(Task::Commit, None);
-    let result = read_folder(&start, folder, &root_stat, request, run);
+    let result = read_folder(start, folder, &root_stat, request, run);
     run.monitor.end(Task::Commit);
-    result.map_err(|error| settle(&start.store, error))
+    result
 }
 
-fn settle(store: &Store, error: Error) -> Error {
-    let suspicious = matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Other);
-    if suspicious && !matches!(store::read_marker(store.disk().as_ref()), Ok(Some(_))) {
+/// Tells a missing medium from anything that a vanished one looks like, once the marker had been read.
+fn settle(disk: &dyn Disk, error: Error) -> Error {
+    use ErrorKind::{Corrupt, NoIdentity, NoStore, Other};
+    let suspicious = matches!(error.kind(), Corrupt | NoIdentity | NoStore | Other);
+    if suspicious && !matches!(store::read_marker(disk), Ok(Some(_))) {
         return Error::with_source(ErrorKind::Gone, "the medium went away", error);
     }
     error

@@ -7,7 +7,7 @@ use crate::crypto::Secret;
 use crate::crypto::sign::{Purpose, SignKey};
 use crate::crypto::wrap::{Identity, Recipient};
 use crate::disk::{Disk, DiskErrorKind};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::keylist::{KeyRole, KeyTag};
 use crate::format::sealed::{ChunkerParameters, SealedPart};
 use crate::format::trust::{SignedTrust, Trust, Writer};
@@ -16,7 +16,7 @@ use crate::ops::local_keys::{KeyDir, WriterKey};
 use crate::store::keyring::WriterKeys;
 use crate::store::keys::{NewKeyFile, write_key_files};
 use crate::store::trust::TrustChain;
-use crate::store::{self, Basis, EXPIRY_SECS, Next, StoreError, layout, pack, replica};
+use crate::store::{self, Basis, EXPIRY_SECS, Next, StoreError, head, layout, pack, replica};
 
 /// How long the first trust file holds: ten years, since renewing it takes the root key.
 const TRUST_EXPIRY_SECS: i64 = 10 * 365 * 24 * 3600;
@@ -50,7 +50,7 @@ pub struct Initialised {
 /// The store is there once this returns; after a cut within, a directory without a marker, which `init` takes again.
 ///
 /// # Errors
-/// [`crate::error::ErrorKind::Other`] when the directory is not empty or a key file stands already, and those of the disk.
+/// [`ErrorKind::Other`] when the directory is not empty or a key file stands already, and those of the disk.
 pub fn init(disk: &dyn Disk, request: &InitRequest<'_>, run: Run<'_>) -> Result<Initialised> {
     require_empty(disk)?;
     let store = StoreId(random_array(run.random));
@@ -63,8 +63,20 @@ pub fn init(disk: &dyn Disk, request: &InitRequest<'_>, run: Run<'_>) -> Result<
     keys.save_writer(&writer, request.passphrase)?;
     keys.save_reader(&own_reader, tags[0], request.passphrase)?;
     KeyDir::new(request.root_keys, store).save_root(&root, request.passphrase)?;
-    let fingerprint = write_store(disk, store, &secrets, &writer, &root, &files, run)?;
+    remove_unfinished(disk)?;
+    store::create_layout(disk)?;
+    let fingerprint = write_store(disk, store, &secrets, &writer, &root, &files, run);
+    let fingerprint = fingerprint.map_err(|error| settle(disk, error))?;
     Ok(Initialised { store, fingerprint, tags })
+}
+
+/// Tells a missing medium from one that fails: directories were made, so an empty one is none.
+fn settle(disk: &dyn Disk, error: Error) -> Error {
+    let is_empty = || disk.list(&crate::base::StorePath::root()).is_ok_and(|names| names.is_empty());
+    if error.kind() == ErrorKind::Other && is_empty() {
+        return Error::with_source(ErrorKind::Gone, "the medium went away", error);
+    }
+    error
 }
 
 /// Refuses a directory that holds a store or anything of someone else's; what a cut-off `init` or `clone` left is taken.
@@ -74,25 +86,27 @@ fn require_empty(disk: &dyn Disk) -> Result<()> {
         Err(error) if error.kind == DiskErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error.into()),
     };
-    let unfinished = ["lock", "readers", "HEAD", "HEAD.new"];
-    let foreign = names.iter().find(|(name, _)| {
-        !layout::DIRS.contains(&name.as_str()) && !unfinished.contains(&name.as_str()) && !name.starts_with('.')
-    });
+    let has_marker = store::read_marker(disk)?.is_some();
+    let foreign = names.iter().find(|(name, _)| (has_marker && is_name(name, "STORE")) || !is_unfinished(name));
     match foreign {
         Some((name, _)) => Err(StoreError::NotEmpty(format!("the directory (it holds {name})")).into()),
         None => require_no_commits(disk),
     }
 }
 
+/// Returns whether a cut-off run may have left a name. FAT may show the short form of a name that was not synced.
+fn is_unfinished(name: &str) -> bool {
+    let files = ["STORE", "HEAD", "HEAD.new", "lock", "readers", "pending"];
+    name.starts_with('.') || layout::DIRS.iter().chain(&files).any(|known| is_name(name, known))
+}
+
+fn is_name(name: &str, known: &str) -> bool {
+    name.eq_ignore_ascii_case(known)
+}
+
 /// Refuses a store that lost its marker: its records are worth more than a fresh start.
 fn require_no_commits(disk: &dyn Disk) -> Result<()> {
-    let records = match disk.list(&layout::heads()) {
-        Ok(records) => records,
-        Err(error) if error.kind == DiskErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    let committed = records.iter().filter_map(|(name, _)| layout::head_record_generation(name));
-    match committed.max() {
+    match head::newest_name(disk)? {
         Some(generation) if generation > Generation(1) => {
             Err(StoreError::NotEmpty(format!("the directory (it holds generation {generation} of a store)")).into())
         }
@@ -150,8 +164,6 @@ fn write_store(
     files: &[NewKeyFile],
     run: Run<'_>,
 ) -> Result<String> {
-    remove_unfinished(disk)?;
-    store::create_layout(disk)?;
     let now = run.clock.now();
     let trust = first_trust(store, writer, &SignKey::from_seed(root), now);
     pack::create_immutable(disk, &layout::trust(1), trust.bytes())?;
@@ -176,12 +188,12 @@ fn write_store(
     Ok(chain.fingerprint())
 }
 
-/// Clears what a cut-off run left where this one must not be mistaken for it: records and trust of another store.
+/// Clears what a cut-off run left where this one must not be mistaken for it: records, trust and replica of another store.
 fn remove_unfinished(disk: &dyn Disk) -> Result<()> {
-    disk.remove(&layout::head())?;
-    disk.remove(&layout::head_new())?;
-    disk.remove(&layout::replica())?;
-    for dir in [layout::heads(), layout::trust_dir()] {
+    for file in [layout::head(), layout::head_new(), layout::pending()] {
+        disk.remove(&file)?;
+    }
+    for dir in [layout::heads(), layout::trust_dir(), layout::replica().parent()] {
         let names = match disk.list(&dir) {
             Ok(names) => names,
             Err(error) if error.kind == DiskErrorKind::NotFound => continue,

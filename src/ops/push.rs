@@ -42,14 +42,14 @@ pub struct RenewKeys {
     pub signer: SignKey,
 }
 
-/// Gives the keys to renew a store's HEAD, or none.
-pub type AskRenewKeys<'a> = &'a dyn Fn(&Store) -> Result<Option<RenewKeys>>;
+/// Gives what it takes to renew, or nothing where this machine cannot.
+pub type AskRenewal<'a> = &'a dyn Fn(&Store) -> Result<Option<RenewKeys>>;
 
 /// What `push` is asked for.
 #[derive(Default)]
 pub struct PushRequest<'a> {
     /// Gives the keys to renew an expiry that is half used; without it, or when it gives none, HEAD goes as it is.
-    pub renew: Option<AskRenewKeys<'a>>,
+    pub renew: Option<AskRenewal<'a>>,
 }
 
 /// What `push` did.
@@ -198,7 +198,7 @@ impl Pushing<'_> {
             Descent::Refuted => return Err(conflict(&format!("has another generation {}", theirs.generation))),
         }
         let head = found.head.clone();
-        let packs = match Target::load(self.disk.as_ref(), found, caller) {
+        let packs = match Target::load(self.disk.as_ref(), None, found, caller) {
             Ok(target) => Some(Box::new(target.packs)),
             // What a remote without its manifests holds is looked at pack by pack.
             Err(TransferError::Vanished(_)) => None,

@@ -18,7 +18,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::Head;
 use crate::ops::Run;
 use crate::remote::Remote;
-use crate::store::head::Soundness;
 use crate::store::lock::WriteLock;
 use crate::store::{Store, StoreError, replica};
 
@@ -143,7 +142,7 @@ impl Syncing<'_> {
             disk: self.disk,
             trust: store.trust(),
             current: Some((store.head(), store.packs())),
-            head_lost: store.soundness() == Soundness::HeadLost,
+            is_settled: store.is_settled(),
         };
         let received = receive(local, &target, &sources, self.run, self.meter)?;
         if judged[chosen].verdict == Verdict::RolledBack {
@@ -187,7 +186,7 @@ impl Syncing<'_> {
                 }
             }
         }
-        let recorded = replica::read_remote(self.disk.as_ref()).unwrap_or(None);
+        let recorded = self.recorded()?;
         let mine = shown(store.head());
         let judge_one = |at: usize, found: &RemoteState| {
             let address = self.remotes[at].address();
@@ -198,7 +197,7 @@ impl Syncing<'_> {
                 mine,
                 my_heads: &store.packs().heads,
                 shown_before: before,
-                is_recorded: recorded.as_deref() == Some(address.as_str()),
+                is_recorded: recorded.is_own(&address),
                 newer_elsewhere: seen.iter().any(newer),
             };
             judge(&known, found.shown())
@@ -211,6 +210,15 @@ impl Syncing<'_> {
             state.saw(&self.remotes[found.at].address(), head.generation, head.head);
         }
         Ok(judged)
+    }
+
+    /// Reads which remote the store was cloned from.
+    fn recorded(&self) -> Result<Recorded> {
+        match replica::read_remote(self.disk.as_ref()) {
+            Ok(address) => Ok(Recorded::Known(address)),
+            Err(StoreError::Corrupt { .. }) => Ok(Recorded::Damaged),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Picks the newest usable state; what is not usable is told of.
@@ -259,7 +267,7 @@ impl Syncing<'_> {
         let mut caller = Caller::new(sources[0].as_ref(), self.run, self.meter);
         let target = match found.verdict {
             Verdict::UpToDate => Target::standing(store.head(), store.trust(), store.packs()),
-            _ => Target::load(self.disk.as_ref(), found.state.clone(), &mut caller)?,
+            _ => Target::load(self.disk.as_ref(), Some(store.packs()), found.state.clone(), &mut caller)?,
         };
         self.check_descent(store, found, &target)?;
         for other in judged.iter().filter(|other| other.at != found.at) {
@@ -301,6 +309,22 @@ impl Syncing<'_> {
             self.run.monitor.note(&text);
         }
         Ok(())
+    }
+}
+
+/// The remote that a store was cloned from.
+enum Recorded {
+    Known(Option<String>),
+    Damaged,
+}
+
+impl Recorded {
+    /// Returns whether a remote may be the store's own; the stricter answer where that does not read.
+    fn is_own(&self, address: &str) -> bool {
+        match self {
+            Self::Known(recorded) => recorded.as_deref() == Some(address),
+            Self::Damaged => true,
+        }
     }
 }
 

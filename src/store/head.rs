@@ -7,7 +7,7 @@
 use super::error::StoreError;
 use super::layout;
 use super::manifest::PackSet;
-use super::pack::create_immutable;
+use super::pack::{create_immutable, holds};
 use super::trust::TrustChain;
 use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::{Generation, StoreId, StorePath};
@@ -36,6 +36,8 @@ pub struct Found {
     pub packs: PackSet,
     /// How far it is the one that should have opened.
     pub soundness: Soundness,
+    /// Whether `HEAD` is this very record, so that the run that made it got past its durable point.
+    pub is_settled: bool,
     /// The record before it, as far as one stands here and holds its signature.
     pub previous: Option<SignedHead>,
 }
@@ -65,7 +67,10 @@ pub fn find_newest(disk: &dyn Disk, store: StoreId, trust: &TrustChain) -> Resul
                 let soundness = if at > 0 { Soundness::Older } else { judge(&candidates, record) };
                 let previous = records[at + 1..].iter().find(|r| r.head.generation < record.head.generation);
                 let previous = previous.map(|&record| record.clone());
-                return Ok(Found { head: (*record).clone(), packs, soundness, previous });
+                let at_head = candidates.iter().find(|found| found.path == layout::head());
+                let at_head = at_head.and_then(|found| found.record.as_ref());
+                let is_settled = at_head.is_some_and(|at_head| at_head.bytes() == record.bytes());
+                return Ok(Found { head: (*record).clone(), packs, soundness, is_settled, previous });
             }
             Err(error @ (StoreError::Gone(_) | StoreError::Disk(_))) => return Err(error),
             Err(error) => failure = failure.or(Some(error)),
@@ -74,16 +79,26 @@ pub fn find_newest(disk: &dyn Disk, store: StoreId, trust: &TrustChain) -> Resul
     Err(failure.unwrap_or_else(|| StoreError::damaged("every HEAD record")))
 }
 
+/// Returns the newest generation that a name in `heads/` promises, whatever stands under it.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn newest_name(disk: &dyn Disk) -> Result<Option<Generation>, StoreError> {
+    Ok(names(disk)?.into_iter().max())
+}
+
+/// Lists the generations that names in `heads/` promise.
+fn names(disk: &dyn Disk) -> Result<Vec<Generation>, StoreError> {
+    match disk.list(&layout::heads()) {
+        Ok(names) => Ok(names.iter().filter_map(|(name, _)| layout::head_record_generation(name)).collect()),
+        Err(error) if error.kind == DiskErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn read_candidates(disk: &dyn Disk, trust: &TrustChain) -> Result<Vec<Candidate>, StoreError> {
     let mut places = vec![(layout::head(), None), (layout::head_new(), None)];
-    match disk.list(&layout::heads()) {
-        Ok(names) => {
-            let records = names.iter().filter_map(|(name, _)| layout::head_record_generation(name));
-            places.extend(records.map(|generation| (layout::head_record(generation), Some(generation))));
-        }
-        Err(error) if error.kind == DiskErrorKind::NotFound => {}
-        Err(error) => return Err(error.into()),
-    }
+    places.extend(names(disk)?.into_iter().map(|generation| (layout::head_record(generation), Some(generation))));
     let mut candidates = Vec::new();
     for (path, promised) in places {
         let record = match read_all(disk, &path, HEAD_MAX_BYTES) {
@@ -132,6 +147,26 @@ pub fn swing(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> {
     prune(disk, record.head.generation)
 }
 
+/// Ends what a run began that was cut off or killed: makes the record that opened durable and `HEAD` name it.
+///
+/// A killed run may have left the record in the system's cache alone, so that it opens and is still lost at a power cut.
+///
+/// # Durability
+/// The record is what opens once this returns.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn settle(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> {
+    let path = layout::head_record(record.head.generation);
+    if holds(disk, &path, record.bytes()) {
+        disk.append_after(&path, record.bytes().len() as u64)?.sync()?;
+    } else {
+        create_immutable(disk, &path, record.bytes())?;
+    }
+    disk.sync_dir(&layout::heads())?;
+    rewrite_head(disk, record)
+}
+
 /// Removes records newer than a state that someone accepted as the newest, oldest first and each synced before the next, so
 /// that a cut in between leaves the newest of them or the accepted one, and never one in the middle.
 ///
@@ -140,8 +175,7 @@ pub fn swing(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError`].
 pub fn forget_newer(disk: &dyn Disk, accepted: Generation) -> Result<(), StoreError> {
-    let names = disk.list(&layout::heads())?;
-    let mut newer: Vec<_> = names.iter().filter_map(|(name, _)| layout::head_record_generation(name)).collect();
+    let mut newer = names(disk)?;
     newer.retain(|generation| *generation > accepted);
     newer.sort_unstable();
     for generation in newer {
@@ -152,10 +186,7 @@ pub fn forget_newer(disk: &dyn Disk, accepted: Generation) -> Result<(), StoreEr
 }
 
 /// Writes `HEAD` again from a record that is durable already.
-///
-/// # Errors
-/// [`StoreError`].
-pub fn rewrite_head(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> {
+fn rewrite_head(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> {
     disk.remove(&layout::head_new())?;
     let mut file = disk.create_new(&layout::head_new())?;
     file.append(record.bytes())?;
@@ -166,8 +197,7 @@ pub fn rewrite_head(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreErr
 }
 
 fn prune(disk: &dyn Disk, newest: Generation) -> Result<(), StoreError> {
-    let names = disk.list(&layout::heads())?;
-    let mut older: Vec<_> = names.iter().filter_map(|(name, _)| layout::head_record_generation(name)).collect();
+    let mut older = names(disk)?;
     older.retain(|generation| *generation < newest);
     older.sort_unstable();
     let surplus = older.len().saturating_sub(RECORDS_KEPT - 1);

@@ -101,7 +101,8 @@ impl PackBuilder {
 
 /// Creates an immutable file under its final name and syncs it; its directory is synced by the caller.
 ///
-/// What an interrupted run left under the name is kept if it is the same, and replaced if it is not.
+/// What an interrupted run left under the name is kept if it is the same, and replaced if it is not. After a failed write or
+/// sync nothing is left there: the system's cache would show bytes that no later sync makes durable.
 ///
 /// # Durability
 /// The content is durable when this returns; the name once its directory is synced.
@@ -109,6 +110,15 @@ impl PackBuilder {
 /// # Errors
 /// [`StoreError`].
 pub fn create_immutable(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> Result<(), StoreError> {
+    let written = write_immutable(disk, path, bytes);
+    if written.is_err() {
+        // The first failure is what is told.
+        let _ = disk.remove(path);
+    }
+    written
+}
+
+fn write_immutable(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> Result<(), StoreError> {
     let mut file = match disk.create_new(path) {
         Ok(file) => file,
         Err(error) if error.kind == DiskErrorKind::Exists => {
@@ -124,7 +134,8 @@ pub fn create_immutable(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> Resu
     Ok(file.sync()?)
 }
 
-fn holds(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> bool {
+/// Returns whether a file holds exactly these bytes.
+pub(super) fn holds(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> bool {
     matches!(read_all(disk, path, bytes.len() as u64), Ok(Some(found)) if found == bytes)
 }
 

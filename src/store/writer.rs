@@ -6,7 +6,7 @@ use super::error::StoreError;
 use super::layout;
 use super::manifest::PackSet;
 use super::object::SealedObject;
-use super::pack::{BuiltPack, PackBuilder, create_immutable};
+use super::pack::{BuiltPack, PackBuilder, create_immutable, holds};
 use crate::base::units::MIB;
 use crate::base::{Epoch, PackHash, StoreId};
 use crate::crypto::Secret;
@@ -128,10 +128,16 @@ impl<'a> PackWriter<'a> {
             built = builder.finish(&self.index_key, clash_counter)?;
         }
         let hash = built.listed.hash;
-        create_immutable(self.disk, &layout::pack(&hash), &built.bytes)
-            .map_err(|error| self.with_space(error, &built))?;
-        self.unsynced_dirs.insert(hash.0[0]);
-        self.written.packs.push(built.listed);
+        let is_listed = self.listed.is_some_and(|listed| listed.pack(&hash).is_some());
+        // A listed pack is made again where it stands damaged, and is not listed twice.
+        if !is_listed || !holds(self.disk, &layout::pack(&hash), &built.bytes) {
+            create_immutable(self.disk, &layout::pack(&hash), &built.bytes)
+                .map_err(|error| self.with_space(error, &built))?;
+            self.unsynced_dirs.insert(hash.0[0]);
+        }
+        if !is_listed {
+            self.written.packs.push(built.listed);
+        }
         self.written.entries.extend(built.entries.iter().map(|(offset, entry)| (hash, *offset, *entry)));
         Ok(())
     }

@@ -1,4 +1,6 @@
 //! Power cuts: every verb, every operation, every legal image in a budget, on every kind of medium.
+//!
+//! `CHUNKSTORE_SWEEP=long` takes many more images and seeds. A failure prints the command that replays its image.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,5 +12,10 @@
     reason = "tests fail by panicking, say what they counted, and are told by the environment what to replay"
 )]
 
+mod commit;
+mod init;
+mod publisher;
+mod restore;
+mod story;
 mod sweep;
 mod sync;

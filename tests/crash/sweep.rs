@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use chunkstore::disk::SimDisk;
 use chunkstore::disk::sim::ImageBudget;
+use chunkstore::disk::sim_folder::ImageBudget as FolderBudget;
+use chunkstore::disk::{SimDisk, SimFolder};
 
 /// Which images are taken.
 pub struct Sweep {
@@ -45,26 +47,51 @@ impl Sweep {
         Self { test, images, seeds, cut: number("CHUNKSTORE_CUT"), image: number("CHUNKSTORE_IMAGE") }
     }
 
-    /// Checks every image of every cut from `first_op` on; prints and returns how many there were.
+    /// Checks every image of every cut of a disk from `first_op` on; prints and returns how many there were.
     pub fn run(&self, disk: &SimDisk, first_op: usize, check: impl Fn(&Cut, &SimDisk)) -> usize {
+        let images = |at_op, max_images, seed| {
+            let images = disk.crash_images(at_op, &ImageBudget { max_images, seed });
+            images.map(|(label, image)| (label.number, label.to_string(), image))
+        };
+        self.run_over(&format!("{:?}", disk.profile()), first_op..=disk.op_count(), images, check)
+    }
+
+    /// Checks every image of every cut of a folder; prints and returns how many there were.
+    pub fn run_folder(&self, rules: &str, folder: &SimFolder, check: impl Fn(&Cut, &SimFolder)) -> usize {
+        let images = |at_op, max_images, seed| {
+            let images = folder.crash_images(at_op, &FolderBudget { max_images, seed });
+            let label = move |number| format!("cut at operation {at_op}, image {number}");
+            images.into_iter().enumerate().map(move |(number, image)| (number, label(number), image))
+        };
+        self.run_over(rules, 0..=folder.op_count(), images, check)
+    }
+
+    fn run_over<T, I: Iterator<Item = (usize, String, T)>>(
+        &self,
+        medium: &str,
+        cuts: RangeInclusive<usize>,
+        images: impl Fn(usize, usize, u64) -> I,
+        check: impl Fn(&Cut, &T),
+    ) -> usize {
         let mut count = 0;
         for &seed in &self.seeds {
-            for at_op in (first_op..=disk.op_count()).filter(|at| self.cut.is_none_or(|cut| cut == *at)) {
-                let images = disk.crash_images(at_op, &ImageBudget { max_images: self.images, seed });
-                for (label, image) in images.filter(|(label, _)| self.image.is_none_or(|only| only == label.number)) {
-                    let cut = Cut { at_op, label: label.to_string() };
+            for at_op in cuts.clone().filter(|at| self.cut.is_none_or(|cut| cut == *at)) {
+                let images = images(at_op, self.images, seed);
+                for (number, label, image) in
+                    images.filter(|(number, ..)| self.image.is_none_or(|only| only == *number))
+                {
+                    let cut = Cut { at_op, label };
                     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(&cut, &image))) {
-                        eprintln!("{:?}, {}", disk.profile(), cut.label);
-                        eprintln!("files: {:?}", image.paths());
-                        eprintln!("replay: {}", self.replay(at_op, label.number, seed));
+                        eprintln!("{medium}, {}", cut.label);
+                        eprintln!("replay: {}", self.replay(at_op, number, seed));
                         resume_unwind(panic);
                     }
                     count += 1;
                 }
             }
         }
-        let (profile, ops) = (format!("{:?}", disk.profile()), disk.op_count() - first_op);
-        println!("sweep | {:40} | {profile:6} | {ops:4} operations | {count:6} images", self.test);
+        let ops = cuts.end() - cuts.start();
+        println!("sweep | {:40} | {medium:6} | {ops:4} operations | {count:6} images", self.test);
         count
     }
 

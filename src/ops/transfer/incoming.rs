@@ -66,7 +66,7 @@ impl<'a> Incoming<'a> {
     pub fn append(&mut self, piece: &[u8]) -> Result<(), DiskError> {
         let most = usize::try_from(self.missing_bytes()).unwrap_or(usize::MAX);
         let piece = &piece[..piece.len().min(most)];
-        self.file.append(piece)?;
+        self.file.append(piece).inspect_err(|_| self.discard())?;
         self.hasher.update(piece);
         self.len_bytes += piece.len() as u64;
         Ok(())
@@ -80,7 +80,17 @@ impl<'a> Incoming<'a> {
     /// # Errors
     /// [`DiskError`].
     pub fn keep(mut self) -> Result<(), DiskError> {
-        self.file.sync()
+        self.sync()
+    }
+
+    fn sync(&mut self) -> Result<(), DiskError> {
+        self.file.sync().inspect_err(|_| self.discard())
+    }
+
+    /// Removes the file after a failed write or sync: the system's cache would show bytes that no later sync makes durable.
+    fn discard(&self) {
+        // The first failure is what is told.
+        let _ = self.disk.remove(&self.path);
     }
 
     /// Ends a file that is complete: keeps it if it is the pack, else removes it; says which.
@@ -92,13 +102,24 @@ impl<'a> Incoming<'a> {
     /// [`DiskError`].
     pub fn finish(mut self) -> Result<bool, DiskError> {
         if self.missing_bytes() == 0 && *self.hasher.finalize().as_bytes() == self.pack.hash.0 {
-            self.file.sync()?;
+            self.sync()?;
             return Ok(true);
         }
         drop(self.file);
         self.disk.remove(&self.path)?;
         Ok(false)
     }
+}
+
+/// Syncs a whole file once more: a run that was killed may have left it in the system's cache alone.
+///
+/// # Durability
+/// The bytes are durable when this returns; the name once its directory is synced.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn sync_again(disk: &dyn Disk, path: &StorePath, len_bytes: u64) -> Result<(), DiskError> {
+    disk.append_after(path, len_bytes)?.sync()
 }
 
 fn hash_prefix(disk: &dyn Disk, path: &StorePath, len_bytes: u64) -> Option<blake3::Hasher> {

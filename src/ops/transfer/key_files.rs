@@ -2,6 +2,7 @@
 
 use super::TransferError;
 use super::caller::{Caller, Known};
+use super::incoming::sync_again;
 use crate::base::limits::KEY_FILE_MAX_BYTES;
 use crate::base::{Epoch, KeyListHash, StoreId};
 use crate::disk::{Disk, read_all};
@@ -23,8 +24,12 @@ pub struct KeyPlan {
     pub epoch: Epoch,
     /// Key lists that came from the remote.
     pub new_lists: Vec<(KeyListHash, Vec<u8>)>,
+    /// Key lists that stand, and that a run which did not end may not have synced.
+    pub standing_lists: Vec<(KeyListHash, u64)>,
     /// Key files to fetch.
     pub missing: Vec<KeyEntry>,
+    /// Key files that stand, and that a run which did not end may not have synced.
+    pub standing: Vec<KeyEntry>,
     /// The readers are too many for a store without a tag; it carries no key file.
     pub too_many: bool,
     /// The store's own tag is not listed any more.
@@ -80,7 +85,9 @@ pub fn plan_keys(
         let wanted = |entry: &&KeyEntry| !plan.too_many && tag.is_none_or(|tag| tag == entry.tag);
         let wanted: Vec<_> = list.entries.iter().filter(wanted).copied().collect();
         plan.tag_unlisted = tag.is_some() && wanted.is_empty();
-        plan.missing.extend(wanted.into_iter().filter(|entry| !stands(disk, epoch, entry)));
+        let (standing, missing): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|entry| stands(disk, epoch, entry));
+        plan.standing.extend(standing);
+        plan.missing.extend(missing);
     }
     if plan.too_many {
         plan.new_lists.clear();
@@ -96,6 +103,7 @@ fn read_or_fetch(
     plan: &mut KeyPlan,
 ) -> Result<KeyList, TransferError> {
     if let Ok(list) = read_key_list(disk, store, hash, len_bytes) {
+        plan.standing_lists.push((*hash, len_bytes));
         return Ok(list);
     }
     let what = format!("key list {}", layout::key_list(hash));
@@ -115,19 +123,28 @@ fn stands(disk: &dyn Disk, epoch: Epoch, entry: &KeyEntry) -> bool {
     matches!(found, Ok(Some(bytes)) if *blake3::hash(&bytes).as_bytes() == entry.hash)
 }
 
-/// Fetches the key files that are missing and writes them.
+/// Fetches the key files that are missing and writes them; `in_doubt` says that those which stand may not be durable.
 ///
 /// # Durability
 /// All are durable when this returns.
 ///
 /// # Errors
 /// [`TransferError`].
-pub fn fetch_keys(disk: &dyn Disk, plan: &KeyPlan, caller: &mut Caller<'_>) -> Result<(), TransferError> {
-    if plan.missing.is_empty() {
+pub fn fetch_keys(
+    disk: &dyn Disk,
+    plan: &KeyPlan,
+    in_doubt: bool,
+    caller: &mut Caller<'_>,
+) -> Result<(), TransferError> {
+    let doubted = if in_doubt { &plan.standing[..] } else { &[] };
+    if plan.missing.is_empty() && doubted.is_empty() {
         return Ok(());
     }
     let dir = layout::key_dir(plan.epoch);
     disk.create_dir(&dir).map_err(Error::from)?;
+    for entry in doubted {
+        sync_again(disk, &layout::key_file(plan.epoch, entry.tag), u64::from(entry.len_bytes)).map_err(Error::from)?;
+    }
     for entry in &plan.missing {
         let path = layout::key_file(plan.epoch, entry.tag);
         match caller.fetch_known(&path, u64::from(entry.len_bytes), &entry.hash).map_err(Error::from)? {

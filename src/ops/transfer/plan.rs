@@ -26,6 +26,8 @@ pub struct FetchPlan {
     pub check: Vec<PackRef>,
     /// There, and taken as whole.
     pub present: Vec<PackRef>,
+    /// Those of `present` that were hashed in this run, since no state vouched for them.
+    pub found: Vec<PackRef>,
 }
 
 impl FetchPlan {
@@ -34,6 +36,7 @@ impl FetchPlan {
         self.check.retain(|other| other.hash != pack.hash);
         if is_whole {
             self.present.push(pack);
+            self.found.push(pack);
         } else {
             // What stands there is replaced, so its room comes back before it is needed.
             self.fetch.push(Wanted { pack, resume_from_bytes: 0, standing_bytes: pack.len_bytes });

@@ -7,11 +7,12 @@
 //! A run that ends anywhere leaves the old state and files that nothing names; the next run finds them by name and length,
 //! and believes them by hash.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::caller::Caller;
 use super::fetch::{Fetching, fetch_packs};
+use super::incoming::sync_again;
 use super::key_files::{KeyPlan, fetch_keys, plan_keys};
 use super::plan::{FetchPlan, plan};
 use super::target::Target;
@@ -47,8 +48,8 @@ pub struct Local<'a> {
     pub trust: &'a TrustChain,
     /// Its state, unless it has none yet.
     pub current: Option<(&'a SignedHead, &'a PackSet)>,
-    /// `HEAD` itself is to be written again whatever else there is to do.
-    pub head_lost: bool,
+    /// `HEAD` names the state; if not, it is written again whatever else there is to do.
+    pub is_settled: bool,
 }
 
 /// What a run did.
@@ -95,16 +96,30 @@ pub fn receive(
         reused_bytes: plan.reused_bytes(),
         wrote: true,
     };
-    let left_over = replica::read_unclean(disk).map_err(Error::from)?.is_some() || stands(disk, &layout::pending())?;
-    if !changes_head && !local.head_lost && plan.fetch.is_empty() && keys.is_empty() && !left_over {
+    let in_doubt = replica::read_unclean(disk).map_err(Error::from)?.is_some();
+    let left_over = in_doubt || stands(disk, &layout::pending())?;
+    if !changes_head && local.is_settled && plan.fetch.is_empty() && keys.is_empty() && !left_over {
         return Ok(Received { wrote: false, ..received });
     }
     check_space(disk, target, &plan, &keys)?;
     write_outer(local, target, &keys, changes_head)?;
+    sync_found(disk, &plan.found)?;
     fetch_packs(Fetching { disk, sources, run, meter }, &plan.fetch)?;
-    fetch_keys(disk, &keys, &mut caller)?;
-    commit(local, target, changes_head)?;
+    fetch_keys(disk, &keys, in_doubt || local.current.is_none(), &mut caller)?;
+    commit(local, target, changes_head, in_doubt)?;
     Ok(received)
+}
+
+/// Makes packs durable that were found by their hash: a run that was killed may have left them in the system's cache alone.
+fn sync_found(disk: &dyn Disk, found: &[PackRef]) -> Result<()> {
+    for pack in found {
+        sync_again(disk, &layout::pack(&pack.hash), pack.len_bytes)?;
+    }
+    let dirs: BTreeSet<u8> = found.iter().map(|pack| pack.hash.0[0]).collect();
+    for first_byte in dirs {
+        disk.sync_dir(&layout::pack_dir(first_byte))?;
+    }
+    Ok(())
 }
 
 fn stands(disk: &dyn Disk, path: &StorePath) -> Result<bool> {
@@ -212,14 +227,20 @@ fn write_outer(local: Local<'_>, target: &Target, keys: &KeyPlan, changes_head: 
     for (hash, bytes) in &keys.new_lists {
         create_immutable(disk, &layout::key_list(hash), bytes)?;
     }
-    if !target.new_manifests.is_empty() || !keys.new_lists.is_empty() {
+    let doubted = if changes_head { &keys.standing_lists[..] } else { &[] };
+    for (hash, len_bytes) in doubted {
+        sync_again(disk, &layout::key_list(hash), *len_bytes)?;
+    }
+    if !target.new_manifests.is_empty() || !keys.new_lists.is_empty() || !doubted.is_empty() {
         disk.sync_dir(&layout::manifests())?;
     }
-    let pinned = local.trust.files().len();
-    for file in &target.trust.files()[pinned..] {
+    // What my state does not name may stand without being durable, so it is written or synced again.
+    let vouched = local.current.map_or(1, |(head, _)| head.head.trust_version) as usize;
+    let new_trust = target.trust.files().get(vouched..).unwrap_or_default();
+    for file in new_trust {
         create_immutable(disk, &layout::trust(file.trust.version), file.bytes())?;
     }
-    if target.trust.files().len() > pinned {
+    if !new_trust.is_empty() {
         disk.sync_dir(&layout::trust_dir())?;
     }
     if changes_head { write_pending(disk, &target.head) } else { Ok(()) }
@@ -230,8 +251,9 @@ fn write_pending(disk: &dyn Disk, target: &SignedHead) -> Result<()> {
     Ok(disk.sync_dir(&StorePath::root())?)
 }
 
-/// Makes the target the committed state, then takes the traces of the run away.
-fn commit(local: Local<'_>, target: &Target, changes_head: bool) -> Result<()> {
+/// Makes the target the committed state, then takes the traces of the run away. `in_doubt` says that the last run did not
+/// end, so what names the state may not be durable.
+fn commit(local: Local<'_>, target: &Target, changes_head: bool, in_doubt: bool) -> Result<()> {
     let disk = local.disk.as_ref();
     if changes_head {
         head::swing(disk, &target.head)?;
@@ -239,8 +261,8 @@ fn commit(local: Local<'_>, target: &Target, changes_head: bool) -> Result<()> {
         if goes_back {
             head::forget_newer(disk, target.head.head.generation)?;
         }
-    } else if local.head_lost {
-        head::rewrite_head(disk, &target.head)?;
+    } else if !local.is_settled || in_doubt {
+        head::settle(disk, &target.head)?;
     }
     if stands(disk, &layout::pending())? {
         disk.remove(&layout::pending())?;

@@ -263,19 +263,13 @@ impl Pool<'_, '_> {
     }
 
     fn make_dirs(&self, caller: &mut Caller<'_>, path: &StorePath) -> Result<()> {
-        // Held until they stand, so that no other worker takes a directory for made that is still under way.
-        let mut made = lock(&self.dirs);
-        make_dirs(caller, path, self.sending.is_first, &mut |dir| made.insert(dir.clone()))
+        // Held throughout: who finds a directory taken care of goes on to what lies below it.
+        make_dirs(caller, path, self.sending.is_first, &mut lock(&self.dirs))
     }
 }
 
 /// Makes the directories above a path that are new to this run: asking costs less than a pack that is refused.
-fn make_dirs(
-    caller: &mut Caller<'_>,
-    path: &StorePath,
-    with_root: bool,
-    is_new: &mut dyn FnMut(&StorePath) -> bool,
-) -> Result<()> {
+fn make_dirs(caller: &mut Caller<'_>, path: &StorePath, with_root: bool, made: &mut HashSet<StorePath>) -> Result<()> {
     let mut dirs = Vec::new();
     let mut dir = path.parent();
     while dir != StorePath::root() {
@@ -286,8 +280,9 @@ fn make_dirs(
         dirs.push(StorePath::root());
     }
     for dir in dirs.iter().rev() {
-        if is_new(dir) {
+        if !made.contains(dir) {
             caller.call(&mut |session| session.create_dir(dir))?;
+            made.insert(dir.clone());
         }
     }
     Ok(())
@@ -332,7 +327,7 @@ impl Read for Source<'_> {
 pub fn send_files(sending: Sending<'_>, caller: &mut Caller<'_>, files: &[Outgoing]) -> Result<()> {
     let mut made: HashSet<StorePath> = HashSet::new();
     for file in files {
-        make_dirs(caller, &file.path, sending.is_first, &mut |dir| made.insert(dir.clone()))?;
+        make_dirs(caller, &file.path, sending.is_first, &mut made)?;
         sending.meter.sent(file.bytes.len() as u64);
         caller.call(&mut |session| session.send(&file.path, &mut &file.bytes[..]))?;
     }

@@ -20,7 +20,7 @@ pub struct Target {
     pub trust: TrustChain,
     /// Its packs.
     pub packs: PackSet,
-    /// Manifests that came from the remote.
+    /// Manifests that the store's own state does not name: from the remote, or left by a run that may not have synced them.
     pub new_manifests: Vec<(ManifestHash, Vec<u8>)>,
 }
 
@@ -31,21 +31,27 @@ impl Target {
         Self { head: head.clone(), trust: trust.clone(), packs: packs.clone(), new_manifests: Vec::new() }
     }
 
-    /// Loads the chain of manifests of a remote's HEAD; writes nothing.
+    /// Loads the chain of manifests of a remote's HEAD; writes nothing. `mine` is the state that the store has.
     ///
     /// # Errors
     /// [`TransferError::Vanished`] when the remote lacks a manifest.
-    pub fn load(disk: &dyn Disk, state: RemoteState, caller: &mut Caller<'_>) -> Result<Self, TransferError> {
+    pub fn load(
+        disk: &dyn Disk,
+        mine: Option<&PackSet>,
+        state: RemoteState,
+        caller: &mut Caller<'_>,
+    ) -> Result<Self, TransferError> {
         let said = &state.head.head;
         let mut new_manifests = Vec::new();
         let mut stopped: Option<TransferError> = None;
         let mut read = |hash: &ManifestHash, len_bytes: u64| {
-            if let Some(bytes) = standing(disk, hash, len_bytes) {
-                return Ok(bytes);
-            }
-            match fetch_manifest(caller, hash, len_bytes) {
+            let found = standing(disk, hash, len_bytes);
+            let is_mine = mine.is_some_and(|mine| mine.chain.iter().any(|(known, _)| known == hash));
+            match found.map_or_else(|| fetch_manifest(caller, hash, len_bytes), Ok) {
                 Ok(bytes) => {
-                    new_manifests.push((*hash, bytes.clone()));
+                    if !is_mine {
+                        new_manifests.push((*hash, bytes.clone()));
+                    }
                     Ok(bytes)
                 }
                 Err(error) => {

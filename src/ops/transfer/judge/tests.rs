@@ -1,3 +1,5 @@
+//! Every case of the table of verdicts, and of descent.
+
 use super::*;
 
 fn shown(generation: u64, head: u8) -> Shown {

@@ -1,3 +1,5 @@
+//! Each state of a pack has its place in a plan.
+
 use super::*;
 use crate::format::Class;
 
