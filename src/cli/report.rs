@@ -35,7 +35,7 @@ pub fn hint(kind: ErrorKind) -> Option<&'static str> {
             Some("--keys DIR or --identity FILE name identities, --passphrase-file FILE answers for the passphrase")
         }
         ErrorKind::Corrupt => Some(
-            "`chunkstore verify` lists the damage, and `chunkstore verify --heal REMOTE` mends it from a good copy",
+            "`chunkstore verify` lists what is damaged; a fresh `chunkstore clone` takes the place of a damaged key",
         ),
         ErrorKind::Remote => Some("try again later; what was transferred so far is kept"),
         ErrorKind::NoSpace => Some("make room, then run the same command again: it goes on where it stopped"),

@@ -22,7 +22,7 @@ fn errors_name_line_and_column_and_no_secret() {
     for (text, place) in [
         ("[remotes.a]\nurl = 3\n", "line 2 column 7"),
         ("[remotes.a]\nurl = \"x\"\npasword = \"geheim\"\n", "line 3 column 1"),
-        ("x = [\n", "line 2 column 1"),
+        ("x = [\n", "line 1 column 6"),
         ("[remotes.a]\nurl = \"x\"\npassword = \"geheim\n", "line 3"),
     ] {
         let error = parse(text).unwrap_err();

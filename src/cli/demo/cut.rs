@@ -18,6 +18,12 @@ impl<'a> CutInHalf<'a> {
     pub fn new(inner: &'a dyn Monitor) -> Self {
         Self { inner, total_bytes: AtomicU64::new(u64::MAX), fetched_bytes: AtomicU64::new(0) }
     }
+
+    /// Returns the bytes that were fetched until the cut.
+    #[must_use]
+    pub fn fetched_bytes(&self) -> u64 {
+        self.fetched_bytes.load(Ordering::Relaxed)
+    }
 }
 
 impl Monitor for CutInHalf<'_> {
@@ -48,7 +54,6 @@ impl Monitor for CutInHalf<'_> {
     }
 
     fn cancelled(&self) -> bool {
-        let fetched = self.fetched_bytes.load(Ordering::Relaxed);
-        self.inner.cancelled() || fetched > self.total_bytes.load(Ordering::Relaxed) / 2
+        self.inner.cancelled() || self.fetched_bytes() > self.total_bytes.load(Ordering::Relaxed) / 2
     }
 }

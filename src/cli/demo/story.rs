@@ -47,6 +47,7 @@ struct Story<'a> {
     publisher: Arc<dyn Disk>,
     key: Arc<dyn Disk>,
     made: Initialised,
+    #[expect(dead_code, reason = "serves until it is dropped")]
     server: Server,
     remote: Arc<dyn Remote>,
     steps: Steps<'a>,
@@ -188,7 +189,6 @@ impl Story<'_> {
 
     /// Cuts an update off in its middle, shows what the key says of itself, and goes on.
     fn update(&self) -> Result<()> {
-        let sent_before = self.server.counts().sent_bytes;
         let cut = CutInHalf::new(self.monitor);
         match self.sync(&cut) {
             Err(error) if error.kind() == ErrorKind::Interrupted && !self.monitor.cancelled() => {}
@@ -198,10 +198,9 @@ impl Story<'_> {
         self.steps.done("sync", "pulled out in the middle of the update", json!({}))?;
         let (generation, total_bytes) = self.status()?;
         let done = self.sync(self.monitor)?;
-        let sent = self.server.counts().sent_bytes.saturating_sub(sent_before);
-        let twice = sent.saturating_sub(total_bytes);
+        let twice = cut.fetched_bytes().saturating_add(done.fetched_bytes).saturating_sub(total_bytes);
         let text = format!(
-            "generation {generation} to {}: fetched {}, found {} on the key, {} fetched twice or besides packs",
+            "generation {generation} to {}: fetched {}, found {} on the key, {} more than without the cut",
             done.generation,
             show_size(done.fetched_bytes),
             show_size(done.reused_bytes),

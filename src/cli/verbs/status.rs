@@ -67,7 +67,10 @@ fn remarks(status: &Status) -> Vec<String> {
         }
     }
     if status.missing_packs > 0 {
-        lines.push(format!("{} packs are missing or short: `chunkstore sync` fetches them", status.missing_packs));
+        lines.push(format!(
+            "{} packs are missing or short: `chunkstore verify` says what that touches",
+            status.missing_packs
+        ));
     }
     if status.unclean {
         lines.push("a run was cut off; the next one looks at what it left".into());

@@ -48,7 +48,7 @@ fn show(report: &Report, context: &Context) -> Result<()> {
     let checked = format!("checked {} packs, {}{depth}", report.packs, show_size(report.checked_bytes));
     output.text(match report.findings.len() {
         0 => format!("{checked}: everything holds"),
-        count => format!("{checked}: {count} problems; `chunkstore sync` fetches what is missing or damaged"),
+        count => format!("{checked}: {count} problems"),
     })?;
     output.json(&json!({
         "ok": report.findings.is_empty(),

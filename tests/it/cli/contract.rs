@@ -113,3 +113,28 @@ fn a_pipe_gets_no_colours_unless_asked() {
     assert!(!cli.ok(&["status", "--store", "pub"]).stdout.contains('\u{1b}'));
     assert!(cli.ok(&["status", "--store", "pub", "--color", "always"]).stdout.contains("\u{1b}[1m"));
 }
+
+#[test]
+fn push_ends_with_done_and_knows_an_empty_remote() {
+    let cli = Cli::with_store();
+    let sent = cli.ok(&["push", "./remote", "--store", "pub", "--keys", "k", "--json"]).last();
+    has_fields(
+        &sent,
+        &[
+            "event",
+            "generation",
+            "fetched_bytes",
+            "sent_bytes",
+            "reused_bytes",
+            "packs_fetched",
+            "packs_reused",
+            "wire_bytes",
+        ],
+    );
+    assert_eq!((&sent["event"], &sent["generation"], &sent["packs_fetched"]), (&"done".into(), &2.into(), &0.into()));
+    assert!(sent["sent_bytes"].as_u64().unwrap() > 5000, "{sent}");
+    let again = cli.ok(&["push", "./remote", "--store", "pub", "--json"]).last();
+    assert_eq!((&again["changed"], &again["sent_bytes"]), (&false.into(), &0.into()));
+    let ran = cli.run(&["push", "--store", "pub"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+}

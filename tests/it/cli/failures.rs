@@ -129,3 +129,24 @@ fn names_that_drive_a_terminal_are_shown_escaped() {
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(!ran.stderr.contains('\u{1b}'), "{ran:?}");
 }
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_with_130_and_a_second_one_at_once() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let cli = Cli::with_store();
+    // A server that takes a connection and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ftp://{}/", silent.local_addr().unwrap());
+    let mut child = cli.command(&["sync", &url, "--store", "pub", "--timeout", "60s"]).spawn().unwrap();
+    let connection = silent.accept().unwrap();
+    let code = loop {
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        match child.try_wait().unwrap() {
+            Some(status) => break status.code(),
+            None => std::thread::yield_now(),
+        }
+    };
+    drop(connection);
+    assert_eq!(code, Some(130));
+}

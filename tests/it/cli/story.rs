@@ -34,7 +34,12 @@ impl Drop for Serving {
 fn a_key_is_cloned_synced_and_restored_over_ftp() {
     let cli = Cli::with_store();
     cli.write("pw", b"geheim\n");
-    let server = Serving::start(&cli, &["pub", "--user", "u", "--password-file", "pw"]);
+    std::fs::create_dir(cli.path("server")).unwrap();
+    let login = ["--user", "u", "--password-file", "pw", "--allow-upload"];
+    let server = Serving::start(&cli, &[&["server"], &login[..]].concat());
+    let publish = server.url.replace("ftp://", "ftp://u:geheim@");
+    let push = ["push", &publish, "--store", "pub", "--keys", "k"];
+    cli.ok(&push);
     let status = cli.ok(&["status", "--store", "pub", "--json"]).document();
     let trust = status["fingerprint"].as_str().unwrap();
     let ran = cli.run(&["clone", &server.url, "key", "--trust", trust]);
@@ -44,6 +49,7 @@ fn a_key_is_cloned_synced_and_restored_over_ftp() {
     assert!(!ran.stdout.contains("geheim") && !ran.stderr.contains("geheim"), "{ran:?}");
     cli.write("files/new.txt", b"the second week");
     cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
+    cli.ok(&push);
     // The login was kept on the host, not in the store.
     cli.ok(&["sync", "--store", "key"]);
     assert!(!std::fs::read_to_string(cli.path("key/replica/remote")).unwrap_or_default().contains("geheim"));
@@ -66,4 +72,23 @@ fn serve_ends_well_when_told_to() {
     let pid = rustix::process::Pid::from_child(&server.child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn the_demo_brings_everything_back() {
+    let cli = Cli::new();
+    let ran = cli.ok(&["demo", "--json", "--keep", "kept"]);
+    let lines = ran.lines();
+    let step =
+        |name: &str| lines.iter().find(|line| line["name"] == name).unwrap_or_else(|| panic!("no {name}: {ran:?}"));
+    assert_eq!(step("compare")["differences"], 0);
+    let (here, total) =
+        (step("status")["here_bytes"].as_u64().unwrap(), step("status")["total_bytes"].as_u64().unwrap());
+    assert!(here > 0 && here < total, "{here} of {total}");
+    // U5: what was synced is not fetched again, but for a MiB of each of the two sessions and the small files.
+    assert!(step("sync again")["refetched_bytes"].as_u64().unwrap() < 3 << 20, "{ran:?}");
+    assert_eq!(ran.last()["ok"], true);
+    assert!(cli.path("kept/restored/large.img").exists());
+    assert_eq!(cli.run(&["demo", "--keep", "kept"]).code, 2);
 }

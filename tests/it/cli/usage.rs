@@ -2,6 +2,7 @@
 
 use super::Cli;
 
+#[cfg(unix)]
 const VERBS: [&str; 15] = [
     "init", "commit", "push", "clone", "sync", "status", "log", "ls", "cat", "restore", "verify", "serve", "remote",
     "demo", "version",
@@ -32,6 +33,7 @@ fn what_is_not_understood_exits_2_with_a_word_why() {
     assert!(!cli.path("x").exists());
 }
 
+#[cfg(unix)]
 #[test]
 fn every_verb_explains_itself_with_an_example() {
     let cli = Cli::new();
