@@ -9,5 +9,8 @@
 )]
 
 mod commit;
+mod damage;
+#[path = "../crash/publisher.rs"]
+mod publisher;
 mod scene;
 mod verify;

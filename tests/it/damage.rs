@@ -1,0 +1,204 @@
+//! Damage to each kind of file in each way: what opens, what is found, what comes back, and that readers write nothing.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use chunkstore::base::StorePath;
+use chunkstore::base::monitor::SilentMonitor;
+use chunkstore::disk::sim::Profile;
+use chunkstore::disk::{Disk, SimDisk, SimFolder};
+use chunkstore::error::Error;
+use chunkstore::ops::Run;
+use chunkstore::ops::host_state::HostState;
+use chunkstore::ops::status::status;
+use chunkstore::format::keylist::KeyRole;
+use chunkstore::store::keys::read_key_list;
+use chunkstore::store::{Store, layout};
+
+use crate::publisher::{Publisher, folder_after, holding};
+
+/// Ways to damage a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Damage {
+    Missing,
+    Empty,
+    Halved,
+    Zeroed,
+    Flipped,
+    Longer,
+    MuchLonger,
+    Foreign,
+    Directory,
+}
+
+const DAMAGES: [Damage; 9] = [
+    Damage::Missing,
+    Damage::Empty,
+    Damage::Halved,
+    Damage::Zeroed,
+    Damage::Flipped,
+    Damage::Longer,
+    Damage::MuchLonger,
+    Damage::Foreign,
+    Damage::Directory,
+];
+
+/// A store of three commits, and another one that the foreign files come from.
+struct Stage {
+    publisher: Publisher,
+    disk: SimDisk,
+    other: SimDisk,
+}
+
+/// The file of a kind in a store.
+fn file_of(kind: &str, disk: &SimDisk) -> String {
+    let store = Store::open(Arc::new(disk.clone())).unwrap();
+    let top = &store.packs().top;
+    let packs = store.packs().packs();
+    let path: StorePath = match kind {
+        "manifest" => layout::manifest(&store.packs().chain[0].0),
+        "base manifest" => layout::manifest(&store.packs().chain.last().unwrap().0),
+        "key list" => layout::key_list(&top.key_lists[0].shards[0].0),
+        "oldest data pack" => layout::pack(&packs[0].hash),
+        "oldest meta pack" => layout::pack(&packs[1].hash),
+        "newest meta pack" => layout::pack(&packs.last().unwrap().hash),
+        "reader's key file" => key_file(&store, KeyRole::Reader),
+        "writer's key file" => key_file(&store, KeyRole::Writer),
+        "record" => layout::head_record(store.head().head.generation),
+        other => StorePath::new(other).unwrap(),
+    };
+    path.to_string()
+}
+
+fn key_file(store: &Store, role: KeyRole) -> StorePath {
+    let lists = &store.packs().top.key_lists[0];
+    let (hash, len_bytes) = &lists.shards[0];
+    let list = read_key_list(store.disk().as_ref(), store.id(), hash, *len_bytes).unwrap();
+    let entry = list.entries.iter().find(|entry| entry.role == role).unwrap();
+    layout::key_file(lists.epoch, entry.tag)
+}
+
+impl Stage {
+    fn new() -> Self {
+        let (disk, other) = (SimDisk::new(Profile::Ext4), SimDisk::new(Profile::Ext4));
+        let publisher = Publisher::init(&disk).unwrap();
+        let foreign = Publisher::init_from(&other, 8).unwrap();
+        for step in 1..=3 {
+            publisher.commit(&disk, &folder_after(step)).unwrap();
+            foreign.commit(&other, &folder_after(step)).unwrap();
+        }
+        for disk in [&disk, &other] {
+            let head = disk.content("HEAD").unwrap();
+            disk.put("pending", &head);
+            disk.put("replica/unclean", b"chunkstore replica\ngeneration 3\n");
+            disk.put("replica/remote", b"chunkstore replica\nremote ftp://example.org/\n");
+            disk.put("HEAD.new", &head);
+        }
+        Self { publisher, disk: disk.settled(), other: other.settled() }
+    }
+
+    fn damaged(&self, kind: &str, damage: Damage) -> SimDisk {
+        let (disk, path) = (self.disk.snapshot(), file_of(kind, &self.disk));
+        match damage {
+            Damage::Missing => assert!(disk.wipe(&path)),
+            Damage::Directory => {
+                assert!(disk.wipe(&path));
+                disk.create_dir(&StorePath::new(&path).unwrap()).unwrap();
+            }
+            Damage::Foreign => disk.put(&path, &self.other.content(&file_of(kind, &self.other)).unwrap()),
+            _ => assert!(disk.corrupt(&path, |bytes| change(bytes, damage))),
+        }
+        let disk = disk.settled();
+        disk.reset_counts();
+        disk
+    }
+
+    /// Tells what the verbs say of a damaged store, each in a word or two.
+    fn outcome(&self, disk: &SimDisk) -> String {
+        let (publisher, shared) = (&self.publisher, Arc::new(disk.clone()));
+        let name = |error: &Error| error.kind().name().to_owned();
+        let open = match Store::open(shared.clone()).map_err(Error::from) {
+            Ok(store) => format!("{} {:?}", store.head().head.generation.0, store.soundness()),
+            Err(error) => name(&error),
+        };
+        let run = Run { monitor: &SilentMonitor, ..publisher.run() };
+        let told = status(shared, &publisher.readers, &HostState::default(), run);
+        let told = told.map_or_else(|error| name(&error), |_| "ok".to_owned());
+        let verified = self.verified(disk);
+        let folder = SimFolder::default();
+        let restored = match publisher.restore(disk, &folder) {
+            Err(error) => name(&error),
+            Ok(done) if done.damaged > 0 => format!("{} left out", done.damaged),
+            Ok(_) => (1..=3).find(|&step| holding(&folder) == holding(&folder_after(step))).unwrap().to_string(),
+        };
+        let counts = disk.counts();
+        let written = counts.creates + counts.renames + counts.removes + counts.dirs + counts.bytes_written;
+        assert_eq!(written, 0, "a reader wrote");
+        let committed = match publisher.commit(disk, &folder_after(4)) {
+            Err(error) => name(&error),
+            Ok(committed) => {
+                let least = disk.plug_back();
+                assert_eq!(Store::open(Arc::new(least.clone())).unwrap().head().head.generation, committed.generation);
+                let folder = SimFolder::default();
+                let restored = publisher.restore(&least, &folder).unwrap();
+                assert_eq!(restored.damaged == 0, holding(&folder) == holding(&folder_after(4)));
+                let (generation, left_out) = (committed.generation.0, restored.damaged);
+                format!("{generation}, then {}, {left_out} left out", self.verified(&least))
+            }
+        };
+        format!("open {open}; status {told}; verify {verified}; restore {restored}; commit {committed}")
+    }
+
+    fn verified(&self, disk: &SimDisk) -> String {
+        match self.publisher.verify(disk) {
+            Err(error) => error.kind().name().to_owned(),
+            Ok(report) if report.findings.is_empty() => "sound".to_owned(),
+            Ok(report) => {
+                let mut words: Vec<_> = report.findings.iter().map(|found| found.kind.name()).collect();
+                words.dedup();
+                words.join("+")
+            }
+        }
+    }
+}
+
+fn change(bytes: &mut Vec<u8>, damage: Damage) {
+    let middle = bytes.len() / 2;
+    match damage {
+        Damage::Empty => bytes.clear(),
+        Damage::Halved => bytes.truncate(middle),
+        Damage::Zeroed => bytes.fill(0),
+        Damage::Flipped => bytes.get_mut(middle).into_iter().for_each(|byte| *byte ^= 0x04),
+        Damage::Longer => bytes.extend([0xa5; 100]),
+        Damage::MuchLonger => bytes.extend(vec![0; 70 << 20]),
+        Damage::Missing | Damage::Foreign | Damage::Directory => unreachable!("no change of bytes"),
+    }
+}
+
+/// Runs a kind of file through all damages; damages with the same outcome share a line.
+fn table(stage: &Stage, kind: &str) -> String {
+    let mut rows: Vec<(Vec<Damage>, String)> = Vec::new();
+    for damage in DAMAGES {
+        let outcome = stage.outcome(&stage.damaged(kind, damage));
+        match rows.iter_mut().find(|(_, same)| *same == outcome) {
+            Some((damages, _)) => damages.push(damage),
+            None => rows.push((vec![damage], outcome)),
+        }
+    }
+    rows.iter().fold(String::new(), |mut text, (damages, outcome)| {
+        let names: Vec<_> = damages.iter().map(|damage| format!("{damage:?}")).collect();
+        writeln!(text, "{}: {outcome}", names.join(" ")).unwrap();
+        text
+    })
+}
+
+#[test]
+fn explore() {
+    let stage = Stage::new();
+    for kind in [
+        "HEAD", "HEAD.new", "record", "heads/00000003", "trust/1", "manifest", "base manifest", "key list", "reader's key file", "writer's key file", "oldest data pack",
+        "oldest meta pack", "newest meta pack", "STORE", "replica/id", "replica/unclean", "replica/remote", "pending", "lock", "readers",
+    ] {
+        println!("== {kind}\n{}==", table(&stage, kind));
+    }
+}
