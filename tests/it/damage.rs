@@ -1,6 +1,5 @@
 //! Damage to each kind of file in each way: what opens, what is found, what comes back, and that readers write nothing.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chunkstore::base::StorePath;
@@ -8,10 +7,11 @@ use chunkstore::base::monitor::SilentMonitor;
 use chunkstore::disk::sim::Profile;
 use chunkstore::disk::{Disk, SimDisk, SimFolder};
 use chunkstore::error::Error;
+use chunkstore::format::keylist::KeyRole;
 use chunkstore::ops::Run;
 use chunkstore::ops::host_state::HostState;
 use chunkstore::ops::status::status;
-use chunkstore::format::keylist::KeyRole;
+use chunkstore::store::head::Soundness;
 use chunkstore::store::keys::read_key_list;
 use chunkstore::store::{Store, layout};
 
@@ -176,29 +176,166 @@ fn change(bytes: &mut Vec<u8>, damage: Damage) {
 }
 
 /// Runs a kind of file through all damages; damages with the same outcome share a line.
-fn table(stage: &Stage, kind: &str) -> String {
-    let mut rows: Vec<(Vec<Damage>, String)> = Vec::new();
+fn table(stage: &Stage, kind: &str) -> Vec<(String, String)> {
+    let mut rows: Vec<(String, String)> = Vec::new();
     for damage in DAMAGES {
         let outcome = stage.outcome(&stage.damaged(kind, damage));
         match rows.iter_mut().find(|(_, same)| *same == outcome) {
-            Some((damages, _)) => damages.push(damage),
-            None => rows.push((vec![damage], outcome)),
+            Some((damages, _)) => damages.push_str(&format!(" {damage:?}")),
+            None => rows.push((format!("{damage:?}"), outcome)),
         }
     }
-    rows.iter().fold(String::new(), |mut text, (damages, outcome)| {
-        let names: Vec<_> = damages.iter().map(|damage| format!("{damage:?}")).collect();
-        writeln!(text, "{}: {outcome}", names.join(" ")).unwrap();
-        text
-    })
+    rows
+}
+
+/// A kind of file, and what each of its damages leads to.
+type Expected = (&'static str, &'static [(&'static str, &'static str)]);
+
+/// The newest generation is 4 and its snapshot the third; the next commit makes generation 5.
+const EXPECTED: &[Expected] = &[
+    (
+        "HEAD",
+        &[
+            (
+                "Missing Empty Halved Zeroed Flipped Longer MuchLonger Foreign",
+                "open 4 HeadLost; status ok; verify head; restore 3; commit 5, then sound, 0 left out",
+            ),
+            ("Directory", "open 4 HeadLost; status ok; verify head; restore 3; commit corrupt"),
+        ],
+    ),
+    (
+        "HEAD.new",
+        &[
+            (
+                "Missing Empty Halved Zeroed Flipped Longer MuchLonger Foreign",
+                "open 4 Sound; status ok; verify sound; restore 3; commit 5, then sound, 0 left out",
+            ),
+            ("Directory", "open 4 Sound; status ok; verify sound; restore 3; commit corrupt"),
+        ],
+    ),
+    (
+        "record",
+        &[(
+            "Missing Empty Halved Zeroed Flipped Longer MuchLonger Foreign Directory",
+            "open 4 Sound; status ok; verify head; restore 3; commit 5, then sound, 0 left out",
+        )],
+    ),
+    (
+        "heads/00000003",
+        &[(
+            "Missing Empty Halved Zeroed Flipped Longer MuchLonger Foreign Directory",
+            "open 4 Sound; status ok; verify sound; restore 3; commit 5, then sound, 0 left out",
+        )],
+    ),
+    (
+        "trust/1",
+        &[
+            (
+                "Missing Empty Halved Zeroed Longer MuchLonger Directory",
+                "open corrupt; status corrupt; verify corrupt; restore corrupt; commit corrupt",
+            ),
+            (
+                "Flipped Foreign",
+                "open not-trusted; status not-trusted; verify not-trusted; restore not-trusted; commit not-trusted",
+            ),
+        ],
+    ),
+    (
+        "manifest",
+        &[(
+            "Missing Empty Halved Zeroed Flipped Longer MuchLonger Foreign Directory",
+            "open 3 Older; status ok; verify head; restore 2; commit corrupt",
+        )],
+    ),
+    (
+        "base manifest",
+        &[(
+            "Missing Empty Halved Zeroed Flipped Longer MuchLonger Foreign Directory",
+            "open corrupt; status corrupt; verify corrupt; restore corrupt; commit corrupt",
+        )],
+    ),
+    (
+        "key list",
+        &[(
+            "Missing Empty Halved Zeroed Flipped Longer MuchLonger Foreign Directory",
+            "open 4 Sound; status ok; verify key+object; restore corrupt; commit corrupt",
+        )],
+    ),
+];
+
+// U10 U11
+#[test]
+fn each_damage_to_each_kind_of_file_has_the_outcome_of_the_table() {
+    let stage = Stage::new();
+    for (kind, expected) in EXPECTED {
+        let found = table(&stage, kind);
+        let found: Vec<_> = found.iter().map(|(damages, outcome)| (damages.as_str(), outcome.as_str())).collect();
+        assert_eq!(found, *expected, "{kind}");
+    }
+}
+
+/// The files that the next commit of a stage makes, as far as their names are known before it.
+fn next_files(stage: &Stage) -> Vec<String> {
+    let done = stage.disk.snapshot();
+    stage.publisher.commit(&done, &folder_after(4)).unwrap();
+    let new = |path: &String| stage.disk.content(path).is_none();
+    let files: Vec<_> = done.paths().into_iter().filter(new).collect();
+    assert!(files.len() >= 4, "{files:?}");
+    files
+}
+
+// U5
+#[test]
+fn what_stands_under_the_names_of_the_next_commit_is_replaced_if_it_is_wrong() {
+    let stage = Stage::new();
+    for path in next_files(&stage) {
+        for leftover in [&b""[..], b"a few bytes", &[0; 600], &[0xff; 200_000]] {
+            let disk = stage.disk.snapshot();
+            disk.put(&path, leftover);
+            assert_eq!(stage.publisher.commit(&disk, &folder_after(4)).unwrap().generation.0, 5, "{path}");
+            let least = disk.plug_back();
+            assert_eq!(stage.publisher.verify(&least).unwrap().findings, [], "{path}");
+            assert_eq!(stage.publisher.restored(&least), holding(&folder_after(4)), "{path}");
+        }
+    }
 }
 
 #[test]
-fn explore() {
+fn a_record_of_another_store_or_of_an_older_generation_under_the_next_name_never_opens() {
     let stage = Stage::new();
-    for kind in [
-        "HEAD", "HEAD.new", "record", "heads/00000003", "trust/1", "manifest", "base manifest", "key list", "reader's key file", "writer's key file", "oldest data pack",
-        "oldest meta pack", "newest meta pack", "STORE", "replica/id", "replica/unclean", "replica/remote", "pending", "lock", "readers",
-    ] {
-        println!("== {kind}\n{}==", table(&stage, kind));
+    for foreign in [stage.other.content("HEAD"), stage.disk.content("heads/00000003")] {
+        for name in ["heads/00000005", "heads/99999999", "heads/18446744073709551615", "heads/0000000005"] {
+            let disk = stage.disk.snapshot();
+            disk.put(name, &foreign.clone().unwrap());
+            let store = Store::open(Arc::new(disk.clone())).unwrap();
+            assert_eq!((store.head().head.generation.0, store.soundness()), (4, Soundness::Sound));
+            assert_eq!(stage.publisher.commit(&disk, &folder_after(4)).unwrap().generation.0, 5);
+            assert_eq!(stage.publisher.restored(&disk.plug_back()), holding(&folder_after(4)), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_pack_that_comes_out_the_same_again_is_healed_and_listed_once() {
+    use chunkstore::disk::Folder;
+    use chunkstore::disk::folder::Attributes;
+    for damage in [Damage::Missing, Damage::Empty, Damage::Zeroed] {
+        let disk = SimDisk::new(Profile::Ext4);
+        let publisher = Publisher::init(&disk).unwrap();
+        let folder = folder_after(1);
+        publisher.commit(&disk, &folder).unwrap();
+        let path = file_of("oldest data pack", &disk);
+        if damage == Damage::Missing {
+            assert!(disk.wipe(&path));
+        } else {
+            assert!(disk.corrupt(&path, |bytes| change(bytes, damage)));
+        }
+        // The same content under another mode: the same data pack, and another tree.
+        let attributes = Attributes { mode: Some(0o600), ..Attributes::default() };
+        folder.set_attributes(&crate::publisher::rel("a/small"), &attributes).unwrap();
+        assert!(publisher.commit(&disk, &folder).unwrap().changed);
+        let least = disk.plug_back();
+        assert_eq!(publisher.verify(&least).unwrap().findings, [], "{damage:?}");
+        assert_eq!(publisher.restored(&least), holding(&folder));
     }
 }
