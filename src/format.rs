@@ -24,3 +24,6 @@ pub use pointer::{Class, Codec, Extent, Kind, ObjectKey, Pointer};
 pub const OUTER_VERSION: u16 = 1;
 /// Version of the sealed layer: what it takes to read.
 pub const INNER_VERSION: u16 = 1;
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 pub mod base;
 pub mod chunker;
+pub mod cli;
 pub mod crypto;
 pub mod disk;
 pub mod error;

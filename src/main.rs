@@ -1,3 +1,7 @@
 //! The command `chunkstore`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chunkstore::cli::main()
+}

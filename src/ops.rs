@@ -5,14 +5,18 @@
 use crate::base::{Clock, Monitor, Random};
 use crate::error::{Error, ErrorKind, Result};
 
+pub mod clone;
 pub mod commit;
 pub mod host_state;
 pub mod init;
 pub mod list;
 pub mod local_keys;
 pub mod open;
+pub mod push;
 pub mod restore;
 pub mod status;
+pub mod sync;
+pub mod transfer;
 pub mod verify;
 
 /// What every run is given: time, randomness, and someone to tell.

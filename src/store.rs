@@ -236,8 +236,8 @@ pub fn read_marker(disk: &dyn Disk) -> Result<Option<Marker>, StoreError> {
 /// # Errors
 /// [`StoreError`].
 pub fn create_layout(disk: &dyn Disk) -> Result<(), StoreError> {
-    for dir in layout::DIRS {
-        disk.create_dir(&StorePath::new(dir).unwrap_or_else(|_| StorePath::root()))?;
+    for dir in layout::dirs() {
+        disk.create_dir(&dir)?;
     }
     for first_byte in 0..=255 {
         disk.create_dir(&layout::pack_dir(first_byte))?;

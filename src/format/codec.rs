@@ -299,6 +299,8 @@ pub type Extensions = Vec<(u64, Vec<u8>)>;
 
 /// Longest single extension.
 pub const EXTENSION_MAX_BYTES: usize = 64 * 1024;
+/// Most extensions in one place.
+pub const EXTENSIONS_MAX: usize = 64;
 
 /// Writes extensions in ascending order of their tags.
 pub fn put_extensions(out: &mut Encoder, extensions: &[(u64, Vec<u8>)]) {
@@ -312,9 +314,13 @@ pub fn put_extensions(out: &mut Encoder, extensions: &[(u64, Vec<u8>)]) {
 /// Reads extensions; this version knows none, so it keeps the odd ones.
 ///
 /// # Errors
-/// [`FormatError::TooNew`] for an even tag, [`FormatError::NotCanonical`] when tags do not ascend.
+/// [`FormatError::TooNew`] for an even tag, [`FormatError::NotCanonical`] when tags do not ascend,
+/// [`FormatError::Limit`] when there are more than 64.
 pub fn get_extensions(input: &mut Decoder<'_>) -> Result<Extensions, FormatError> {
     let count = input.count(2)?;
+    if count > EXTENSIONS_MAX {
+        return Err(FormatError::Limit(input.whole()));
+    }
     let mut extensions = Extensions::new();
     for _ in 0..count {
         let tag = input.number()?;

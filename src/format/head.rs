@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::codec::FormatError;
-use super::text::{Lines, parse, parse_signature, words};
+use super::text::{Lines, parse, parse_hex, parse_signature, words};
 use super::{INNER_VERSION, OUTER_VERSION};
 use crate::base::limits::{HEAD_MAX_BYTES, MANIFEST_MAX_BYTES};
 use crate::base::{Epoch, Generation, HeadHash, ManifestHash, PublicKey, StoreId, Timestamp, TrustHash};
@@ -164,8 +164,6 @@ fn read_fields(lines: &Lines<'_>) -> Result<Head, FormatError> {
     {
         return Err(FormatError::NotCanonical(WHOLE));
     }
-    let mut commitment = [0; 32];
-    hex::decode_to_slice(lines.one("commitment")?, &mut commitment).map_err(|_| FormatError::NotCanonical(WHOLE))?;
     Ok(Head {
         inner_version: lines.value("inner")?,
         store: lines.value("store")?,
@@ -181,6 +179,6 @@ fn read_fields(lines: &Lines<'_>) -> Result<Head, FormatError> {
         group: group.to_owned(),
         floor: Generation(lines.value("floor")?),
         epoch: Epoch(lines.value("epoch")?),
-        commitment,
+        commitment: parse_hex(WHOLE, lines.one("commitment")?)?,
     })
 }

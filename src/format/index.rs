@@ -56,6 +56,9 @@ impl IndexPart {
         input.version(VERSION)?;
         let packs = (0..input.count(32)?).map(|_| Ok(PackHash(input.array()?))).collect::<Result<Vec<_>, _>>()?;
         let count = input.count(39)?;
+        if count > ENTRIES_MAX {
+            return Err(FormatError::Limit(WHOLE));
+        }
         let mut entries: Vec<IndexEntry> = Vec::with_capacity(count);
         for _ in 0..count {
             let entry = PackEntry::get(&mut input)?;

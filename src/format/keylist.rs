@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::codec::{Decoder, Encoder, FormatError};
+use super::manifest::SHARD_BITS_MAX;
 use super::outer::{FileMagic, get_header, put_header};
 use crate::base::limits::{KEY_FILE_MAX_BYTES, KEY_LIST_MAX_BYTES};
 use crate::base::{Epoch, StoreId};
@@ -19,7 +20,7 @@ impl KeyTag {
     #[must_use]
     pub fn shard(self, shards: usize) -> usize {
         let bits = shards.max(1).ilog2();
-        if bits == 0 { 0 } else { (u32::from_be_bytes(self.0) >> (32 - bits)) as usize }
+        if bits == 0 { 0 } else { (u32::from_be_bytes(self.0) >> 32u32.saturating_sub(bits)) as usize }
     }
 }
 
@@ -114,7 +115,7 @@ impl KeyList {
         let mut input = Decoder::new(WHOLE, bytes);
         let clash_counter = get_header(&mut input, FileMagic::KeyList, store)?;
         let (epoch, shard, shards) = (Epoch(input.u32()?), input.u16()?, input.u16()?);
-        if !shards.is_power_of_two() || shard >= shards {
+        if !shards.is_power_of_two() || shards > 1 << SHARD_BITS_MAX || shard >= shards {
             return Err(FormatError::Limit(WHOLE));
         }
         let mut entries: Vec<KeyEntry> = Vec::with_capacity(input.remaining() / 44);
@@ -139,7 +140,10 @@ fn get_entry(input: &mut Decoder<'_>) -> Result<KeyEntry, FormatError> {
     };
     let reserved: [u8; 3] = input.array()?;
     let len_bytes = input.u32()?;
-    if reserved != [0; 3] || u64::from(len_bytes) > KEY_FILE_MAX_BYTES {
+    if reserved != [0; 3] {
+        return Err(FormatError::NotCanonical(WHOLE));
+    }
+    if u64::from(len_bytes) > KEY_FILE_MAX_BYTES {
         return Err(FormatError::Limit(WHOLE));
     }
     Ok(KeyEntry { tag, role, len_bytes, hash: input.array()? })

@@ -6,6 +6,8 @@ use super::tree::LEVELS_MAX;
 
 const WHOLE: &str = "a list";
 const VERSION: u8 = 1;
+/// Longest plaintext of one node: twice what the splitting rule lets one grow to.
+pub const LIST_NODE_MAX_BYTES: usize = 128 << 10;
 
 /// A child of an inner node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,9 @@ impl ListNode {
     /// # Errors
     /// [`FormatError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+        if bytes.len() > LIST_NODE_MAX_BYTES {
+            return Err(FormatError::Limit(WHOLE));
+        }
         let mut input = Decoder::new(WHOLE, bytes);
         input.version(VERSION)?;
         let level = input.u8()?;

@@ -300,6 +300,9 @@ fn get_pack(input: &mut Decoder<'_>) -> Result<PackRef, FormatError> {
 
 fn get_condemned(input: &mut Decoder<'_>) -> Result<CondemnedPack, FormatError> {
     let (hash, len_bytes) = (PackHash(input.array()?), input.u64()?);
+    if len_bytes > PACK_MAX_BYTES {
+        return Err(FormatError::Limit(WHOLE));
+    }
     Ok(CondemnedPack { hash, len_bytes, since: Timestamp(input.u64()? as i64) })
 }
 

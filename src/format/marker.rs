@@ -4,6 +4,7 @@ use super::codec::FormatError;
 use super::text::Lines;
 use super::{INNER_VERSION, OUTER_VERSION};
 use crate::base::StoreId;
+use crate::base::limits::MARKER_MAX_BYTES;
 
 const WHOLE: &str = "a store's marker";
 const TITLE: &str = "chunkstore store";
@@ -27,6 +28,9 @@ impl Marker {
     /// # Errors
     /// [`FormatError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+        if bytes.len() as u64 > MARKER_MAX_BYTES {
+            return Err(FormatError::Limit(WHOLE));
+        }
         let lines = Lines::parse(WHOLE, TITLE, bytes)?;
         lines.version("outer", OUTER_VERSION)?;
         lines.value::<u16>("inner")?;

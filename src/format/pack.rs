@@ -37,7 +37,7 @@ impl PackHeader {
     /// Returns where the index starts.
     #[must_use]
     pub fn index_offset(&self) -> u64 {
-        self.len_bytes - u64::from(self.index_len_bytes)
+        self.len_bytes.saturating_sub(u64::from(self.index_len_bytes))
     }
 
     /// Writes the header, 64 bytes.
@@ -181,5 +181,5 @@ pub fn padme(len: u64) -> u64 {
     let exponent = u64::from(len.ilog2());
     let kept_bits = u64::from(exponent.ilog2().min(63)) + 1;
     let mask = (1u64 << (exponent - kept_bits.min(exponent))) - 1;
-    len.saturating_add(mask) & !mask
+    len.checked_add(mask).map_or(u64::MAX, |sum| sum & !mask)
 }

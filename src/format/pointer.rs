@@ -219,17 +219,22 @@ pub struct ReadTable {
 }
 
 impl ReadTable {
-    /// Reads count and pointers.
+    /// Reads count and pointers; no object stands there twice.
     ///
     /// # Errors
-    /// [`FormatError`].
+    /// [`FormatError`]; [`FormatError::NotCanonical`] for an object that stands there twice.
     pub fn get(input: &mut Decoder<'_>) -> Result<Self, FormatError> {
         let count = input.count(Pointer::MIN_BYTES)?;
         let mut pointers = Vec::with_capacity(count);
+        let mut seen = std::collections::HashSet::with_capacity(count);
         for _ in 0..count {
             let mut ahead = Decoder::new(input.whole(), input.peek());
             let kind = Kind::from_byte(ahead.u8()?)?;
-            pointers.push(Pointer::get(input, kind)?);
+            let pointer = Pointer::get(input, kind)?;
+            if !seen.insert((pointer.kind, pointer.id, pointer.dedup_generation)) {
+                return Err(FormatError::NotCanonical(input.whole()));
+            }
+            pointers.push(pointer);
         }
         Ok(Self { pointers, used: 0 })
     }

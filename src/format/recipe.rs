@@ -7,6 +7,11 @@ use crate::base::{PackHash, StoreId};
 
 const WHOLE: &str = "a recipe";
 
+/// Most older packs of one recipe.
+pub const SOURCES_MAX: usize = 1 << 16;
+/// Most steps of one recipe.
+pub const STEPS_MAX: usize = 1 << 18;
+
 /// One stretch of the pack, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecipeStep {
@@ -88,8 +93,12 @@ impl Recipe {
         let mut input = Decoder::new(WHOLE, bytes);
         let clash_counter = get_header(&mut input, FileMagic::Recipe, store)?;
         let (pack, pack_len_bytes) = (PackHash(input.array()?), input.u64()?);
-        let sources = (0..input.count(32)?).map(|_| Ok(PackHash(input.array()?))).collect::<Result<Vec<_>, _>>()?;
-        let steps = (0..input.count(2)?).map(|_| get_step(&mut input, sources.len())).collect::<Result<Vec<_>, _>>()?;
+        let sources = (0..most(&mut input, 32, SOURCES_MAX)?)
+            .map(|_| Ok(PackHash(input.array()?)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let steps = (0..most(&mut input, 2, STEPS_MAX)?)
+            .map(|_| get_step(&mut input, sources.len()))
+            .collect::<Result<Vec<_>, _>>()?;
         input.end()?;
         let mut total = 0u64;
         for step in &steps {
@@ -102,6 +111,11 @@ impl Recipe {
     }
 }
 
+fn most(input: &mut Decoder<'_>, item_min_bytes: usize, max: usize) -> Result<usize, FormatError> {
+    let count = input.count(item_min_bytes)?;
+    if count <= max { Ok(count) } else { Err(FormatError::Limit(WHOLE)) }
+}
+
 fn get_step(input: &mut Decoder<'_>, sources: usize) -> Result<RecipeStep, FormatError> {
     let kind = input.u8()?;
     let len_bytes = input.number_to(PACK_MAX_BYTES)?;
@@ -109,7 +123,7 @@ fn get_step(input: &mut Decoder<'_>, sources: usize) -> Result<RecipeStep, Forma
         1 => {
             let source = input.number_u32()?;
             let offset = input.number_to(PACK_MAX_BYTES)?;
-            if source as usize >= sources || len_bytes == 0 {
+            if source as usize >= sources || len_bytes == 0 || offset + len_bytes > PACK_MAX_BYTES {
                 return Err(FormatError::Limit(WHOLE));
             }
             Ok(RecipeStep::Copy { source, offset, len_bytes })

@@ -1,5 +1,7 @@
 //! The sealed part of a manifest: the snapshots that are kept, how content is cut, and where to find objects.
 
+use std::fmt;
+
 use super::codec::{Decoder, Encoder, Extensions, FormatError, get_extensions, put_extensions};
 use super::pointer::{Codec, Kind, Pointer};
 use crate::base::limits::{OBJECT_MAX_BYTES, PACK_MAX_BYTES};
@@ -9,6 +11,8 @@ const WHOLE: &str = "a manifest's sealed part";
 const VERSION: u8 = 1;
 /// Longest tag of a snapshot.
 pub const TAG_MAX_BYTES: usize = 64;
+/// Longest average of chunks: what the masks of FastCDC reach at every level.
+pub const AVG_MAX_BYTES: u32 = 4 << 20;
 /// Most tags of one snapshot.
 pub const TAGS_MAX: usize = 64;
 
@@ -63,7 +67,7 @@ pub struct IndexRef {
 }
 
 /// The decoded sealed part.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SealedPart {
     /// How content is cut.
     pub chunker: ChunkerParameters,
@@ -77,6 +81,21 @@ pub struct SealedPart {
     pub older_epochs: Vec<(Epoch, [u8; 32])>,
     /// Fields of later versions.
     pub extensions: Extensions,
+}
+
+impl fmt::Debug for SealedPart {
+    /// Shows everything but the secrets of older epochs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let older: Vec<Epoch> = self.older_epochs.iter().map(|(epoch, _)| *epoch).collect();
+        f.debug_struct("SealedPart")
+            .field("chunker", &self.chunker)
+            .field("dedup_generation", &self.dedup_generation)
+            .field("snapshots", &self.snapshots)
+            .field("indexes", &self.indexes)
+            .field("older_epochs", &older)
+            .field("extensions", &self.extensions)
+            .finish()
+    }
 }
 
 impl SealedPart {
@@ -128,7 +147,7 @@ impl SealedPart {
         };
         check_chunker(&chunker)?;
         let dedup_generation = DedupGeneration(input.number_u32()?);
-        let snapshots = (0..input.count(38)?).map(|_| get_snapshot(&mut input)).collect::<Result<Vec<_>, _>>()?;
+        let snapshots = (0..input.count(37)?).map(|_| get_snapshot(&mut input)).collect::<Result<Vec<_>, _>>()?;
         let indexes =
             (0..input.count(Pointer::MIN_BYTES + 35)?).map(|_| get_index(&mut input)).collect::<Result<Vec<_>, _>>()?;
         let older = input.count(33)?;
@@ -148,8 +167,10 @@ impl SealedPart {
 fn check_chunker(chunker: &ChunkerParameters) -> Result<(), FormatError> {
     let ordered = chunker.min_bytes < chunker.avg_bytes && chunker.avg_bytes < chunker.max_bytes;
     let bounded = chunker.min_bytes >= 64 && u64::from(chunker.max_bytes) <= OBJECT_MAX_BYTES;
-    let whole = chunker.avg_bytes.is_power_of_two() && chunker.min_bytes % 2 == 0 && chunker.max_bytes % 2 == 0;
-    let fits = ordered && bounded && whole && chunker.avg_bytes >= 256 && chunker.level <= 3;
+    let whole = chunker.avg_bytes.is_power_of_two()
+        && chunker.min_bytes.is_multiple_of(2)
+        && chunker.max_bytes.is_multiple_of(2);
+    let fits = ordered && bounded && whole && (256..=AVG_MAX_BYTES).contains(&chunker.avg_bytes) && chunker.level <= 3;
     if fits { Ok(()) } else { Err(FormatError::Limit("chunker parameters")) }
 }
 

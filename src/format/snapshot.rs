@@ -11,6 +11,8 @@ const WHOLE: &str = "a snapshot";
 const VERSION: u8 = 1;
 /// Most parents of one snapshot.
 pub const PARENTS_MAX: usize = 16;
+/// Most sides of one conflict.
+pub const SIDES_MAX: usize = 64;
 /// Longest author.
 pub const AUTHOR_MAX_BYTES: usize = 1024;
 /// Longest message.
@@ -45,7 +47,7 @@ pub struct Totals {
 pub struct Conflict {
     /// Where it arose.
     pub path: RelPath,
-    /// The paths of its sides.
+    /// The paths of its sides, 1 to 64.
     pub sides: Vec<RelPath>,
 }
 
@@ -146,7 +148,7 @@ impl Snapshot {
                 others: input.number()?,
                 bytes: input.number()?,
             },
-            conflicts: (0..input.count(2)?).map(|_| get_conflict(&mut input)).collect::<Result<_, _>>()?,
+            conflicts: (0..input.count(5)?).map(|_| get_conflict(&mut input)).collect::<Result<_, _>>()?,
             extensions: get_extensions(&mut input)?,
         };
         input.end()?;
@@ -164,12 +166,16 @@ fn get_parent(input: &mut Decoder<'_>) -> Result<Parent, FormatError> {
 
 fn get_conflict(input: &mut Decoder<'_>) -> Result<Conflict, FormatError> {
     let path = get_path(input)?;
-    let sides = (0..input.count(1)?).map(|_| get_path(input)).collect::<Result<_, _>>()?;
-    Ok(Conflict { path, sides })
+    let count = input.number_to(SIDES_MAX as u64)?;
+    let sides: Vec<_> = (0..count).map(|_| get_path(input)).collect::<Result<_, _>>()?;
+    if sides.is_empty() { Err(FormatError::Limit(WHOLE)) } else { Ok(Conflict { path, sides }) }
 }
 
 fn get_path(input: &mut Decoder<'_>) -> Result<RelPath, FormatError> {
     let bytes = input.bytes(PATH_MAX_BYTES)?;
     let path = RelPath::new(bytes).map_err(|_| FormatError::Limit(WHOLE))?;
+    if path.is_root() {
+        return Err(FormatError::Limit(WHOLE));
+    }
     if path.as_bytes() == bytes { Ok(path) } else { Err(FormatError::NotCanonical(WHOLE)) }
 }

@@ -3,6 +3,9 @@
 //! Lines end in LF and are printable ASCII. A name that this version does not know is ignored and stays in the
 //! bytes, since files are passed on as they are; a name that begins with `!` must be understood.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
 use super::codec::FormatError;
 
 /// The parsed lines of one text.
@@ -59,7 +62,7 @@ impl<'a> Lines<'a> {
     ///
     /// # Errors
     /// As [`Lines::one`]; [`FormatError::NotCanonical`] for a value that does not parse.
-    pub fn value<T: std::str::FromStr>(&self, name: &str) -> Result<T, FormatError> {
+    pub fn value<T: FromStr + Display>(&self, name: &str) -> Result<T, FormatError> {
         parse(self.whole, self.one(name)?)
     }
 
@@ -73,12 +76,13 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Parses one word.
+/// Parses one word, which must be the one that its value is written as.
 ///
 /// # Errors
-/// [`FormatError::NotCanonical`].
-pub fn parse<T: std::str::FromStr>(whole: &'static str, word: &str) -> Result<T, FormatError> {
-    word.parse().map_err(|_| FormatError::NotCanonical(whole))
+/// [`FormatError::NotCanonical`] for a word that does not parse, and for another spelling (`+1`, `01`, a time in another zone).
+pub fn parse<T: FromStr + Display>(whole: &'static str, word: &str) -> Result<T, FormatError> {
+    let value: T = word.parse().map_err(|_| FormatError::NotCanonical(whole))?;
+    if value.to_string() == word { Ok(value) } else { Err(FormatError::NotCanonical(whole)) }
 }
 
 /// Splits a value into exactly `N` words.
@@ -90,9 +94,20 @@ pub fn words<'a, const N: usize>(whole: &'static str, value: &'a str) -> Result<
     words.try_into().map_err(|_| FormatError::NotCanonical(whole))
 }
 
-/// A signature as text: 128 lower-case hex digits.
+/// Reads a signature: 128 lower-case hex digits.
+///
+/// # Errors
+/// [`FormatError::NotCanonical`].
 pub fn parse_signature(whole: &'static str, word: &str) -> Result<[u8; 64], FormatError> {
-    let mut signature = [0; 64];
-    hex::decode_to_slice(word, &mut signature).map_err(|_| FormatError::NotCanonical(whole))?;
-    Ok(signature)
+    parse_hex(whole, word)
+}
+
+/// Reads bytes of a fixed length: lower-case hex.
+///
+/// # Errors
+/// [`FormatError::NotCanonical`].
+pub fn parse_hex<const N: usize>(whole: &'static str, word: &str) -> Result<[u8; N], FormatError> {
+    let mut bytes = [0; N];
+    hex::decode_to_slice(word, &mut bytes).map_err(|_| FormatError::NotCanonical(whole))?;
+    if word.bytes().any(|b| b.is_ascii_uppercase()) { Err(FormatError::NotCanonical(whole)) } else { Ok(bytes) }
 }

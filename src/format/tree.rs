@@ -8,6 +8,8 @@ const WHOLE: &str = "a tree";
 const VERSION: u8 = 1;
 /// Most levels of one directory's or one file's nodes.
 pub const LEVELS_MAX: u8 = 16;
+/// Longest plaintext of one node: where the splitting rule closes it, and one entry of the longest kind with room.
+pub const NODE_MAX_BYTES: usize = 8 << 20;
 /// Longest target of a symbolic link.
 pub const TARGET_MAX_BYTES: usize = 64 * 1024;
 /// Longest name of a user or group.
@@ -144,6 +146,9 @@ impl TreeNode {
     /// # Errors
     /// [`FormatError`].
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+        if bytes.len() > NODE_MAX_BYTES {
+            return Err(FormatError::Limit(WHOLE));
+        }
         let mut input = Decoder::new(WHOLE, bytes);
         input.version(VERSION)?;
         let level = input.u8()?;
@@ -165,7 +170,7 @@ pub fn entry_len_alone(entry: &Entry) -> usize {
 
 fn get_leaf(input: &mut Decoder<'_>) -> Result<Vec<Entry>, FormatError> {
     let mut table = ReadTable::get(input)?;
-    let count = input.count(24)?;
+    let count = input.count(ENTRY_MIN_BYTES)?;
     let mut entries: Vec<Entry> = Vec::with_capacity(count);
     for _ in 0..count {
         let entry = get_entry(input, &mut table)?;
@@ -201,6 +206,8 @@ fn get_name(input: &mut Decoder<'_>) -> Result<EntryName, FormatError> {
 }
 
 const HARD_LINKED: u8 = 1;
+/// A pipe with a name of one byte and nothing else to say.
+const ENTRY_MIN_BYTES: usize = 2 + 2 + 16 + 7 + 1;
 
 fn put_entry(out: &mut Encoder, table: &mut PointerTable, entry: &Entry) {
     out.bytes(entry.name.as_bytes());

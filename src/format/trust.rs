@@ -134,6 +134,10 @@ impl SignedTrust {
     }
 }
 
+fn is_distinct(keys: &[PublicKey]) -> bool {
+    keys.iter().enumerate().all(|(at, key)| !keys[..at].contains(key))
+}
+
 fn signature_lines(signatures: &[(PublicKey, [u8; 64])]) -> impl Iterator<Item = String> + '_ {
     signatures.iter().map(|(root, signature)| format!("signature {root} {}\n", hex::encode(signature)))
 }
@@ -147,7 +151,8 @@ fn read_fields(lines: &Lines<'_>) -> Result<Trust, FormatError> {
         writers.push(Writer { key: parse(WHOLE, key)?, recipient: recipient.to_owned() });
     }
     let threshold: u32 = lines.value("threshold")?;
-    let distinct = roots.iter().enumerate().all(|(at, root)| !roots[..at].contains(root));
+    let keys: Vec<PublicKey> = writers.iter().map(|writer| writer.key).collect();
+    let distinct = is_distinct(&roots) && is_distinct(&keys);
     if threshold == 0 || threshold as usize > roots.len() || !distinct {
         return Err(FormatError::Limit(WHOLE));
     }

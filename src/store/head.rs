@@ -167,6 +167,24 @@ pub fn settle(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> {
     rewrite_head(disk, record)
 }
 
+/// Removes records newer than a state that someone accepted as the newest, oldest first and each synced before the next, so
+/// that a cut in between leaves the newest of them or the accepted one, and never one in the middle.
+///
+/// The accepted record must be durable before.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn forget_newer(disk: &dyn Disk, accepted: Generation) -> Result<(), StoreError> {
+    let mut newer = names(disk)?;
+    newer.retain(|generation| *generation > accepted);
+    newer.sort_unstable();
+    for generation in newer {
+        disk.remove(&layout::head_record(generation))?;
+        disk.sync_dir(&layout::heads())?;
+    }
+    Ok(())
+}
+
 /// Writes `HEAD` again from a record that is durable already.
 fn rewrite_head(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> {
     disk.remove(&layout::head_new())?;

@@ -18,6 +18,11 @@ fn path(text: &str) -> StorePath {
     StorePath::new(text).unwrap_or_else(|_| StorePath::root())
 }
 
+/// Returns the directories that every store has, parents first.
+pub fn dirs() -> impl Iterator<Item = StorePath> {
+    DIRS.iter().map(|dir| path(dir))
+}
+
 /// The marker.
 #[must_use]
 pub fn marker() -> StorePath {

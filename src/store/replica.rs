@@ -105,7 +105,11 @@ fn text(name: &str, value: &str) -> String {
     format!("{TITLE}\n{name} {value}\n")
 }
 
-fn field<T: std::str::FromStr>(disk: &dyn Disk, path: &StorePath, name: &str) -> Result<Option<T>, StoreError> {
+fn field<T: std::str::FromStr + std::fmt::Display>(
+    disk: &dyn Disk,
+    path: &StorePath,
+    name: &str,
+) -> Result<Option<T>, StoreError> {
     let Some(bytes) = read_all(disk, path, MARKER_MAX_BYTES)? else { return Ok(None) };
     let value = Lines::parse(WHOLE, TITLE, &bytes).and_then(|lines| lines.value(name));
     value.map(Some).map_err(|error| StoreError::format(path, error))

@@ -16,4 +16,6 @@ mod commit;
 mod init;
 mod publisher;
 mod restore;
+mod story;
 mod sweep;
+mod sync;

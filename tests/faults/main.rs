@@ -20,3 +20,6 @@ mod killed;
 mod publisher;
 mod read_only;
 mod restore;
+#[path = "../crash/story.rs"]
+mod story;
+mod sync;

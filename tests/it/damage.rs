@@ -140,10 +140,14 @@ impl Stage {
                 let least = disk.plug_back();
                 assert_eq!(Store::open(Arc::new(least.clone())).unwrap().head().head.generation, committed.generation);
                 let folder = SimFolder::default();
-                let restored = publisher.restore(&least, &folder).unwrap();
-                assert_eq!(restored.damaged == 0, holding(&folder) == holding(&folder_after(4)));
-                let (generation, left_out) = (committed.generation.0, restored.damaged);
-                format!("{generation}, then {}, {left_out} left out", self.verified(&least))
+                let after = match publisher.restore(&least, &folder) {
+                    Err(error) => name(&error),
+                    Ok(done) => {
+                        assert_eq!(done.damaged == 0, holding(&folder) == holding(&folder_after(4)));
+                        format!("{} left out", done.damaged)
+                    }
+                };
+                format!("{}, then {}, {after}", committed.generation.0, self.verified(&least))
             }
         };
         format!("open {open}; status {told}; verify {verified}; restore {restored}; commit {committed}")
@@ -259,6 +263,147 @@ const EXPECTED: &[Expected] = &[
         &[(
             "Missing Empty Halved Zeroed Flipped Longer MuchLonger Foreign Directory",
             "open 4 Sound; status ok; verify key+object; restore corrupt; commit corrupt",
+        )],
+    ),
+    (
+        "reader's key file",
+        &[
+            (
+                "Missing",
+                "open 4 Sound; status ok; verify sound; restore no-identity; commit 5, then sound, no-identity",
+            ),
+            (
+                "Empty Halved Zeroed Flipped Longer MuchLonger Foreign Directory",
+                "open 4 Sound; status ok; verify key+object; restore corrupt; commit 5, then key+object, corrupt",
+            ),
+        ],
+    ),
+    (
+        "writer's key file",
+        &[
+            ("Missing", "open 4 Sound; status ok; verify sound; restore 3; commit no-identity"),
+            (
+                "Empty Halved Zeroed Flipped Longer MuchLonger Foreign Directory",
+                "open 4 Sound; status ok; verify key; restore 3; commit corrupt",
+            ),
+        ],
+    ),
+    (
+        "oldest data pack",
+        &[
+            (
+                "Missing",
+                "open 4 Sound; status ok; verify missing-pack+object; restore 4 left out; commit 5, then missing-pack+object, 0 left out",
+            ),
+            (
+                "Empty Halved Zeroed Foreign Directory",
+                "open 4 Sound; status ok; verify damaged-pack+object; restore 4 left out; commit 5, then damaged-pack+object, 0 left out",
+            ),
+            (
+                "Flipped",
+                "open 4 Sound; status ok; verify damaged-pack; restore 1 left out; commit 5, then damaged-pack, 1 left out",
+            ),
+            (
+                "Longer MuchLonger",
+                "open 4 Sound; status ok; verify damaged-pack; restore 3; commit 5, then damaged-pack, 0 left out",
+            ),
+        ],
+    ),
+    (
+        "oldest meta pack",
+        &[
+            (
+                "Missing",
+                "open 4 Sound; status ok; verify missing-pack+object; restore 2 left out; commit 5, then missing-pack+object, 0 left out",
+            ),
+            (
+                "Empty Halved Zeroed Foreign Directory",
+                "open 4 Sound; status ok; verify damaged-pack+object; restore 2 left out; commit 5, then damaged-pack+object, 0 left out",
+            ),
+            (
+                "Flipped Longer MuchLonger",
+                "open 4 Sound; status ok; verify damaged-pack; restore 3; commit 5, then damaged-pack, 0 left out",
+            ),
+        ],
+    ),
+    (
+        "newest meta pack",
+        &[
+            ("Missing", "open 4 Sound; status ok; verify missing-pack+object; restore corrupt; commit corrupt"),
+            (
+                "Empty Halved Zeroed Foreign Directory",
+                "open 4 Sound; status ok; verify damaged-pack+object; restore corrupt; commit corrupt",
+            ),
+            (
+                "Flipped",
+                "open 4 Sound; status ok; verify damaged-pack; restore 1 left out; commit 5, then damaged-pack, 0 left out",
+            ),
+            (
+                "Longer MuchLonger",
+                "open 4 Sound; status ok; verify damaged-pack; restore 3; commit 5, then damaged-pack, 0 left out",
+            ),
+        ],
+    ),
+    (
+        "STORE",
+        &[
+            ("Missing", "open no-store; status no-store; verify no-store; restore no-store; commit no-store"),
+            (
+                "Empty Halved Zeroed Flipped Longer MuchLonger Directory",
+                "open corrupt; status corrupt; verify corrupt; restore corrupt; commit corrupt",
+            ),
+            (
+                "Foreign",
+                "open not-trusted; status not-trusted; verify not-trusted; restore not-trusted; commit not-trusted",
+            ),
+        ],
+    ),
+    (
+        "replica/id",
+        &[
+            (
+                "Missing Empty Halved Zeroed Longer MuchLonger Directory",
+                "open 4 Sound; status ok; verify sound; restore 3; commit corrupt",
+            ),
+            ("Flipped Foreign", "open 4 Sound; status ok; verify sound; restore 3; commit 5, then sound, 0 left out"),
+        ],
+    ),
+    (
+        "replica/unclean",
+        &[(
+            "Missing Empty Halved Zeroed Flipped Longer MuchLonger Foreign Directory",
+            "open 4 Sound; status ok; verify sound; restore 3; commit 5, then sound, 0 left out",
+        )],
+    ),
+    (
+        "replica/remote",
+        &[(
+            "Missing Empty Halved Zeroed Flipped Longer MuchLonger Foreign Directory",
+            "open 4 Sound; status ok; verify sound; restore 3; commit 5, then sound, 0 left out",
+        )],
+    ),
+    (
+        "pending",
+        &[(
+            "Missing Empty Halved Zeroed Flipped Longer MuchLonger Foreign Directory",
+            "open 4 Sound; status ok; verify sound; restore 3; commit 5, then sound, 0 left out",
+        )],
+    ),
+    (
+        "lock",
+        &[
+            (
+                "Missing Empty Halved Zeroed Flipped Longer MuchLonger Foreign",
+                "open 4 Sound; status ok; verify sound; restore 3; commit 5, then sound, 0 left out",
+            ),
+            ("Directory", "open 4 Sound; status ok; verify sound; restore 3; commit corrupt"),
+        ],
+    ),
+    (
+        "readers",
+        &[(
+            "Missing Empty Halved Zeroed Flipped Longer MuchLonger Foreign Directory",
+            "open 4 Sound; status ok; verify sound; restore 3; commit 5, then sound, 0 left out",
         )],
     ),
 ];

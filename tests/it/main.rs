@@ -1,4 +1,4 @@
-//! The verbs, one module each, over one harness.
+//! Whole verbs over real and scripted parts: a module for each verb, over one harness or the other.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,9 +8,14 @@
     reason = "tests fail by panicking and set their own scene"
 )]
 
+mod clone;
 mod commit;
 mod damage;
+mod env;
 #[path = "../crash/publisher.rs"]
 mod publisher;
+mod push;
 mod scene;
+mod sync;
+mod tight;
 mod verify;

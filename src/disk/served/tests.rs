@@ -1,3 +1,5 @@
+//! What a client names stays below the served root.
+
 #![expect(clippy::disallowed_methods, reason = "the test looks from outside at what the door did")]
 
 use std::os::unix::fs::symlink;

@@ -1,3 +1,5 @@
+//! The scripted remote does what its rules say, once or always.
+
 use std::io::Cursor;
 
 use super::*;

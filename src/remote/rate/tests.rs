@@ -1,3 +1,5 @@
+//! Rates are limited, and a remote that falls behind is noticed.
+
 use super::*;
 use crate::base::Timestamp;
 use crate::base::clock::FixedClock;

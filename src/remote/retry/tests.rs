@@ -1,3 +1,5 @@
+//! Tries are bounded, waits grow, and progress starts the count again.
+
 use super::*;
 use crate::base::random::SeededRandom;
 

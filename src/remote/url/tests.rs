@@ -1,3 +1,5 @@
+//! Addresses are read strictly and shown without their secrets.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Replies as servers send them, and what they mean to a caller.
+
 use suppaftp::Status;
 
 use super::*;

@@ -1,0 +1,89 @@
+//! Floor 6: the command line. Only here is the environment read, a person asked, a line printed, an exit code chosen.
+//!
+//! Raw flags (`args`) become checked settings, settings make a context, a verb runs in it, and what came of it becomes
+//! an exit code. Names, exit codes and JSON are a contract; the JSON is written down below.
+//!
+#![doc = include_str!("cli/json.md")]
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use clap::error::ErrorKind as ClapErrorKind;
+
+use crate::error::{Error, ErrorKind, Result};
+
+mod args;
+mod config;
+mod context;
+mod environment;
+mod notices;
+mod outcome;
+mod output;
+mod passphrase;
+mod progress;
+mod quantities;
+mod remotes;
+mod report;
+mod settings;
+mod signals;
+mod verbs;
+
+/// Runs what the command line says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let line = match args::CommandLine::try_parse() {
+        Ok(line) => line,
+        Err(error) => return refuse_line(&error),
+    };
+    // What `cat` writes is a file's own bytes.
+    let json = line.global.json && !matches!(line.verb, args::Verb::Cat(_));
+    let quiet = line.global.quiet;
+    let settings = settings::Settings::new(line.global, environment::Environment::read());
+    let color = settings.as_ref().is_ok_and(|settings| settings.color);
+    let output = Arc::new(output::Output::stdout(json, quiet, color));
+    let ended = settings.and_then(|settings| carry_out(&line.verb, settings, &output));
+    ExitCode::from(conclude(ended, &output))
+}
+
+fn carry_out(
+    verb: &args::Verb,
+    settings: settings::Settings,
+    output: &Arc<output::Output>,
+) -> Result<outcome::Outcome> {
+    let context = context::Context::new(settings, Arc::clone(output));
+    let outcome = verbs::run(verb, &context)?;
+    output.flush()?;
+    Ok(outcome)
+}
+
+/// Shows help and versions on stdout, wrong usage on stderr.
+fn refuse_line(error: &clap::Error) -> ExitCode {
+    // What cannot be shown has nowhere to go; a closed pipe is no failure.
+    let _ = error.print();
+    match error.kind() {
+        ClapErrorKind::DisplayHelp | ClapErrorKind::DisplayVersion => ExitCode::SUCCESS,
+        _ => ExitCode::from(ErrorKind::Usage.exit_code()),
+    }
+}
+
+/// Tells of an error and returns the exit code.
+fn conclude(ended: Result<outcome::Outcome>, output: &output::Output) -> u8 {
+    let error = match ended {
+        Ok(outcome) => return outcome.exit_code(),
+        // Whoever closed the pipe has read what it wanted.
+        Err(error) if output.is_closed() && error.kind() == ErrorKind::Other => return 0,
+        Err(error) => error,
+    };
+    tell(&error);
+    output.event(&report::as_json(&error));
+    error.kind().exit_code()
+}
+
+fn tell(error: &Error) {
+    let notices = notices::Notices::default();
+    notices.line(&format!("chunkstore: {}", report::sentence(error)));
+    if let Some(hint) = report::hint(error.kind()) {
+        notices.line(&format!("hint: {hint}"));
+    }
+}

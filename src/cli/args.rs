@@ -1,0 +1,297 @@
+//! The raw command line: names, defaults of clap, and the examples of `--help`. Nothing is checked here beyond what
+//! clap checks; `settings` makes sense of it.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+const ABOUT: &str = "An encrypted archive on a USB key, kept in step with a server nobody trusts";
+
+const EXAMPLE: &str = "\
+Example, a week on a publisher and a key:
+  chunkstore init pub --keys k --no-passphrase
+  chunkstore commit ~/files --store pub --keys k -m \"week 1\"
+  chunkstore push ftp://user@host/dir --store pub --keys k
+  chunkstore clone ftp://user@host/dir key --trust FINGERPRINT
+  chunkstore sync --store key
+  chunkstore restore / out --store key --keys k
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 done in part, 10 no store, 11 locked, 12 no identity, 13 corrupt,
+14 remote, 15 no space, 16 medium gone, 17 conflict, 18 not trusted, 19 done but stale, 130 interrupted";
+
+/// Everything that was typed.
+#[derive(Debug, Parser)]
+#[command(name = "chunkstore", version, about = ABOUT, after_help = EXAMPLE, max_term_width = 100)]
+pub struct CommandLine {
+    /// What holds for every verb.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// The verb.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// When to show something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum When {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Flags that stand before or after any verb.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// The store [env: CHUNKSTORE_STORE] [default: the working directory, if it is a store]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub store: Option<PathBuf>,
+    /// Where this machine's keys live [env: CHUNKSTORE_KEYS] [default: the configuration folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub keys: Option<PathBuf>,
+    /// Where the root key lives [default: beside the other keys]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root_keys: Option<PathBuf>,
+    /// Another reader's age identity file; repeatable [env: CHUNKSTORE_IDENTITY]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+    /// Takes the passphrase from the first line of a file
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "no_passphrase")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Uses key files without a passphrase
+    #[arg(long, global = true)]
+    pub no_passphrase: bool,
+    /// One JSON document on stdout, or one event a line for long work
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Leaves stdout empty
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Says more; twice for all of it
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// A bar on a terminal, a line now and then in a log [default: auto]
+    #[arg(long, global = true, value_name = "WHEN", value_enum)]
+    pub progress: Option<When>,
+    /// Colours [default: auto]
+    #[arg(long, global = true, value_name = "WHEN", value_enum)]
+    pub color: Option<When>,
+    /// Where this machine remembers what it saw [default: the platform's cache folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Sessions with a remote at a time
+    #[arg(long, global = true, value_name = "N", help_heading = "Remotes")]
+    pub connections: Option<String>,
+    /// Bytes a second over all sessions, as 500K or 2M
+    #[arg(long, global = true, value_name = "R", help_heading = "Remotes")]
+    pub limit_rate: Option<String>,
+    /// Longest wait for a remote, as 30s or 2m
+    #[arg(long, global = true, value_name = "S", help_heading = "Remotes")]
+    pub timeout: Option<String>,
+    /// Trusts the certificate authorities in this PEM file alone
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "tls_pin", help_heading = "Remotes")]
+    pub tls_ca: Option<PathBuf>,
+    /// Trusts exactly the certificate with this SHA-256
+    #[arg(long, global = true, value_name = "HASH", help_heading = "Remotes")]
+    pub tls_pin: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Makes a new store and its publisher's keys
+    Init(InitArgs),
+    /// Snapshots a folder into the store
+    Commit(CommitArgs),
+    /// Makes a new key from a remote
+    Clone(CloneArgs),
+    /// Brings the store up to the newest HEAD among its remotes
+    Sync(SyncArgs),
+    /// Shows generation, age, space, and what an interrupted run left
+    Status(StatusArgs),
+    /// Lists the snapshots, newest first
+    Log(LogArgs),
+    /// Lists a directory of a snapshot
+    Ls(LsArgs),
+    /// Writes a file of a snapshot to stdout
+    Cat(CatArgs),
+    /// Writes files of a snapshot out to a folder
+    Restore(RestoreArgs),
+    /// Checks everything that the store holds
+    Verify(VerifyArgs),
+    /// Serves a folder by FTP, for a LAN or a trial; read-only unless told otherwise
+    #[cfg(unix)]
+    Serve(ServeArgs),
+    /// Named remotes
+    Remote(RemoteArgs),
+    /// Shows the version
+    Version(VersionArgs),
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore init pub --keys k --no-passphrase")]
+pub struct InitArgs {
+    /// Where the store is made: a folder that is empty or not there yet
+    #[arg(value_name = "STORE")]
+    pub path: PathBuf,
+    /// Another reader's age recipient (age1..); repeatable
+    #[arg(long, value_name = "AGE_RECIPIENT")]
+    pub reader: Vec<String>,
+}
+
+/// `commit`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore commit ~/files --store pub --keys k -m \"week 1\" --exclude '*.tmp'")]
+pub struct CommitArgs {
+    /// The folder
+    pub folder: PathBuf,
+    /// Says what this snapshot is
+    #[arg(short, long, value_name = "MSG", default_value = "", hide_default_value = true)]
+    pub message: String,
+    /// Leaves out what matches, in gitignore's grammar; repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// Names the snapshot
+    #[arg(long, value_name = "T")]
+    pub tag: Option<String>,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore status --store key --json")]
+pub struct StatusArgs {}
+
+/// `clone`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore clone ftp://user@host/dir key --trust FINGERPRINT")]
+pub struct CloneArgs {
+    /// A name, an address or a path
+    pub remote: String,
+    /// Where the new store is made
+    #[arg(value_name = "STORE")]
+    pub path: PathBuf,
+    /// The fingerprint that `init` printed; without it, it is shown and asked for
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub trust: Option<String>,
+    /// Fetches the key file of this reader alone
+    #[arg(long, value_name = "TAG")]
+    pub reader: Option<String>,
+}
+
+/// `sync`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore sync --store key")]
+pub struct SyncArgs {
+    /// Names, addresses or paths [default: the remotes that the store remembers]
+    #[arg(value_name = "REMOTE")]
+    pub remotes: Vec<String>,
+    /// Accepts a remote that shows less than it showed before
+    #[arg(long)]
+    pub accept_older: bool,
+}
+
+/// `log`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore log --store key --keys k")]
+pub struct LogArgs {}
+
+/// `ls`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore ls HEAD~1:/reports --store key --keys k")]
+pub struct LsArgs {
+    /// A path from /, after a snapshot and a colon if not HEAD: an id prefix, HEAD~N, a tag, @DATE
+    #[arg(value_name = "[SNAP:]PATH", default_value = "/")]
+    pub path: std::ffi::OsString,
+    /// Goes into directories
+    #[arg(short, long)]
+    pub recursive: bool,
+}
+
+/// `cat`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore cat /reports/march.txt --store key --keys k")]
+pub struct CatArgs {
+    /// A path from /, after a snapshot and a colon if not HEAD
+    #[arg(value_name = "[SNAP:]PATH")]
+    pub path: std::ffi::OsString,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore restore / out --store key --keys k")]
+pub struct RestoreArgs {
+    /// A path from /, after a snapshot and a colon if not HEAD
+    #[arg(value_name = "[SNAP:]PATH")]
+    pub path: std::ffi::OsString,
+    /// The folder to write to
+    pub target: PathBuf,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore verify --store key --read-data --keys k")]
+pub struct VerifyArgs {
+    /// Opens every object, which takes an identity
+    #[arg(long)]
+    pub read_data: bool,
+}
+
+/// `serve`.
+#[cfg(unix)]
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore serve pub --listen 127.0.0.1:2121")]
+pub struct ServeArgs {
+    /// The folder
+    pub dir: PathBuf,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2121")]
+    pub listen: String,
+    /// Who may log in [default: everybody]
+    #[arg(long, value_name = "U", requires = "password_file")]
+    pub user: Option<String>,
+    /// The password is the first line of this file
+    #[arg(long, value_name = "F", requires = "user")]
+    pub password_file: Option<PathBuf>,
+    /// Lets files be written
+    #[arg(long)]
+    pub allow_upload: bool,
+}
+
+/// `remote`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore remote add server ftps://host/dir --user u\n  chunkstore remote list")]
+pub struct RemoteArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: RemoteVerb,
+}
+
+/// What to do with named remotes.
+#[derive(Debug, Subcommand)]
+pub enum RemoteVerb {
+    /// Gives an address or a path a name
+    #[command(after_help = "Example:\n  chunkstore remote add server ftps://host/dir --user u")]
+    Add {
+        /// Letters, digits, - and _
+        name: String,
+        /// An address or a path
+        url: String,
+        /// Who logs in
+        #[arg(long, value_name = "U")]
+        user: Option<String>,
+    },
+    /// Lists the named remotes
+    #[command(after_help = "Example:\n  chunkstore remote list --json")]
+    List,
+}
+
+/// `version`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore version --json")]
+pub struct VersionArgs {}

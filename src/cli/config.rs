@@ -1,0 +1,188 @@
+//! The configuration file `chunkstore/config.toml`: named remotes, and defaults for flags.
+//!
+//! ```toml
+//! [defaults]
+//! timeout = "30s"
+//!
+//! [remotes.server]
+//! url = "ftps://host/dir"
+//! user = "reader"
+//! password = "..."
+//! ```
+//!
+//! It may hold passwords, so no error repeats a line of it. A name that is not understood is an error: a flag that
+//! silently does nothing costs more than a word to mend. `remote add` appends, so that comments stay.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::args::When;
+use super::output::shown;
+use crate::disk::host::{read_host_file, replace_host_file};
+use crate::error::{Error, ErrorKind, Result};
+use crate::remote::url::Password;
+
+const MAX_BYTES: u64 = 1 << 20;
+const NAME_MAX_BYTES: usize = 64;
+
+/// What the file says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Stand in for flags that are not given.
+    #[serde(default)]
+    pub defaults: Defaults,
+    /// By name.
+    #[serde(default)]
+    pub remotes: BTreeMap<String, RemoteEntry>,
+}
+
+/// Defaults for global flags.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Defaults {
+    /// `--store`.
+    pub store: Option<PathBuf>,
+    /// `--keys`.
+    pub keys: Option<PathBuf>,
+    /// `--root-keys`.
+    pub root_keys: Option<PathBuf>,
+    /// `--identity`.
+    #[serde(default)]
+    pub identities: Vec<PathBuf>,
+    /// `--cache`.
+    pub cache: Option<PathBuf>,
+    /// `--progress`.
+    pub progress: Option<When>,
+    /// `--color`.
+    pub color: Option<When>,
+    /// `--connections`.
+    pub connections: Option<usize>,
+    /// `--limit-rate`.
+    pub limit_rate: Option<String>,
+    /// `--timeout`.
+    pub timeout: Option<String>,
+    /// `--tls-ca`.
+    pub tls_ca: Option<PathBuf>,
+    /// `--tls-pin`.
+    pub tls_pin: Option<String>,
+}
+
+/// A named remote.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RemoteEntry {
+    /// An address or a path.
+    pub url: String,
+    /// Who logs in.
+    pub user: Option<String>,
+    /// With what.
+    pub password: Option<Secret>,
+    /// Trusts the authorities in this file alone.
+    pub tls_ca: Option<PathBuf>,
+    /// Trusts this certificate alone.
+    pub tls_pin: Option<String>,
+}
+
+/// A password in the file: never shown.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Returns it as a password.
+    #[must_use]
+    pub fn password(&self) -> Password {
+        Password::new(self.0.clone())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl Config {
+    /// Reads the file; no file is an empty one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] with line and column where it is not understood.
+    pub fn load(file: &Path) -> Result<Self> {
+        let bytes = read_host_file(file, MAX_BYTES)?.unwrap_or_default();
+        let text = String::from_utf8(bytes)
+            .map_err(|_| Error::new(ErrorKind::Usage, format!("{} is no UTF-8 text", shown(file))))?;
+        Self::parse(&text, file)
+    }
+
+    fn parse(text: &str, file: &Path) -> Result<Self> {
+        toml::from_str(text).map_err(|error| {
+            let (line, column) = position(text, error.span().map_or(0, |span| span.start));
+            let reason = error.message();
+            Error::new(ErrorKind::Usage, format!("{} line {line} column {column}: {reason}", shown(file)))
+        })
+    }
+}
+
+/// Returns line and column, both from 1, of a byte; columns count characters.
+fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// A remote to be named.
+pub struct NewRemote<'a> {
+    /// Letters, digits, `-` and `_`.
+    pub name: &'a str,
+    /// Without user and password.
+    pub url: &'a str,
+    /// Who logs in.
+    pub user: Option<&'a str>,
+    /// With what.
+    pub password: Option<&'a Password>,
+}
+
+/// Appends a named remote to the file, which is made where there is none; only its owner can read it then.
+///
+/// # Durability
+/// The file is the old or the new one.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for a name that is taken or not plain, and those of the disk.
+pub fn add_remote(file: &Path, remote: &NewRemote<'_>) -> Result<()> {
+    require_plain_name(remote.name)?;
+    if Config::load(file)?.remotes.contains_key(remote.name) {
+        let taken = format!("a remote {} is already in {}", remote.name, shown(file));
+        return Err(Error::new(ErrorKind::Usage, taken));
+    }
+    let mut text = String::from_utf8(read_host_file(file, MAX_BYTES)?.unwrap_or_default()).unwrap_or_default();
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    let gap = if text.is_empty() { "" } else { "\n" };
+    text.push_str(&format!("{gap}[remotes.{}]\n", remote.name));
+    let values =
+        [("url", Some(remote.url)), ("user", remote.user), ("password", remote.password.map(Password::reveal))];
+    for (key, value) in values {
+        if let Some(value) = value {
+            text.push_str(&format!("{key} = {}\n", toml::Value::String(value.to_owned())));
+        }
+    }
+    Config::parse(&text, file).map_err(|error| error.within("cannot append to the configuration: add it by hand"))?;
+    Ok(replace_host_file(file, text.as_bytes(), 0o600)?)
+}
+
+fn require_plain_name(name: &str) -> Result<()> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+    if !name.is_empty() && name.len() <= NAME_MAX_BYTES && !name.starts_with('-') && name.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Usage, "a remote's name is made of up to 64 letters, digits, - and _"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! What every verb is given: settings, where results go, time and randomness, and the ways to a store and its keys.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::environment::absolute;
+use super::notices::Notices;
+use super::output::{Output, shown};
+use super::passphrase::Passphrases;
+use super::progress::{Look, Progress};
+use super::remotes::Remotes;
+use super::settings::{PassphraseSource, Settings};
+use super::signals;
+use crate::base::clock::SystemClock;
+use crate::base::random::OsRandom;
+use crate::base::{Clock, Monitor, StoreId};
+use crate::crypto::wrap::Identity;
+use crate::disk::{Disk, DiskErrorKind, OsDisk};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops::Run;
+use crate::ops::local_keys::{AskPassphrase, KeyDir, WriterKey, load_identity_file};
+use crate::ops::open::Reading;
+use crate::store::Store;
+
+/// What a verb works with.
+pub struct Context {
+    /// What the run goes by.
+    pub settings: Settings,
+    /// stdout.
+    pub output: Arc<Output>,
+    /// stderr.
+    pub notices: Notices,
+    /// The system's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Answers for passphrases.
+    pub passphrases: Passphrases,
+    random: OsRandom,
+    stop: Arc<AtomicBool>,
+}
+
+/// How a verb tells of its progress in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One document at the end.
+    Document,
+    /// One event a line.
+    Events,
+}
+
+impl Context {
+    /// Prepares a run.
+    #[must_use]
+    pub fn new(settings: Settings, output: Arc<Output>) -> Self {
+        Self {
+            passphrases: Passphrases::new(settings.passphrase.clone()),
+            settings,
+            output,
+            notices: Notices::default(),
+            clock: Arc::new(SystemClock),
+            random: OsRandom,
+            stop: Arc::default(),
+        }
+    }
+
+    /// Starts long work: signals ask for its end from here on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Other`] when the system refuses.
+    pub fn start(&self, shape: Shape) -> Result<Progress> {
+        signals::watch(&self.stop)?;
+        let events = shape == Shape::Events && self.settings.json;
+        let look = Look { style: self.settings.progress, events, verbosity: self.settings.verbosity };
+        let (output, stop) = (Arc::clone(&self.output), Arc::clone(&self.stop));
+        Ok(Progress::new(look, output, self.notices.clone(), Arc::clone(&self.clock), stop))
+    }
+
+    /// Returns what an op is given.
+    #[must_use]
+    pub fn run<'a>(&'a self, monitor: &'a dyn Monitor) -> Run<'a> {
+        Run { clock: self.clock.as_ref(), random: &self.random, monitor }
+    }
+
+    /// Returns what makes remotes.
+    #[must_use]
+    pub fn remotes(&self) -> Remotes<'_> {
+        Remotes::new(&self.settings, Arc::clone(&self.clock))
+    }
+
+    /// Returns the path of the store: the one named, else the working directory.
+    #[must_use]
+    pub fn store_path(&self) -> PathBuf {
+        absolute(self.settings.store.as_deref().unwrap_or(Path::new(".")))
+    }
+
+    /// Opens the store's directory, which may hold none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoStore`] when there is no such directory.
+    pub fn disk(&self) -> Result<Arc<dyn Disk>> {
+        open_disk(&self.store_path())
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoStore`] when there is none, and those of opening.
+    pub fn store(&self) -> Result<Store> {
+        let path = self.store_path();
+        let opened = Store::open(open_disk(&path)?);
+        opened.map_err(|error| Error::from(error).within(format!("cannot open {}", shown(&path))))
+    }
+
+    /// Returns every identity that may open a store for reading: those named, and this machine's own for it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoIdentity`] for a named file that is not usable.
+    pub fn identities(&self, store: StoreId) -> Result<Vec<Identity>> {
+        self.identities_by(store, &|purpose| self.passphrases.for_existing(purpose))
+    }
+
+    /// Returns the same as far as nobody has to be asked; what does not open so is left out.
+    #[must_use]
+    pub fn identities_at_hand(&self, store: StoreId) -> Vec<Identity> {
+        let ask = |purpose: &str| match self.settings.passphrase {
+            PassphraseSource::File(_) => self.passphrases.for_existing(purpose),
+            _ => Err(Error::new(ErrorKind::NoIdentity, "nobody is asked")),
+        };
+        self.identities_by(store, &ask).unwrap_or_default()
+    }
+
+    fn identities_by(&self, store: StoreId, ask: AskPassphrase<'_>) -> Result<Vec<Identity>> {
+        let mut identities = Vec::new();
+        for file in &self.settings.identities {
+            identities.extend(load_identity_file(file, ask)?);
+        }
+        // Whoever names an identity means that one: no passphrase of another is asked for.
+        if identities.is_empty()
+            && let Some(keys) = &self.settings.keys
+        {
+            identities.extend(KeyDir::new(keys, store).load_reader(ask)?);
+        }
+        Ok(identities)
+    }
+
+    /// Opens the store for reading.
+    ///
+    /// # Errors
+    /// Those of [`Context::store`], [`Context::identities`] and [`Reading::open`].
+    pub fn reading(&self, monitor: &dyn Monitor) -> Result<Reading> {
+        let store = self.store()?;
+        let identities = self.identities(store.id())?;
+        drop(store);
+        Reading::open(self.disk()?, &identities, self.run(monitor))
+    }
+
+    /// Returns this machine's key for writing to a store.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoIdentity`] where there is none.
+    pub fn writer_key(&self, store: StoreId) -> Result<WriterKey> {
+        let ask = |purpose: &str| self.passphrases.for_existing(purpose);
+        let keys = KeyDir::new(self.settings.keys_dir()?, store);
+        let none = || {
+            let file = keys.path("writer.key");
+            Error::new(ErrorKind::NoIdentity, format!("there is no writer's key for this store at {}", shown(&file)))
+        };
+        keys.load_writer(&ask)?.ok_or_else(none)
+    }
+}
+
+fn open_disk(path: &Path) -> Result<Arc<dyn Disk>> {
+    match OsDisk::open(path) {
+        Ok(disk) => Ok(Arc::new(disk)),
+        Err(error) if matches!(error.kind, DiskErrorKind::NotFound | DiskErrorKind::WrongType) => {
+            Err(Error::with_source(ErrorKind::NoStore, format!("there is no store at {}", shown(path)), error.source))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

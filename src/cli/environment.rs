@@ -1,0 +1,114 @@
+//! The one look at the environment: variables, the platform's folders, the working directory, and terminals.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use crate::remote::url::Password;
+
+/// What the surroundings of the process say.
+#[derive(Debug, Default)]
+pub struct Environment {
+    /// `CHUNKSTORE_STORE`.
+    pub store: Option<PathBuf>,
+    /// `CHUNKSTORE_KEYS`.
+    pub keys: Option<PathBuf>,
+    /// `CHUNKSTORE_IDENTITY`: several may be joined as in `PATH`.
+    pub identities: Vec<PathBuf>,
+    /// `CHUNKSTORE_REMOTE_USER`.
+    pub remote_user: Option<String>,
+    /// `CHUNKSTORE_REMOTE_PASSWORD`.
+    pub remote_password: Option<Password>,
+    /// The platform's configuration folder with `chunkstore` below; nothing where there is no home.
+    pub config_dir: Option<PathBuf>,
+    /// The platform's cache folder with `chunkstore` below.
+    pub cache_dir: Option<PathBuf>,
+    /// Who runs this, as `user@host`, as far as the system tells.
+    pub author: String,
+    /// The system lets this user give files to others.
+    pub privileged: bool,
+    /// Questions can be asked: stdin is a terminal.
+    pub can_ask: bool,
+    /// stdout is a terminal.
+    pub stdout_is_terminal: bool,
+    /// stderr is a terminal.
+    pub stderr_is_terminal: bool,
+    /// `NO_COLOR` is set, or the terminal is a dumb one.
+    pub no_color: bool,
+}
+
+impl Environment {
+    /// Looks around.
+    #[must_use]
+    pub fn read() -> Self {
+        let path = |name| variable(name).map(PathBuf::from);
+        let text = |name| variable(name).and_then(|value| value.into_string().ok());
+        let identities = variable("CHUNKSTORE_IDENTITY");
+        Self {
+            store: path("CHUNKSTORE_STORE"),
+            keys: path("CHUNKSTORE_KEYS"),
+            identities: identities.map(|list| std::env::split_paths(&list).collect()).unwrap_or_default(),
+            remote_user: text("CHUNKSTORE_REMOTE_USER"),
+            remote_password: text("CHUNKSTORE_REMOTE_PASSWORD").map(Password::new),
+            config_dir: platform_folder("XDG_CONFIG_HOME", ".config", "APPDATA"),
+            cache_dir: platform_folder("XDG_CACHE_HOME", ".cache", "LOCALAPPDATA"),
+            author: author(),
+            privileged: is_privileged(),
+            can_ask: std::io::stdin().is_terminal(),
+            stdout_is_terminal: std::io::stdout().is_terminal(),
+            stderr_is_terminal: std::io::stderr().is_terminal(),
+            no_color: variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|term| term == "dumb"),
+        }
+    }
+}
+
+/// Returns a variable; an empty one counts as none.
+#[expect(clippy::disallowed_methods, reason = "the one look at the environment")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Returns the program's folder below one of the platform's; relative ones do not count, as the XDG rules say.
+fn platform_folder(xdg: &str, in_home: &str, windows: &str) -> Option<PathBuf> {
+    let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = if cfg!(windows) {
+        absolute(windows)
+    } else {
+        absolute(xdg).or_else(|| absolute("HOME").map(|home| home.join(in_home)))
+    };
+    base.map(|base| base.join("chunkstore"))
+}
+
+/// Names the person and the machine for snapshots.
+fn author() -> String {
+    let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
+    let user = text("USER").or_else(|| text("LOGNAME")).or_else(|| text("USERNAME"));
+    let host = text("HOSTNAME").or_else(|| text("COMPUTERNAME")).or_else(host_name);
+    format!("{}@{}", user.as_deref().unwrap_or("unknown"), host.as_deref().unwrap_or("localhost"))
+}
+
+#[cfg(unix)]
+fn host_name() -> Option<String> {
+    rustix::system::uname().nodename().to_str().ok().map(str::to_owned)
+}
+
+#[cfg(unix)]
+fn is_privileged() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[cfg(not(unix))]
+fn is_privileged() -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+fn host_name() -> Option<String> {
+    None
+}
+
+/// Returns a path seen from the root, so that it holds in another working directory; as it is where there is none.
+#[must_use]
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

@@ -1,0 +1,145 @@
+//! stdout carries results and nothing else: text for people, or JSON with one document or event a line.
+//!
+//! `-q` leaves it empty. A reader that closes the pipe has what it wanted: the run ends well. Long work that only
+//! tells of itself goes on without its listener. What the lines hold is described in `json.md`.
+
+use std::io::{self, BufWriter, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Map, Value, json};
+
+use crate::base::paths::show_bytes;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where results go. Shared by threads.
+pub struct Output {
+    sink: Mutex<Box<dyn Write + Send>>,
+    json: bool,
+    quiet: bool,
+    color: bool,
+    closed: AtomicBool,
+}
+
+impl Output {
+    /// Writes to stdout.
+    #[must_use]
+    pub fn stdout(json: bool, quiet: bool, color: bool) -> Self {
+        Self::to(Box::new(BufWriter::with_capacity(64 * 1024, io::stdout())), json, quiet, color)
+    }
+
+    fn to(sink: Box<dyn Write + Send>, json: bool, quiet: bool, color: bool) -> Self {
+        Self { sink: Mutex::new(sink), json, quiet, color, closed: AtomicBool::new(false) }
+    }
+
+    /// Returns whether results are JSON.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Returns whether whoever read stdout has gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Writes a line of text; nothing in JSON mode.
+    ///
+    /// # Errors
+    /// As [`Output::bytes`].
+    pub fn text(&self, line: impl AsRef<str>) -> Result<()> {
+        if self.json { Ok(()) } else { self.bytes(format!("{}\n", line.as_ref()).as_bytes()) }
+    }
+
+    /// Writes `name  value` with the name set off by colour; nothing in JSON mode.
+    ///
+    /// # Errors
+    /// As [`Output::bytes`].
+    pub fn field(&self, name: &str, value: impl AsRef<str>) -> Result<()> {
+        let padded = format!("{name:<12}");
+        let shown = if self.color { format!("\x1b[1m{padded}\x1b[0m") } else { padded };
+        self.text(format!("{shown} {}", value.as_ref()))
+    }
+
+    /// Writes a document or event on a line of its own; nothing in text mode.
+    ///
+    /// # Errors
+    /// As [`Output::bytes`].
+    pub fn json(&self, value: &Value) -> Result<()> {
+        if self.json { self.bytes(format!("{value}\n").as_bytes()) } else { Ok(()) }
+    }
+
+    /// Writes an event that nobody waits for and lets it out at once; a listener that has gone is no failure.
+    pub fn event(&self, value: &Value) {
+        // A disk that is full behind stdout shows at the last line, which counts.
+        let _ = self.json(value).and_then(|()| self.flush());
+    }
+
+    /// Writes bytes as they are.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Other`]; [`Output::is_closed`] tells when it is that the reader has gone.
+    pub fn bytes(&self, bytes: &[u8]) -> Result<()> {
+        if self.quiet {
+            return Ok(());
+        }
+        self.lock().write_all(bytes).map_err(|error| self.failed(error))
+    }
+
+    /// Lets everything out.
+    ///
+    /// # Errors
+    /// As [`Output::bytes`].
+    pub fn flush(&self) -> Result<()> {
+        self.lock().flush().map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+        Error::with_source(ErrorKind::Other, "cannot write to the standard output", error)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Box<dyn Write + Send>> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts a path into an object: `path`, or `path_hex` where it is no UTF-8.
+pub fn put_path(object: &mut Map<String, Value>, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => object.insert("path".to_owned(), json!(text)),
+        Err(_) => object.insert("path_hex".to_owned(), json!(hex::encode(bytes))),
+    };
+}
+
+/// Returns a file's mode as `--json` shows it: octal digits, at least four.
+#[must_use]
+pub fn mode_text(mode: u32) -> String {
+    format!("{mode:04o}")
+}
+
+/// Returns a path of the host as text on one line, whatever its name holds.
+#[must_use]
+pub fn shown(path: &std::path::Path) -> String {
+    show_bytes(path.as_os_str().as_encoded_bytes())
+}
+
+/// Escapes what could drive a terminal in a message that was put together from foreign names.
+#[must_use]
+pub fn on_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => line.push(' '),
+            c if c.is_control() => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! From a word to a remote: a name in the configuration, an address, or a path.
+//!
+//! A bare word that names neither a remote nor a folder is taken for a mistyped name; `./word` is always a path. Of user
+//! and password, those in the address come first, then those of the named remote, then the environment's; a password
+//! is used only with the user that it was given for.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::config::{NewRemote, RemoteEntry, add_remote};
+use super::environment::absolute;
+use super::output::{on_one_line, shown};
+use super::settings::{Settings, tls_trust};
+use crate::base::Clock;
+use crate::disk::{DiskErrorKind, OsDisk};
+use crate::error::{Error, ErrorKind, Result};
+use crate::path_remote::PathRemote;
+use crate::remote::Remote;
+use crate::remote::ftp::{FtpOptions, FtpRemote};
+use crate::remote::rate::{RateLimit, Throttle};
+use crate::remote::url::{Credentials, FtpUrl, Password};
+
+const UNDERSTOOD: &str = "understood are ftp://, ftps://, ftps+implicit:// and paths";
+
+/// What a remote is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// It has to be there.
+    Read,
+    /// A folder is made where none stands.
+    Publish,
+}
+
+/// Makes remotes; those of one run share the limit of its rate.
+pub struct Remotes<'a> {
+    settings: &'a Settings,
+    clock: Arc<dyn Clock>,
+    throttle: Option<Arc<dyn Throttle>>,
+}
+
+impl<'a> Remotes<'a> {
+    /// Makes remotes as the settings say.
+    #[must_use]
+    pub fn new(settings: &'a Settings, clock: Arc<dyn Clock>) -> Self {
+        let limit = |rate| Arc::new(RateLimit::new(rate, Arc::clone(&clock))) as Arc<dyn Throttle>;
+        let throttle = settings.remote.limit_rate.map(limit);
+        Self { settings, clock, throttle }
+    }
+
+    /// Makes the remote that a word names; nothing is connected.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for what is not understood, [`ErrorKind::Remote`] for a folder that is not there.
+    pub fn find(&self, word: &str, need: Need) -> Result<Arc<dyn Remote>> {
+        match self.settings.config.remotes.get(word) {
+            Some(entry) => {
+                let found = self.open(&entry.url, Some(entry), need);
+                found.map_err(|error| error.within(format!("cannot use the remote {word}")))
+            }
+            None => {
+                require_plausible(word)?;
+                self.open(word, self.entry_at(word), need)
+            }
+        }
+    }
+
+    /// Names a remote that a store was cloned from in the configuration, with the login in its address, so that later
+    /// runs find both. Nothing happens where the configuration knows the address.
+    ///
+    /// # Errors
+    /// Those of writing the configuration.
+    pub fn remember(&self, word: &str, address: &str, store: &str) -> Result<()> {
+        let config = &self.settings.config;
+        let Some(file) = &self.settings.config_file else { return Ok(()) };
+        let url = FtpUrl::parse(word).ok();
+        if config.remotes.contains_key(word) || self.entry_at(word).is_some() {
+            return Ok(());
+        }
+        let taken = |name: &String| config.remotes.contains_key(name);
+        let names = (1..).map(|number| format!("{}-{number}", store.get(..8).unwrap_or(store)));
+        let Some(name) = names.take(config.remotes.len() + 1).find(|name| !taken(name)) else { return Ok(()) };
+        let user = url.as_ref().and_then(|url| url.user.as_deref());
+        let password = url.as_ref().and_then(|url| url.password.as_ref());
+        add_remote(file, &NewRemote { name: &name, url: address, user, password })
+    }
+
+    /// Finds the named remote of an address, whose login may be needed. Another user's is another remote.
+    fn entry_at(&self, text: &str) -> Option<&RemoteEntry> {
+        let wanted = FtpUrl::parse(text).ok();
+        let same = |entry: &&RemoteEntry| match (&wanted, FtpUrl::parse(&entry.url)) {
+            (Some(wanted), Ok(url)) => {
+                let user = entry.user.as_ref().or(url.user.as_ref());
+                wanted.to_string() == url.to_string() && (wanted.user.is_none() || wanted.user.as_ref() == user)
+            }
+            (None, Err(_)) => absolute(Path::new(text)) == absolute(Path::new(&entry.url)),
+            _ => false,
+        };
+        self.settings.config.remotes.values().find(same)
+    }
+
+    fn open(&self, text: &str, entry: Option<&RemoteEntry>, need: Need) -> Result<Arc<dyn Remote>> {
+        if FtpUrl::is_ftp(text) {
+            let url = FtpUrl::parse(text).map_err(|error| {
+                Error::with_source(ErrorKind::Usage, "cannot understand the remote's address", error)
+            })?;
+            return self.ftp(url, entry);
+        }
+        match scheme_of(text) {
+            Some(scheme) => {
+                let what = format!("cannot use {}:// as a remote: {UNDERSTOOD}", on_one_line(scheme));
+                Err(Error::new(ErrorKind::Usage, what))
+            }
+            None => open_path(&PathBuf::from(text), need),
+        }
+    }
+
+    fn ftp(&self, url: FtpUrl, entry: Option<&RemoteEntry>) -> Result<Arc<dyn Remote>> {
+        let settings = &self.settings.remote;
+        let own_trust = entry.map(|entry| tls_trust(entry.tls_ca.as_deref(), entry.tls_pin.as_deref())).transpose()?;
+        let options = FtpOptions {
+            connections: settings.connections,
+            timeout: settings.timeout,
+            throttle: self.throttle.clone(),
+            trust: own_trust.flatten().unwrap_or_else(|| settings.trust.clone()),
+            ..FtpOptions::default()
+        };
+        let noted = entry.and_then(|entry| FtpUrl::parse(&entry.url).ok());
+        let noted_password = noted.as_ref().and_then(|url| url.password.clone());
+        let credentials = choose_login(&[
+            Login { user: url.user.as_deref(), password: url.password.clone() },
+            Login { user: noted.as_ref().and_then(|url| url.user.as_deref()), password: noted_password },
+            Login {
+                user: entry.and_then(|entry| entry.user.as_deref()),
+                password: entry.and_then(|entry| entry.password.as_ref()).map(super::config::Secret::password),
+            },
+            Login { user: settings.user.as_deref(), password: settings.password.clone() },
+        ]);
+        Ok(Arc::new(FtpRemote::new(url, credentials, options, Arc::clone(&self.clock))))
+    }
+}
+
+/// What one source knows of a login.
+struct Login<'a> {
+    user: Option<&'a str>,
+    password: Option<Password>,
+}
+
+/// Picks the first user, and the first password that was given for that user or for nobody in particular.
+fn choose_login(sources: &[Login<'_>]) -> Option<Credentials> {
+    let user = sources.iter().find_map(|source| source.user)?;
+    let fits = |source: &&Login<'_>| source.user.is_none_or(|other| other == user);
+    let password = sources.iter().filter(fits).find_map(|source| source.password.as_ref());
+    Some(Credentials::new(user, password.map_or("", Password::reveal)))
+}
+
+/// Returns the scheme of an address; a drive letter is none.
+fn scheme_of(text: &str) -> Option<&str> {
+    let (scheme, _) = text.split_once("://")?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"+-.".contains(&b);
+    (scheme.len() > 1 && scheme.bytes().all(plain)).then_some(scheme)
+}
+
+fn require_plausible(word: &str) -> Result<()> {
+    let bare = !word.is_empty() && scheme_of(word).is_none() && !word.contains(['/', '\\', '.', ':']);
+    if word.is_empty() || (bare && !Path::new(word).is_dir()) {
+        let what = format!(
+            "there is no remote and no folder {word:?}: `chunkstore remote list` shows the names, ./ makes it a path"
+        );
+        return Err(Error::new(ErrorKind::Usage, what));
+    }
+    Ok(())
+}
+
+fn open_path(path: &Path, need: Need) -> Result<Arc<dyn Remote>> {
+    let path = absolute(path);
+    let disk = match need {
+        Need::Read => OsDisk::open(&path),
+        Need::Publish => OsDisk::create(&path),
+    };
+    let disk = disk.map_err(|error| match error.kind {
+        DiskErrorKind::NotFound | DiskErrorKind::WrongType | DiskErrorKind::Denied => {
+            Error::with_source(ErrorKind::Remote, format!("cannot reach the remote {}", shown(&path)), error.source)
+        }
+        _ => Error::from(error),
+    })?;
+    Ok(Arc::new(PathRemote::new(Arc::new(disk), path.to_string_lossy().into_owned())))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! Checked settings of a run: what was typed, else what the environment says, else the configuration file, else the
+//! platform's habit. Nothing below `cli` sees raw flags.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::args::{GlobalArgs, When};
+use super::config::{Config, Defaults};
+use super::environment::{Environment, absolute};
+use super::output::shown;
+use super::quantities::{parse_count, parse_duration, parse_sha256, parse_size};
+use crate::disk::host::read_host_file;
+use crate::error::{Error, ErrorKind, Result};
+use crate::remote::ftp::{FtpOptions, TlsTrust};
+use crate::remote::url::Password;
+
+const CONNECTIONS_MAX: usize = 32;
+const CA_MAX_BYTES: u64 = 4 << 20;
+
+/// Who answers for passphrases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PassphraseSource {
+    /// The first line of a file.
+    File(PathBuf),
+    /// There is none.
+    None,
+    /// The person at the terminal.
+    Ask,
+    /// Nobody: there is no terminal and no flag.
+    Nobody,
+}
+
+/// How progress is shown on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgressStyle {
+    /// A bar.
+    Bar,
+    /// A line now and then.
+    Lines,
+    /// Not at all.
+    Silent,
+}
+
+/// What holds for every remote of a run.
+#[derive(Debug, Clone)]
+pub struct RemoteSettings {
+    /// Sessions at a time.
+    pub connections: usize,
+    /// Bytes a second over all sessions.
+    pub limit_rate: Option<u64>,
+    /// Longest wait.
+    pub timeout: Duration,
+    /// Which certificates are accepted.
+    pub trust: TlsTrust,
+    /// `CHUNKSTORE_REMOTE_USER`.
+    pub user: Option<String>,
+    /// `CHUNKSTORE_REMOTE_PASSWORD`.
+    pub password: Option<Password>,
+}
+
+/// What a run goes by.
+pub struct Settings {
+    /// The store, if one was named.
+    pub store: Option<PathBuf>,
+    /// The folder of the keys, if there is any.
+    pub keys: Option<PathBuf>,
+    /// The folder of root keys, if it was named.
+    pub root_keys: Option<PathBuf>,
+    /// Identity files.
+    pub identities: Vec<PathBuf>,
+    /// Who answers for passphrases.
+    pub passphrase: PassphraseSource,
+    /// Questions can be asked.
+    pub can_ask: bool,
+    /// Results are JSON.
+    pub json: bool,
+    /// 0 to 2.
+    pub verbosity: u8,
+    /// How progress is shown.
+    pub progress: ProgressStyle,
+    /// stdout may be coloured.
+    pub color: bool,
+    /// Where the host's memory lives.
+    pub cache: Option<PathBuf>,
+    /// Who commits, as `user@host`.
+    pub author: String,
+    /// Owners may be given to others' files.
+    pub privileged: bool,
+    /// For remotes.
+    pub remote: RemoteSettings,
+    /// The configuration.
+    pub config: Config,
+    /// Where the configuration is written to.
+    pub config_file: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Checks flags against their surroundings.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for a value that makes no sense, in flags or in the file.
+    pub fn new(args: GlobalArgs, environment: Environment) -> Result<Self> {
+        let config_file = environment.config_dir.as_ref().map(|dir| dir.join("config.toml"));
+        let mut config = config_file.as_deref().map(Config::load).transpose()?.unwrap_or_default();
+        let defaults = std::mem::take(&mut config.defaults);
+        let passphrase = passphrase_source(&args, environment.can_ask);
+        let progress = args.progress.or(defaults.progress).unwrap_or_default();
+        let color = args.color.or(defaults.color).unwrap_or_default();
+        let on_terminal = environment.stdout_is_terminal && !environment.no_color;
+        let first = |flag: Vec<PathBuf>, then: Vec<PathBuf>| if flag.is_empty() { then } else { flag };
+        Ok(Self {
+            remote: remote_settings(&args, &environment, &defaults)?,
+            store: args.store.or(environment.store).or(defaults.store),
+            keys: args.keys.or(environment.keys).or(defaults.keys).or(environment.config_dir).map(|dir| absolute(&dir)),
+            root_keys: args.root_keys.or(defaults.root_keys).map(|dir| absolute(&dir)),
+            identities: first(args.identity, first(environment.identities, defaults.identities)),
+            passphrase,
+            can_ask: environment.can_ask,
+            json: args.json,
+            verbosity: args.verbose.min(2),
+            progress: progress_style(progress, environment.stderr_is_terminal, args.quiet),
+            color: color == When::Always || (color == When::Auto && on_terminal),
+            cache: args.cache.or(defaults.cache).or(environment.cache_dir),
+            privileged: environment.privileged,
+            author: environment.author,
+            config,
+            config_file,
+        })
+    }
+
+    /// Returns where keys live.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where there is neither a flag nor a home.
+    pub fn keys_dir(&self) -> Result<&Path> {
+        let none =
+            || Error::new(ErrorKind::Usage, "there is no configuration folder here: name one for keys by --keys");
+        self.keys.as_deref().ok_or_else(none)
+    }
+}
+
+fn passphrase_source(args: &GlobalArgs, can_ask: bool) -> PassphraseSource {
+    match &args.passphrase_file {
+        Some(file) => PassphraseSource::File(file.clone()),
+        None if args.no_passphrase => PassphraseSource::None,
+        None if can_ask => PassphraseSource::Ask,
+        None => PassphraseSource::Nobody,
+    }
+}
+
+fn progress_style(when: When, terminal: bool, quiet: bool) -> ProgressStyle {
+    match (when, terminal) {
+        (When::Auto, true) if !quiet => ProgressStyle::Bar,
+        (When::Always, true) => ProgressStyle::Bar,
+        (When::Always, false) => ProgressStyle::Lines,
+        _ => ProgressStyle::Silent,
+    }
+}
+
+fn remote_settings(args: &GlobalArgs, environment: &Environment, defaults: &Defaults) -> Result<RemoteSettings> {
+    let habits = FtpOptions::default();
+    let connections = match (&args.connections, defaults.connections) {
+        (Some(text), _) => parse_count("--connections", text, 1..=CONNECTIONS_MAX)?,
+        (None, Some(count)) => parse_count("connections", &count.to_string(), 1..=CONNECTIONS_MAX)?,
+        (None, None) => habits.connections,
+    };
+    let limit_rate = args.limit_rate.as_ref().or(defaults.limit_rate.as_ref());
+    let timeout = args.timeout.as_ref().or(defaults.timeout.as_ref());
+    let flags = tls_trust(args.tls_ca.as_deref(), args.tls_pin.as_deref())?;
+    let trust = match flags {
+        Some(trust) => Some(trust),
+        None => tls_trust(defaults.tls_ca.as_deref(), defaults.tls_pin.as_deref())?,
+    };
+    Ok(RemoteSettings {
+        connections,
+        limit_rate: limit_rate.map(|text| parse_size("--limit-rate", text)).transpose()?.filter(|rate| *rate > 0),
+        timeout: timeout.map_or(Ok(habits.timeout), |text| parse_duration("--timeout", text))?,
+        trust: trust.unwrap_or_default(),
+        user: environment.remote_user.clone(),
+        password: environment.remote_password.clone(),
+    })
+}
+
+/// Makes sense of a CA file and a pin; nothing where neither is named.
+///
+/// # Errors
+/// [`ErrorKind::Usage`].
+pub fn tls_trust(ca: Option<&Path>, pin: Option<&str>) -> Result<Option<TlsTrust>> {
+    if let Some(pin) = pin {
+        return Ok(Some(TlsTrust::PinSha256(parse_sha256("--tls-pin", pin)?)));
+    }
+    let Some(file) = ca else { return Ok(None) };
+    let missing = || Error::new(ErrorKind::Usage, format!("there is no file {} for --tls-ca", shown(file)));
+    Ok(Some(TlsTrust::CaPem(read_host_file(file, CA_MAX_BYTES)?.ok_or_else(missing)?)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,25 @@
+//! Ctrl-C and the system's wish to end: the first asks the run to stop at the next safe point, the second ends it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The exit code of a run that was told to stop.
+const INTERRUPTED: i32 = 130;
+
+/// Makes `stop` true on the first signal; the second one ends the process at once.
+///
+/// # Errors
+/// [`ErrorKind::Other`] when the system refuses.
+pub fn watch(stop: &Arc<AtomicBool>) -> Result<()> {
+    for signal in [SIGINT, SIGTERM] {
+        // Registered first, so that the first signal finds the flag still down.
+        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(stop)))
+            .map_err(|error| Error::with_source(ErrorKind::Other, "cannot listen for signals", error))?;
+    }
+    Ok(())
+}

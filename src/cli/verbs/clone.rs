@@ -1,0 +1,88 @@
+//! `clone`: a new key from a remote. Whoever runs it confirms the fingerprint, by flag or by word.
+
+use std::io::{BufRead, Write};
+
+use serde_json::json;
+
+use crate::base::units::show_size;
+use crate::cli::args::CloneArgs;
+use crate::cli::context::{Context, Shape};
+use crate::cli::environment::absolute;
+use crate::cli::outcome::Outcome;
+use crate::cli::output::shown;
+use crate::cli::remotes::Need;
+use crate::disk::{Disk, OsDisk};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops::clone::{CloneRequest, Cloned, clone_store};
+
+/// Longest answer that is read.
+const ANSWER_MAX_BYTES: u64 = 1024;
+
+/// Clones a remote.
+///
+/// # Errors
+/// Those of the op; [`ErrorKind::Usage`] when the fingerprint is to be confirmed and nobody can be asked.
+pub fn run(args: &CloneArgs, context: &Context) -> Result<Outcome> {
+    let wrong_tag = |error| Error::with_source(ErrorKind::Usage, "--reader takes a reader's tag", error);
+    let reader = args.reader.as_deref().map(str::parse).transpose().map_err(wrong_tag)?;
+    let remotes = context.remotes();
+    let remote = remotes.find(&args.remote, Need::Read)?;
+    let path = absolute(&args.path);
+    let disk: std::sync::Arc<dyn Disk> = std::sync::Arc::new(OsDisk::create(&path)?);
+    let ask = |fingerprint: &str| confirm(fingerprint, context);
+    let request = CloneRequest { trust: args.trust.clone(), confirm: &ask, reader };
+    let progress = context.start(Shape::Events)?;
+    let cache = context.settings.cache.as_deref();
+    let done = clone_store(&remote, &disk, &request, cache, context.run(&progress));
+    progress.finish();
+    let done = done.map_err(|error| error.within(format!("cannot clone to {}", shown(&path))))?;
+    if let Err(error) = remotes.remember(&args.remote, &remote.address(), &done.store.to_string()) {
+        // The store knows its remote; only the login has to be given again.
+        context.notices.line(&format!("chunkstore: {}", crate::cli::report::sentence(&error)));
+    }
+    show(&done, &shown(&path), context)?;
+    Ok(if done.stale { Outcome::Stale } else { Outcome::Done })
+}
+
+fn confirm(fingerprint: &str, context: &Context) -> Result<bool> {
+    if !context.settings.can_ask {
+        let text = format!("nobody can confirm the fingerprint {fingerprint} without a terminal: --trust answers it");
+        return Err(Error::new(ErrorKind::Usage, text));
+    }
+    let cannot_ask = |error| Error::with_source(ErrorKind::Usage, "cannot ask for the fingerprint: use --trust", error);
+    let mut stderr = std::io::stderr().lock();
+    write!(stderr, "fingerprint {fingerprint}\nis it the one that the publisher told you? [y/N] ")
+        .map_err(cannot_ask)?;
+    stderr.flush().map_err(cannot_ask)?;
+    let mut answer = String::new();
+    let mut stdin = std::io::Read::take(std::io::stdin().lock(), ANSWER_MAX_BYTES);
+    stdin.read_line(&mut answer).map_err(cannot_ask)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+fn show(done: &Cloned, path: &str, context: &Context) -> Result<()> {
+    let output = &context.output;
+    output.field("store", path)?;
+    output.field("store id", done.store.to_string())?;
+    output.field("replica id", done.replica.to_string())?;
+    output.field("fingerprint", &done.fingerprint)?;
+    output.field("generation", done.generation.to_string())?;
+    output.field("fetched", format!("{} packs, {}", done.packs_fetched, show_size(done.fetched_bytes)))?;
+    if done.packs_reused > 0 {
+        output.field("reused", format!("{} packs, {}", done.packs_reused, show_size(done.reused_bytes)))?;
+    }
+    output.json(&json!({
+        "event": "done",
+        "store_id": done.store.to_string(),
+        "replica_id": done.replica.to_string(),
+        "fingerprint": done.fingerprint,
+        "generation": done.generation.0,
+        "stale": done.stale,
+        "fetched_bytes": done.fetched_bytes,
+        "sent_bytes": 0,
+        "reused_bytes": done.reused_bytes,
+        "packs_fetched": done.packs_fetched,
+        "packs_reused": done.packs_reused,
+        "wire_bytes": done.wire_bytes,
+    }))
+}

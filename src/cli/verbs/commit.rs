@@ -1,0 +1,68 @@
+//! `commit`: a folder becomes a snapshot; what could not be read is listed.
+
+use serde_json::{Value, json};
+
+use crate::base::units::show_size;
+use crate::cli::args::CommitArgs;
+use crate::cli::context::{Context, Shape};
+use crate::cli::outcome::Outcome;
+use crate::cli::output::shown;
+use crate::disk::OsFolder;
+use crate::error::{Error, ErrorKind, Result};
+use crate::folder::Excludes;
+use crate::ops::commit::{CommitRequest, Committed, commit};
+use crate::store::{StoreError, read_marker};
+
+/// Commits a folder.
+///
+/// # Errors
+/// Those of the op.
+pub fn run(args: &CommitArgs, context: &Context) -> Result<Outcome> {
+    let excludes = Excludes::new(&args.exclude).map_err(|error| {
+        Error::with_source(ErrorKind::Usage, "--exclude takes patterns in gitignore's grammar", error)
+    })?;
+    let disk = context.disk()?;
+    let store = read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
+    let folder = OsFolder::open(&args.folder)
+        .map_err(|error| Error::from(error).within(format!("cannot commit {}", shown(&args.folder))))?;
+    let writer = context.writer_key(store)?;
+    let request = CommitRequest {
+        message: args.message.clone(),
+        author: context.settings.author.clone(),
+        tags: args.tag.iter().cloned().collect(),
+        excludes,
+        writer: &writer,
+        cache: context.settings.cache.as_deref(),
+    };
+    let progress = context.start(Shape::Document)?;
+    let done = commit(disk, &folder, &request, context.run(&progress));
+    progress.finish();
+    let done = done.map_err(|error| error.within(format!("cannot commit {}", shown(&args.folder))))?;
+    show(&done, context)?;
+    Ok(if done.problems.is_empty() { Outcome::Done } else { Outcome::Partial })
+}
+
+fn show(done: &Committed, context: &Context) -> Result<()> {
+    let output = &context.output;
+    let totals = &done.totals;
+    let counts = format!("{} files, {}", totals.files, show_size(totals.bytes));
+    if done.changed {
+        output.field("snapshot", done.snapshot.to_string())?;
+        output.field("generation", done.generation.to_string())?;
+        output.field("holds", counts)?;
+        output.field("new", show_size(done.new_bytes))?;
+    } else {
+        output.text(format!("nothing changed, so no snapshot was made: the newest holds {counts}"))?;
+    }
+    // Nothing was committed ever, and the folder is empty: there is no snapshot to name.
+    let named = done.snapshot.as_bytes().iter().any(|&byte| byte != 0);
+    output.json(&json!({
+        "snapshot": if named { Value::from(done.snapshot.to_string()) } else { Value::Null },
+        "generation": done.generation.0,
+        "changed": done.changed,
+        "files": totals.files,
+        "bytes": totals.bytes,
+        "new_bytes": done.new_bytes,
+        "problems": super::problems(&done.problems),
+    }))
+}

@@ -1,0 +1,72 @@
+//! `sync`: brings a store up to date, and says what moved.
+
+use serde_json::json;
+
+use crate::base::units::show_size;
+use crate::cli::args::SyncArgs;
+use crate::cli::context::{Context, Shape};
+use crate::cli::outcome::Outcome;
+use crate::cli::output::on_one_line;
+use crate::cli::remotes::Need;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops::host_state::HostState;
+use crate::ops::sync::{SyncRequest, Synced, sync};
+use crate::store::{StoreError, read_marker, replica};
+
+/// Syncs a store with the remotes that were named, or with the one that it remembers.
+///
+/// # Errors
+/// Those of the op.
+pub fn run(args: &SyncArgs, context: &Context) -> Result<Outcome> {
+    let disk = context.disk()?;
+    let store = read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
+    let mut words = args.remotes.clone();
+    if words.is_empty() {
+        let none = || Error::new(ErrorKind::Usage, "the store remembers no remote: name one");
+        words.push(replica::read_remote(disk.as_ref())?.ok_or_else(none)?);
+    }
+    let makes = context.remotes();
+    let remotes = words.iter().map(|word| makes.find(word, Need::Read)).collect::<Result<Vec<_>>>()?;
+    let mut state = HostState::load(context.settings.cache.as_deref(), store);
+    let progress = context.start(Shape::Events)?;
+    let request = SyncRequest { accept_older: args.accept_older };
+    let done = sync(&disk, &remotes, request, &mut state, context.run(&progress));
+    progress.finish();
+    let done = done.map_err(|error| error.within("cannot sync"))?;
+    show(&done, context)?;
+    Ok(if done.stale { Outcome::Stale } else { Outcome::Done })
+}
+
+fn show(done: &Synced, context: &Context) -> Result<()> {
+    for (remote, reason) in &done.ignored {
+        context.notices.line(&format!("chunkstore: left aside {}: {}", on_one_line(remote), on_one_line(reason)));
+    }
+    let output = &context.output;
+    if done.changed {
+        output.text(format!("now at generation {}", done.generation))?;
+    } else {
+        output.text(format!("nothing new: generation {} is the newest", done.generation))?;
+    }
+    if done.changed || done.fetched_bytes > 0 {
+        output.field("fetched", format!("{} packs, {}", done.packs_fetched, show_size(done.fetched_bytes)))?;
+        output.field("reused", format!("{} packs, {}", done.packs_reused, show_size(done.reused_bytes)))?;
+        output.field("on the wire", show_size(done.wire_bytes))?;
+    }
+    if done.stale {
+        output.text("stale: the publisher no longer vouches for this state")?;
+    }
+    let ignored = done.ignored.iter().map(|(remote, reason)| json!({"remote": remote, "reason": reason}));
+    output.json(&json!({
+        "event": "done",
+        "generation": done.generation.0,
+        "changed": done.changed,
+        "stale": done.stale,
+        "fetched_bytes": done.fetched_bytes,
+        "sent_bytes": done.sent_bytes,
+        "reused_bytes": done.reused_bytes,
+        "packs_fetched": done.packs_fetched,
+        "packs_reused": done.packs_reused,
+        "wire_bytes": done.wire_bytes,
+        "ignored": ignored.collect::<Vec<_>>(),
+    }))
+}

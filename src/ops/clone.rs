@@ -1,0 +1,233 @@
+//! `clone`: makes an empty directory a store with what a remote shows, and pins the trust that a person confirmed.
+//!
+//! The marker is written last, so a clone that was cut off is no store; another `clone` goes on from what is there.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::host_state::HostState;
+use super::sync::is_stale;
+use super::transfer::caller::Caller;
+use super::transfer::receive::{Local, Received, receive};
+use super::transfer::remote_state::{first_trust, look};
+use super::transfer::target::Target;
+use super::transfer::{Meter, TransferError};
+use crate::base::limits::{HEAD_MAX_BYTES, TRUST_MAX_BYTES};
+use crate::base::random::random_array;
+use crate::base::{Generation, ReplicaId, StoreId, StorePath};
+use crate::disk::{Disk, DiskErrorKind, read_all};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::head::SignedHead;
+use crate::format::keylist::KeyTag;
+use crate::ops::Run;
+use crate::remote::Remote;
+use crate::store::lock::WriteLock;
+use crate::store::trust::TrustChain;
+use crate::store::{self, StoreError, head, layout, pack, replica};
+
+/// How often a run starts again from the remote's new HEAD when files of the old one are gone.
+const ROUNDS: u32 = 3;
+/// Files that a clone which was cut off may have left in the store's own directory.
+const LEFT_OVER: [&str; 6] = ["STORE", "lock", "readers", "HEAD", "HEAD.new", "pending"];
+
+/// What `clone` is asked for.
+pub struct CloneRequest<'a> {
+    /// The fingerprint that the store must have; without one `confirm` is asked.
+    pub trust: Option<String>,
+    /// Shows a fingerprint to a person and returns whether it is the right one.
+    pub confirm: &'a dyn Fn(&str) -> Result<bool>,
+    /// The one reader whose key file the store is to carry.
+    pub reader: Option<KeyTag>,
+}
+
+/// What `clone` made.
+#[derive(Debug, Clone)]
+pub struct Cloned {
+    /// The store's id.
+    pub store: StoreId,
+    /// By which people recognise it.
+    pub fingerprint: String,
+    /// The new replica.
+    pub replica: ReplicaId,
+    /// The generation that it holds.
+    pub generation: Generation,
+    /// The publisher's HEAD has expired.
+    pub stale: bool,
+    /// Bytes of files that the remote gave.
+    pub fetched_bytes: u64,
+    /// Bytes of packs that an earlier clone had left.
+    pub reused_bytes: u64,
+    /// Packs that were fetched.
+    pub packs_fetched: u64,
+    /// Packs that an earlier clone had left.
+    pub packs_reused: u64,
+    /// Bytes that crossed the wire both ways.
+    pub wire_bytes: u64,
+}
+
+/// Clones a remote into an empty directory; `cache` is where the host's memory of stores lies.
+///
+/// # Durability
+/// The store is there once this returns; after a cut within, a directory without a marker.
+///
+/// # Errors
+/// [`ErrorKind::NotTrusted`] for another fingerprint or what does not hold, [`ErrorKind::Other`] for a directory that is
+/// not empty, and those of [`super::sync::sync`].
+pub fn clone_store(
+    remote: &Arc<dyn Remote>,
+    disk: &Arc<dyn Disk>,
+    request: &CloneRequest<'_>,
+    cache: Option<&Path>,
+    run: Run<'_>,
+) -> Result<Cloned> {
+    require_room(disk.as_ref())?;
+    let meter = Meter::default();
+    let wire_before = remote.wire_bytes();
+    let mut caller = Caller::new(remote.as_ref(), run, &meter);
+    let pinned = first_trust(&mut caller)?;
+    confirm(&pinned, request)?;
+    require_same_store(disk.as_ref(), &pinned)?;
+    // What the remote shows must hold before the first byte is written.
+    look(&mut caller, &pinned)?;
+    let store = pinned.newest().trust.store;
+    let replica = prepare(disk.as_ref(), &remote.address(), &pinned, request, run)?;
+    let _lock = WriteLock::take(disk.as_ref())?;
+    let (received, target) = rounds(remote, disk, &pinned, run, &meter)?;
+    store::write_marker(disk.as_ref(), store)?;
+    let mut state = HostState::load(cache, store);
+    let shown = &target.head.head;
+    state.saw(&remote.address(), shown.generation, target.head.hash());
+    state.synced(run.clock.now());
+    state.save()?;
+    Ok(Cloned {
+        store,
+        fingerprint: pinned.fingerprint(),
+        replica,
+        generation: received.generation,
+        stale: is_stale(shown, run.clock.now()),
+        fetched_bytes: meter.fetched_bytes(),
+        reused_bytes: received.reused_bytes,
+        packs_fetched: received.packs_fetched,
+        packs_reused: received.packs_reused,
+        wire_bytes: remote.wire_bytes().saturating_sub(wire_before),
+    })
+}
+
+fn rounds(
+    remote: &Arc<dyn Remote>,
+    disk: &Arc<dyn Disk>,
+    pinned: &TrustChain,
+    run: Run<'_>,
+    meter: &Meter,
+) -> Result<(Received, Target)> {
+    let mut last = None;
+    for _ in 0..ROUNDS {
+        match round(remote, disk, pinned, run, meter) {
+            Ok(done) => return Ok(done),
+            Err(TransferError::Failed(error)) => return Err(error),
+            Err(vanished @ TransferError::Vanished(_)) => last = Some(vanished),
+        }
+    }
+    Err(last.map_or_else(|| Error::new(ErrorKind::Other, "no round was made"), Error::from))
+}
+
+fn round(
+    remote: &Arc<dyn Remote>,
+    disk: &Arc<dyn Disk>,
+    pinned: &TrustChain,
+    run: Run<'_>,
+    meter: &Meter,
+) -> std::result::Result<(Received, Target), TransferError> {
+    let mut caller = Caller::new(remote.as_ref(), run, meter);
+    let found = look(&mut caller, pinned)?;
+    let target = Target::load(disk.as_ref(), None, found, &mut caller)?;
+    drop(caller);
+    let local = Local { disk, trust: pinned, current: None, is_settled: true };
+    let received = receive(local, &target, std::slice::from_ref(remote), run, meter)?;
+    Ok((received, target))
+}
+
+fn confirm(pinned: &TrustChain, request: &CloneRequest<'_>) -> Result<()> {
+    let fingerprint = pinned.fingerprint();
+    let agreed = match &request.trust {
+        Some(expected) => expected.trim().eq_ignore_ascii_case(&fingerprint),
+        None => (request.confirm)(&fingerprint)?,
+    };
+    if agreed {
+        return Ok(());
+    }
+    let text = format!("the store's fingerprint {fingerprint} is not the one that was expected");
+    Err(Error::new(ErrorKind::NotTrusted, text))
+}
+
+/// Refuses a directory that holds a store or anything that no clone leaves behind. A damaged marker is no store's: it may be
+/// the last thing that a clone wrote before it was cut off.
+fn require_room(disk: &dyn Disk) -> Result<()> {
+    match store::read_marker(disk) {
+        Ok(None) | Err(StoreError::Corrupt { .. }) => {}
+        Ok(Some(_)) => return Err(StoreError::NotEmpty("the directory (it holds a store)".into()).into()),
+        Err(error) => return Err(error.into()),
+    }
+    let names = disk.list(&StorePath::root())?;
+    match names.iter().find(|(name, _)| !is_unfinished(name)) {
+        Some((name, _)) => Err(StoreError::NotEmpty(format!("the directory (it holds {name})")).into()),
+        None => Ok(()),
+    }
+}
+
+/// Returns whether a cut-off run may have left a name. FAT may show the short form of a name that was not synced.
+fn is_unfinished(name: &str) -> bool {
+    let known = layout::DIRS.iter().chain(&LEFT_OVER);
+    name.starts_with('.') || known.into_iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Refuses to go on over what was left of another store: its trust, or a record of it.
+fn require_same_store(disk: &dyn Disk, pinned: &TrustChain) -> Result<()> {
+    // A torn file is a clone's that was cut off, and is written again.
+    let trust = read_left(disk, &layout::trust(1), TRUST_MAX_BYTES)?;
+    let trust = trust.and_then(|bytes| TrustChain::start(&bytes).ok());
+    let mut is_other = trust.is_some_and(|other| other.fingerprint() != pinned.fingerprint());
+    if let Some(newest) = head::newest_name(disk)? {
+        let record = read_left(disk, &layout::head_record(newest), HEAD_MAX_BYTES)?;
+        let record = record.and_then(|bytes| SignedHead::decode(&bytes).ok());
+        is_other |= record.is_some_and(|record| record.head.store != pinned.newest().trust.store);
+    }
+    if is_other {
+        return Err(StoreError::NotEmpty("the directory (it holds parts of another store)".into()).into());
+    }
+    Ok(())
+}
+
+/// Reads what a run may have left; nothing where it does not read.
+fn read_left(disk: &dyn Disk, path: &StorePath, max_bytes: u64) -> Result<Option<Vec<u8>>> {
+    match read_all(disk, path, max_bytes) {
+        Ok(bytes) => Ok(bytes),
+        Err(error) if error.kind == DiskErrorKind::Gone => Err(error.into()),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Makes everything of the store but its content and its marker.
+fn prepare(
+    disk: &dyn Disk,
+    address: &str,
+    pinned: &TrustChain,
+    request: &CloneRequest<'_>,
+    run: Run<'_>,
+) -> Result<ReplicaId> {
+    store::create_layout(disk)?;
+    pack::create_immutable(disk, &layout::trust(1), pinned.newest().bytes())?;
+    disk.sync_dir(&layout::trust_dir())?;
+    let replica = match replica::read_id(disk) {
+        Ok(Some(replica)) => replica,
+        _ => ReplicaId(random_array(run.random)),
+    };
+    replica::write_id(disk, replica)?;
+    replica::write_remote(disk, address)?;
+    match request.reader {
+        Some(tag) => replica::write_tag(disk, tag)?,
+        None => disk.remove(&layout::replica_tag())?,
+    }
+    disk.sync_dir(&layout::replica().parent())?;
+    Ok(replica)
+}

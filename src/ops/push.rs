@@ -1,0 +1,301 @@
+//! `push`: publishes a store's HEAD to a remote, so that a reader sees the old state or the new one and never a half.
+//!
+//! ```text
+//! packs -> key files, key lists, trust, manifests -> heads/<n> -> HEAD -> on the first push the marker
+//! ```
+//!
+//! HEAD is not sent before every other file was acknowledged. What an interrupted push sent is believed if this host
+//! remembers the acknowledgement, read back if it does not.
+
+use std::sync::Arc;
+
+use super::host_state::HostState;
+use super::transfer::caller::{CallError, Caller};
+use super::transfer::judge::{Descent, descent};
+use super::transfer::remote_state::{look, shown};
+use super::transfer::send::{Outgoing, Sending, outer_files, send_files, send_packs};
+use super::transfer::target::Target;
+use super::transfer::{Meter, TransferError, settle};
+use crate::base::limits::{HEAD_MAX_BYTES, MARKER_MAX_BYTES};
+use crate::base::{Generation, Timestamp};
+use crate::crypto::sign::SignKey;
+use crate::disk::{Disk, read_all};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::head::{Head, SignedHead};
+use crate::format::manifest::PackRef;
+use crate::format::sealed::SealedPart;
+use crate::ops::Run;
+use crate::remote::{Remote, RemoteErrorKind};
+use crate::store::head::Soundness;
+use crate::store::keyring::ReaderKeys;
+use crate::store::lock::{ReadLock, WriteLock};
+use crate::store::manifest::PackSet;
+use crate::store::{self, Basis, EXPIRY_SECS, Next, Store, StoreError, layout};
+
+/// What it takes to make a generation.
+pub struct RenewKeys {
+    /// Seals.
+    pub keys: ReaderKeys,
+    /// The sealed part to carry over.
+    pub sealed: SealedPart,
+    /// Signs.
+    pub signer: SignKey,
+}
+
+/// Gives what it takes to renew, or nothing where this machine cannot.
+pub type AskRenewal<'a> = &'a dyn Fn(&Store) -> Result<Option<RenewKeys>>;
+
+/// What `push` is asked for.
+#[derive(Default)]
+pub struct PushRequest<'a> {
+    /// Gives the keys to renew an expiry that is half used; without it, or when it gives none, HEAD goes as it is.
+    pub renew: Option<AskRenewal<'a>>,
+}
+
+/// What `push` did.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pushed {
+    /// The generation that the remote shows now.
+    pub generation: Generation,
+    /// The remote shows another state than before.
+    pub changed: bool,
+    /// The expiry was renewed, as a generation of its own.
+    pub renewed: bool,
+    /// Bytes of files that the remote gave.
+    pub fetched_bytes: u64,
+    /// Bytes of files that were given to the remote.
+    pub sent_bytes: u64,
+    /// Bytes of packs that the remote had.
+    pub reused_bytes: u64,
+    /// Packs that were sent.
+    pub packs_sent: u64,
+    /// Packs that the remote had.
+    pub packs_reused: u64,
+    /// Bytes that crossed the wire both ways.
+    pub wire_bytes: u64,
+}
+
+/// Publishes.
+///
+/// # Errors
+/// [`ErrorKind::Conflict`] for a remote that is ahead or holds another history, [`ErrorKind::NotTrusted`] for a foreign one,
+/// [`ErrorKind::Corrupt`] when a pack to send is not what its hash says, [`ErrorKind::Remote`] and others.
+pub fn push(
+    disk: &Arc<dyn Disk>,
+    remote: &Arc<dyn Remote>,
+    request: &PushRequest<'_>,
+    state: &mut HostState,
+    run: Run<'_>,
+) -> Result<Pushed> {
+    let meter = Meter::default();
+    let wire_before = remote.wire_bytes();
+    let result = Pushing { disk, remote, run, meter: &meter }.push(request, state);
+    let saved = state.save();
+    let mut pushed = result.map_err(|error| settle(disk.as_ref(), error))?;
+    saved?;
+    pushed.fetched_bytes = meter.fetched_bytes();
+    pushed.sent_bytes = meter.sent_bytes();
+    pushed.wire_bytes = remote.wire_bytes().saturating_sub(wire_before);
+    Ok(pushed)
+}
+
+/// Makes a generation that changes nothing but the time until which the publisher vouches for it.
+///
+/// # Durability
+/// As [`store::commit`].
+///
+/// # Errors
+/// [`ErrorKind::Locked`] and those of [`store::commit`].
+pub fn renew(store: &Store, keys: RenewKeys, now: Timestamp) -> Result<SignedHead> {
+    let disk = store.disk().as_ref();
+    let _lock = WriteLock::take(disk)?;
+    let next = Next {
+        added: Vec::new(),
+        removed: Vec::new(),
+        key_lists: store.packs().top.key_lists.clone(),
+        sealed: keys.sealed,
+        time: now,
+        expires: now.plus_secs(EXPIRY_SECS),
+    };
+    let basis = Basis { store: store.id(), trust: store.trust(), current: Some((store.head(), store.packs())) };
+    Ok(store::commit(disk, &basis, &keys.keys, &keys.signer, next)?)
+}
+
+/// Returns whether more than half of the time until which a HEAD holds is over.
+#[must_use]
+pub fn is_half_used(head: &Head, now: Timestamp) -> bool {
+    now.secs_since(head.time) > head.expires.secs_since(head.time) / 2
+}
+
+/// What the remote shows.
+enum Shows {
+    Nothing,
+    /// Its packs too, unless it lost a manifest.
+    Older(Box<SignedHead>, Option<Box<PackSet>>),
+    Same,
+}
+
+struct Pushing<'a> {
+    disk: &'a Arc<dyn Disk>,
+    remote: &'a Arc<dyn Remote>,
+    run: Run<'a>,
+    meter: &'a Meter,
+}
+
+impl Pushing<'_> {
+    fn push(&self, request: &PushRequest<'_>, state: &mut HostState) -> Result<Pushed> {
+        let mut store = open(self.disk)?;
+        let mut caller = Caller::new(self.remote.as_ref(), self.run, self.meter);
+        let mut shows = self.shows(&store, &mut caller)?;
+        let renewed = self.renew(&store, request)?;
+        if renewed {
+            store = open(self.disk)?;
+            if matches!(shows, Shows::Same) {
+                shows = self.shows(&store, &mut caller)?;
+            }
+        }
+        let _lock = ReadLock::share(self.disk.as_ref())?;
+        let mut pushed = Pushed { generation: store.head().head.generation, renewed, ..Pushed::default() };
+        if !matches!(shows, Shows::Same) {
+            self.publish(&store, &shows, &mut caller, state, &mut pushed)?;
+            pushed.changed = true;
+        }
+        let address = self.remote.address();
+        state.clear_sent(&address);
+        state.saw(&address, store.head().head.generation, store.head().hash());
+        Ok(pushed)
+    }
+
+    fn renew(&self, store: &Store, request: &PushRequest<'_>) -> Result<bool> {
+        let now = self.run.clock.now();
+        let Some(ask) = request.renew.filter(|_| is_half_used(&store.head().head, now)) else { return Ok(false) };
+        let Some(keys) = ask(store)? else { return Ok(false) };
+        renew(store, keys, now)?;
+        Ok(true)
+    }
+
+    /// Looks at what the remote shows and refuses what must not be written over.
+    fn shows(&self, store: &Store, caller: &mut Caller<'_>) -> Result<Shows> {
+        let found = match look(caller, store.trust()) {
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::NoStore => return self.is_free(store, caller),
+            Err(error) => return Err(error),
+        };
+        let (mine, theirs) = (shown(store.head()), found.shown());
+        if found.head.bytes() == store.head().bytes() {
+            return Ok(Shows::Same);
+        }
+        let address = caller.address();
+        let conflict = |why: &str| Error::new(ErrorKind::Conflict, format!("{address} {why}: sync first"));
+        if theirs.generation > mine.generation {
+            return Err(conflict(&format!("is ahead, at generation {}", theirs.generation)));
+        }
+        match descent(theirs, &store.packs().heads) {
+            Descent::Proven => {}
+            Descent::Forgotten => {
+                self.run.monitor.note("the remote is too far behind to prove that it has the same history");
+            }
+            Descent::Refuted => return Err(conflict(&format!("has another generation {}", theirs.generation))),
+        }
+        let head = found.head.clone();
+        let packs = match Target::load(self.disk.as_ref(), None, found, caller) {
+            Ok(target) => Some(Box::new(target.packs)),
+            // What a remote without its manifests holds is looked at pack by pack.
+            Err(TransferError::Vanished(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Shows::Older(Box::new(head), packs))
+    }
+
+    /// Refuses a place without HEAD that is another store's all the same.
+    fn is_free(&self, store: &Store, caller: &mut Caller<'_>) -> Result<Shows> {
+        let marker = caller.fetch_small(&layout::marker(), MARKER_MAX_BYTES)?;
+        let mine = read_all(self.disk.as_ref(), &layout::marker(), MARKER_MAX_BYTES)?;
+        match marker {
+            Some(_) if marker != mine => Err(Error::new(
+                ErrorKind::NotTrusted,
+                format!("{} is the place of another store than {}", caller.address(), store.id()),
+            )),
+            _ => Ok(Shows::Nothing),
+        }
+    }
+
+    fn publish(
+        &self,
+        store: &Store,
+        shows: &Shows,
+        caller: &mut Caller<'_>,
+        state: &mut HostState,
+        pushed: &mut Pushed,
+    ) -> Result<()> {
+        let (head_there, packs_there) = match shows {
+            Shows::Older(head, packs) => (Some(head.as_ref()), packs.as_deref()),
+            _ => (None, None),
+        };
+        let is_there = |pack: &PackRef| packs_there.is_some_and(|there| there.pack(&pack.hash).is_some());
+        let (there, wanted): (Vec<PackRef>, Vec<PackRef>) =
+            store.packs().packs().iter().partition(|pack| is_there(pack));
+        pushed.packs_reused = there.len() as u64;
+        pushed.reused_bytes = there.iter().map(|pack| pack.len_bytes).sum();
+        let sending = Sending {
+            disk: self.disk.as_ref(),
+            remote: self.remote.as_ref(),
+            run: self.run,
+            meter: self.meter,
+            is_first: head_there.is_none(),
+        };
+        let sent = send_packs(sending, &wanted, state)?;
+        pushed.packs_sent = sent.packs_sent;
+        pushed.packs_reused += sent.packs_reused;
+        pushed.reused_bytes += sent.reused_bytes;
+        let trust_there = head_there.filter(|_| packs_there.is_some());
+        let files = outer_files(self.disk.as_ref(), store, packs_there, trust_there)?;
+        send_files(sending, caller, &files)?;
+        self.require_unmoved(caller, head_there)?;
+        self.swing(sending, caller, store, head_there.is_none())
+    }
+
+    /// Refuses to go on when another publisher was quicker.
+    fn require_unmoved(&self, caller: &mut Caller<'_>, before: Option<&SignedHead>) -> Result<()> {
+        let now = caller.fetch_small(&layout::head(), HEAD_MAX_BYTES)?;
+        // A HEAD that is missing or torn was seen so before, or is being written: the latter shows up in the next push.
+        let moved = now.and_then(|bytes| SignedHead::decode(&bytes).ok());
+        match moved {
+            Some(head) if before.is_none_or(|before| before.bytes() != head.bytes()) => {
+                Err(Error::new(ErrorKind::Conflict, format!("{} changed meanwhile: sync first", caller.address())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn swing(&self, sending: Sending<'_>, caller: &mut Caller<'_>, store: &Store, is_first: bool) -> Result<()> {
+        let head = store.head();
+        let record = Outgoing { path: layout::head_record(head.head.generation), bytes: head.bytes().to_vec() };
+        send_files(sending, caller, &[record])?;
+        self.run.check()?;
+        let (path, bytes) = (layout::head(), head.bytes());
+        let replaced = caller.call(&mut |session| session.replace(&path, bytes));
+        self.meter.sent(bytes.len() as u64);
+        match replaced {
+            // The remote has no way to replace a file: readers that catch HEAD half-written ask again.
+            Err(CallError::Remote(error)) if error.kind == RemoteErrorKind::Unsupported => {
+                self.run.monitor.note("the remote cannot replace a file at once: HEAD is written in place");
+                send_files(sending, caller, &[Outgoing { path, bytes: bytes.to_vec() }])?;
+            }
+            other => other?,
+        }
+        if !is_first {
+            return Ok(());
+        }
+        let marker = read_all(self.disk.as_ref(), &layout::marker(), MARKER_MAX_BYTES)?.ok_or(StoreError::NoStore)?;
+        send_files(sending, caller, &[Outgoing { path: layout::marker(), bytes: marker }])
+    }
+}
+
+fn open(disk: &Arc<dyn Disk>) -> Result<Store> {
+    let store = Store::open(Arc::clone(disk))?;
+    if store.soundness() == Soundness::Older {
+        return Err(StoreError::Degraded.into());
+    }
+    Ok(store)
+}

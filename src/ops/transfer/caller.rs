@@ -1,0 +1,172 @@
+//! A remote as one thread uses it: a session that is opened when it is needed, dropped when it broke, tried again by
+//! the rules of [`Retry`], and never waited on beyond a wish to stop.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use super::Meter;
+use crate::base::StorePath;
+use crate::error::{Error, ErrorKind};
+use crate::ops::Run;
+use crate::remote::retry::{Retry, RetryPolicy};
+use crate::remote::{Remote, RemoteError, RemoteErrorKind, Session};
+
+/// Longest wait between two looks at whether someone asked to stop.
+const SLICE: Duration = Duration::from_millis(250);
+
+/// A call that did not come through.
+#[derive(Debug)]
+pub enum CallError {
+    /// The remote failed, after all tries.
+    Remote(RemoteError),
+    /// Someone asked to stop.
+    Interrupted,
+}
+
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Remote(error) => error.into(),
+            CallError::Interrupted => Self::new(ErrorKind::Interrupted, "interrupted"),
+        }
+    }
+}
+
+/// One thread's line to a remote.
+pub struct Caller<'a> {
+    remote: &'a dyn Remote,
+    run: Run<'a>,
+    meter: &'a Meter,
+    session: Option<Box<dyn Session>>,
+}
+
+impl<'a> Caller<'a> {
+    /// Prepares a line; connects with the first call.
+    #[must_use]
+    pub fn new(remote: &'a dyn Remote, run: Run<'a>, meter: &'a Meter) -> Self {
+        Self { remote, run, meter, session: None }
+    }
+
+    /// Returns the remote's address as people see it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.remote.address()
+    }
+
+    /// Does one thing, again after failures that may pass.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn call<T>(
+        &mut self,
+        work: &mut dyn FnMut(&mut dyn Session) -> Result<T, RemoteError>,
+    ) -> Result<T, CallError> {
+        let mut retry = Retry::new(RetryPolicy::default());
+        loop {
+            match self.once(work)? {
+                Ok(value) => return Ok(value),
+                Err(error) => self.wait_after(&mut retry, error)?,
+            }
+        }
+    }
+
+    /// Does one thing once; a session that it broke is dropped.
+    ///
+    /// # Errors
+    /// [`CallError::Interrupted`]; what the remote said is the inner result.
+    pub fn once<T>(
+        &mut self,
+        work: &mut dyn FnMut(&mut dyn Session) -> Result<T, RemoteError>,
+    ) -> Result<Result<T, RemoteError>, CallError> {
+        use RemoteErrorKind::{Local, NotFound, Unsupported};
+        self.run.check().map_err(|_| CallError::Interrupted)?;
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => match self.remote.connect() {
+                Ok(session) => session,
+                Err(error) => return Ok(Err(error)),
+            },
+        };
+        let result = work(session.as_mut());
+        if result.as_ref().err().is_none_or(|error| matches!(error.kind, Local | NotFound | Unsupported)) {
+            self.session = Some(session);
+        }
+        Ok(result)
+    }
+
+    /// Waits as long as a failure asks for, or gives it back when it should not be tried again.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn wait_after(&self, retry: &mut Retry, error: RemoteError) -> Result<(), CallError> {
+        match retry.next_delay(&error, self.run.random) {
+            Some(delay) => self.wait(delay),
+            None => Err(CallError::Remote(error)),
+        }
+    }
+
+    /// Waits, unless someone asks to stop.
+    ///
+    /// # Errors
+    /// [`CallError::Interrupted`].
+    pub fn wait(&self, delay: Duration) -> Result<(), CallError> {
+        let mut left = delay;
+        while !left.is_zero() {
+            self.run.check().map_err(|_| CallError::Interrupted)?;
+            let slice = left.min(SLICE);
+            self.run.clock.sleep(slice);
+            left -= slice;
+        }
+        Ok(())
+    }
+
+    /// Fetches a small file whole; nothing where none stands. A longer one is cut after `max_bytes + 1` bytes.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn fetch_small(&mut self, path: &StorePath, max_bytes: u64) -> Result<Option<Vec<u8>>, CallError> {
+        let meter = self.meter;
+        let fetched = self.call(&mut |session| {
+            let mut bytes = Vec::new();
+            session.fetch(path, 0, max_bytes + 1, &mut |piece| {
+                meter.fetched(piece.len() as u64);
+                bytes.extend_from_slice(piece);
+                ControlFlow::Continue(())
+            })?;
+            Ok(bytes)
+        });
+        match fetched {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(CallError::Remote(error)) if error.kind == RemoteErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Fetches a small file of which length and hash are known; bytes that are not it are asked for again.
+    ///
+    /// Returns nothing where none stands or what stands there stays another.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub fn fetch_known(&mut self, path: &StorePath, len_bytes: u64, hash: &[u8; 32]) -> Result<Known, CallError> {
+        const TRIES: u32 = 3;
+        for _ in 0..TRIES {
+            let Some(bytes) = self.fetch_small(path, len_bytes)? else { return Ok(Known::Missing) };
+            if bytes.len() as u64 == len_bytes && blake3::hash(&bytes).as_bytes() == hash {
+                return Ok(Known::Right(bytes));
+            }
+        }
+        Ok(Known::Wrong)
+    }
+}
+
+/// What came of a fetch of known bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// The bytes.
+    Right(Vec<u8>),
+    /// Something else stands there.
+    Wrong,
+    /// Nothing stands there.
+    Missing,
+}

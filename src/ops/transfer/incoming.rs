@@ -1,0 +1,146 @@
+//! A pack on its way in: appended to its final name piece by piece and hashed on the way, going on from the last whole MiB
+//! of what an earlier run left.
+
+use crate::base::StorePath;
+use crate::base::units::MIB;
+use crate::disk::{Disk, DiskError, DiskErrorKind, WriteFile};
+use crate::format::manifest::PackRef;
+use crate::store::layout;
+use crate::store::pack::{PackState, pack_state, read_exactly};
+
+/// Bytes that are read back at a time.
+const READ_BACK_BYTES: u64 = MIB;
+
+/// The file of a pack that is not whole yet.
+pub struct Incoming<'a> {
+    disk: &'a dyn Disk,
+    pack: PackRef,
+    path: StorePath,
+    file: Box<dyn WriteFile>,
+    hasher: blake3::Hasher,
+    len_bytes: u64,
+}
+
+impl<'a> Incoming<'a> {
+    /// Opens the file: goes on from the last whole MiB of a shorter one, replaces anything else.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn open(disk: &'a dyn Disk, pack: PackRef) -> Result<Self, DiskError> {
+        let path = layout::pack(&pack.hash);
+        let standing = match pack_state(disk, &pack)? {
+            PackState::Partial(len_bytes) => len_bytes / MIB * MIB,
+            _ => 0,
+        };
+        // A stretch that cannot be read back is a bad sector: the file starts again.
+        let prefix = if standing > 0 { hash_prefix(disk, &path, standing) } else { None };
+        let (file, hasher, len_bytes) = match prefix {
+            Some(hasher) => (disk.append_after(&path, standing)?, hasher, standing),
+            None => (create_fresh(disk, &path)?, blake3::Hasher::new(), 0),
+        };
+        Ok(Self { disk, pack, path, file, hasher, len_bytes })
+    }
+
+    /// Returns where it stands.
+    #[must_use]
+    pub fn path(&self) -> &StorePath {
+        &self.path
+    }
+
+    /// Returns the bytes that are there.
+    #[must_use]
+    pub fn len_bytes(&self) -> u64 {
+        self.len_bytes
+    }
+
+    /// Returns the bytes that are not there yet.
+    #[must_use]
+    pub fn missing_bytes(&self) -> u64 {
+        self.pack.len_bytes - self.len_bytes
+    }
+
+    /// Appends a piece; never more than is missing.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn append(&mut self, piece: &[u8]) -> Result<(), DiskError> {
+        let most = usize::try_from(self.missing_bytes()).unwrap_or(usize::MAX);
+        let piece = &piece[..piece.len().min(most)];
+        self.file.append(piece).inspect_err(|_| self.discard())?;
+        self.hasher.update(piece);
+        self.len_bytes += piece.len() as u64;
+        Ok(())
+    }
+
+    /// Syncs what is there, for the next run to go on from.
+    ///
+    /// # Durability
+    /// The bytes are durable; the name once its directory is synced.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn keep(mut self) -> Result<(), DiskError> {
+        self.sync()
+    }
+
+    fn sync(&mut self) -> Result<(), DiskError> {
+        self.file.sync().inspect_err(|_| self.discard())
+    }
+
+    /// Removes the file after a failed write or sync: the system's cache would show bytes that no later sync makes durable.
+    fn discard(&self) {
+        // The first failure is what is told.
+        let _ = self.disk.remove(&self.path);
+    }
+
+    /// Ends a file that is complete: keeps it if it is the pack, else removes it; says which.
+    ///
+    /// # Durability
+    /// As [`Incoming::keep`].
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn finish(mut self) -> Result<bool, DiskError> {
+        if self.missing_bytes() == 0 && *self.hasher.finalize().as_bytes() == self.pack.hash.0 {
+            self.sync()?;
+            return Ok(true);
+        }
+        drop(self.file);
+        self.disk.remove(&self.path)?;
+        Ok(false)
+    }
+}
+
+/// Syncs a whole file once more: a run that was killed may have left it in the system's cache alone.
+///
+/// # Durability
+/// The bytes are durable when this returns; the name once its directory is synced.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn sync_again(disk: &dyn Disk, path: &StorePath, len_bytes: u64) -> Result<(), DiskError> {
+    disk.append_after(path, len_bytes)?.sync()
+}
+
+fn hash_prefix(disk: &dyn Disk, path: &StorePath, len_bytes: u64) -> Option<blake3::Hasher> {
+    let file = disk.open(path).ok()?;
+    let mut hasher = blake3::Hasher::new();
+    for offset in (0..len_bytes).step_by(READ_BACK_BYTES as usize) {
+        let piece = read_exactly(file.as_ref(), offset, READ_BACK_BYTES.min(len_bytes - offset), "a pack").ok()?;
+        hasher.update(&piece);
+    }
+    Some(hasher)
+}
+
+/// Creates a file in place of whatever broken one stands there; makes its directory again where that was lost.
+fn create_fresh(disk: &dyn Disk, path: &StorePath) -> Result<Box<dyn WriteFile>, DiskError> {
+    disk.remove(path)?;
+    match disk.create_new(path) {
+        Err(error) if error.kind == DiskErrorKind::NotFound => {
+            disk.create_dir(&path.parent())?;
+            disk.sync_dir(&path.parent().parent())?;
+            disk.create_new(path)
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,271 @@
+//! Bringing a disk to a target state, in the write order: everything that HEAD leads to is durable before HEAD moves.
+//!
+//! ```text
+//! unclean marker -> manifests, key lists, trust -> pending -> packs -> key files -> heads/<n>, HEAD -> pending and marker go
+//! ```
+//!
+//! A run that ends anywhere leaves the old state and files that nothing names; the next run finds them by name and length,
+//! and believes them by hash.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use super::caller::Caller;
+use super::fetch::{Fetching, fetch_packs};
+use super::incoming::sync_again;
+use super::key_files::{KeyPlan, fetch_keys, plan_keys};
+use super::plan::{FetchPlan, plan};
+use super::target::Target;
+use super::{Meter, TransferError};
+use crate::base::limits::HEAD_MAX_BYTES;
+use crate::base::monitor::{Amount, Task};
+use crate::base::random::random_array;
+use crate::base::units::MIB;
+use crate::base::{Generation, PackHash, StorePath};
+use crate::disk::{Disk, read_all};
+use crate::error::{Error, Result};
+use crate::format::head::SignedHead;
+use crate::format::manifest::PackRef;
+use crate::ops::Run;
+use crate::remote::Remote;
+use crate::store::manifest::PackSet;
+use crate::store::pack::{create_immutable, pack_is_whole, pack_state};
+use crate::store::trust::TrustChain;
+use crate::store::{StoreError, head, layout, replica};
+
+/// After an unclean end, how much is hashed of what was there before it: flash may damage what lies beside a torn write.
+const SAMPLE_PACKS: usize = 8;
+const SAMPLE_BYTES: u64 = 64 * MIB;
+/// Files that a run may write besides packs, manifests and key files, for the estimate of room.
+const OTHER_FILES: u64 = 6;
+
+/// The disk as it is before a run.
+#[derive(Clone, Copy)]
+pub struct Local<'a> {
+    /// The disk.
+    pub disk: &'a Arc<dyn Disk>,
+    /// The trust that stands on it.
+    pub trust: &'a TrustChain,
+    /// Its state, unless it has none yet.
+    pub current: Option<(&'a SignedHead, &'a PackSet)>,
+    /// `HEAD` names the state; if not, it is written again whatever else there is to do.
+    pub is_settled: bool,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Received {
+    /// The generation that the disk holds now.
+    pub generation: Generation,
+    /// Packs that were fetched.
+    pub packs_fetched: u64,
+    /// Packs of the target that were there.
+    pub packs_reused: u64,
+    /// Bytes of packs that were there, the beginnings of fetched ones included.
+    pub reused_bytes: u64,
+    /// Something was written.
+    pub wrote: bool,
+}
+
+/// Brings the disk to the target; writes nothing when it is there already.
+///
+/// # Durability
+/// The target is what opens once this returns; after a cut within, the old state or the target.
+///
+/// # Errors
+/// [`TransferError`].
+pub fn receive(
+    local: Local<'_>,
+    target: &Target,
+    sources: &[Arc<dyn Remote>],
+    run: Run<'_>,
+    meter: &Meter,
+) -> std::result::Result<Received, TransferError> {
+    let Some(first) = sources.first() else { return Ok(Received::default()) };
+    let disk = local.disk.as_ref();
+    let mut caller = Caller::new(first.as_ref(), run, meter);
+    let tag = replica::read_tag(disk).map_err(Error::from)?;
+    let keys = plan_keys(disk, target, tag, &mut caller)?;
+    note_keys(&keys, local.current.is_none(), run);
+    let plan = plan_packs(local, target, run)?;
+    let changes_head = local.current.is_none_or(|(head, _)| head.bytes() != target.head.bytes());
+    let received = Received {
+        generation: target.head.head.generation,
+        packs_fetched: plan.fetch.len() as u64,
+        packs_reused: plan.present.len() as u64,
+        reused_bytes: plan.reused_bytes(),
+        wrote: true,
+    };
+    let in_doubt = replica::read_unclean(disk).map_err(Error::from)?.is_some();
+    let left_over = in_doubt || stands(disk, &layout::pending())?;
+    if !changes_head && local.is_settled && plan.fetch.is_empty() && keys.is_empty() && !left_over {
+        return Ok(Received { wrote: false, ..received });
+    }
+    check_space(disk, target, &plan, &keys)?;
+    write_outer(local, target, &keys, changes_head)?;
+    sync_found(disk, &plan.found)?;
+    fetch_packs(Fetching { disk, sources, run, meter }, &plan.fetch)?;
+    fetch_keys(disk, &keys, in_doubt || local.current.is_none(), &mut caller)?;
+    commit(local, target, changes_head)?;
+    Ok(received)
+}
+
+/// Makes packs durable that were found by their hash: a run that was killed may have left them in the system's cache alone.
+fn sync_found(disk: &dyn Disk, found: &[PackRef]) -> Result<()> {
+    for pack in found {
+        sync_again(disk, &layout::pack(&pack.hash), pack.len_bytes)?;
+    }
+    let dirs: BTreeSet<u8> = found.iter().map(|pack| pack.hash.0[0]).collect();
+    for first_byte in dirs {
+        disk.sync_dir(&layout::pack_dir(first_byte))?;
+    }
+    Ok(())
+}
+
+fn stands(disk: &dyn Disk, path: &StorePath) -> Result<bool> {
+    Ok(disk.metadata(path)?.is_some())
+}
+
+fn note_keys(keys: &KeyPlan, is_clone: bool, run: Run<'_>) {
+    if keys.too_many && is_clone {
+        run.monitor.note("the store has too many readers to carry all their key files: clone with a reader's tag");
+    }
+    if keys.tag_unlisted {
+        run.monitor.note("the reader of this store is no longer listed: what is new cannot be read with it");
+    }
+}
+
+/// Plans the packs and settles every doubt by hashing, so that the room needed is known before anything is written.
+fn plan_packs(local: Local<'_>, target: &Target, run: Run<'_>) -> Result<FetchPlan> {
+    let disk = local.disk.as_ref();
+    let suspects = suspects(local, run)?;
+    let listed = |hash: &PackHash| local.current.is_some_and(|(_, packs)| packs.pack(hash).is_some());
+    let states = target.packs.packs().iter().map(|pack| pack_state(disk, pack));
+    let states = states.collect::<std::result::Result<Vec<_>, _>>()?;
+    let mut plan = plan(target.packs.packs(), &states, &|hash| listed(hash) && !suspects.contains(hash));
+    let check = plan.check.clone();
+    if check.is_empty() {
+        return Ok(plan);
+    }
+    let bytes = check.iter().map(|pack| pack.len_bytes).sum();
+    run.monitor.begin(Task::Verify, Some(Amount { files: check.len() as u64, bytes }));
+    for pack in check {
+        run.check()?;
+        let mut hear = |bytes| run.monitor.advance(Task::Verify, Amount { files: 0, bytes });
+        // A bad sector is as good as a wrong hash: the pack is fetched again.
+        let is_whole = match pack_is_whole(disk, &pack, &mut hear) {
+            Ok(is_whole) => is_whole,
+            Err(error) if error.kind == crate::disk::DiskErrorKind::Gone => return Err(error.into()),
+            Err(_) => false,
+        };
+        if !is_whole && listed(&pack.hash) {
+            run.monitor.note(&format!("pack {} is damaged here and fetched again", layout::pack(&pack.hash)));
+        }
+        plan.checked(pack, is_whole);
+    }
+    run.monitor.end(Task::Verify);
+    Ok(plan)
+}
+
+/// Returns the packs that an unclean end puts in doubt: all that came since the run began, and a sample of the rest.
+fn suspects(local: Local<'_>, run: Run<'_>) -> Result<HashSet<PackHash>> {
+    let disk = local.disk.as_ref();
+    let (Some((current, packs)), Some(since)) = (local.current, replica::read_unclean(disk)?) else {
+        return Ok(HashSet::new());
+    };
+    let before = if since == current.head.generation { Some(packs.clone()) } else { packs_at(local, since) };
+    let was_there = |pack: &&PackRef| before.as_ref().is_some_and(|before| before.pack(&pack.hash).is_some());
+    let (rest, added): (Vec<&PackRef>, Vec<&PackRef>) = packs.packs().iter().partition(was_there);
+    let mut doubted: HashSet<PackHash> = added.iter().map(|pack| pack.hash).collect();
+    doubted.extend(sample(&rest, run));
+    Ok(doubted)
+}
+
+/// Draws a bounded sample without repeats.
+fn sample(packs: &[&PackRef], run: Run<'_>) -> Vec<PackHash> {
+    let mut left: Vec<&PackRef> = packs.to_vec();
+    let mut drawn = Vec::new();
+    let mut bytes = 0;
+    while !left.is_empty() && drawn.len() < SAMPLE_PACKS && bytes < SAMPLE_BYTES {
+        let at = u64::from_le_bytes(random_array(run.random)) % left.len() as u64;
+        let pack = left.swap_remove(usize::try_from(at).unwrap_or(0));
+        drawn.push(pack.hash);
+        bytes += pack.len_bytes;
+    }
+    drawn
+}
+
+/// Returns the packs of an earlier generation, if its record and manifests still stand.
+fn packs_at(local: Local<'_>, generation: Generation) -> Option<PackSet> {
+    let disk = local.disk.as_ref();
+    let bytes = read_all(disk, &layout::head_record(generation), HEAD_MAX_BYTES).ok()??;
+    let record = SignedHead::decode(&bytes).ok()?;
+    local.trust.check_head(&record).ok()?;
+    PackSet::load_from_disk(disk, record.head.store, record.head.manifest, record.head.manifest_len_bytes).ok()
+}
+
+/// Refuses to begin what the disk has no room for.
+fn check_space(disk: &dyn Disk, target: &Target, plan: &FetchPlan, keys: &KeyPlan) -> Result<()> {
+    let manifests: u64 = target.new_manifests.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+    let files = plan.fetch.len() as u64 + target.new_manifests.len() as u64 + keys.files() + OTHER_FILES;
+    let content = plan.needed_bytes() + manifests + keys.needed_bytes();
+    let needed_bytes = content + files * layout::ENTRY_OVERHEAD_BYTES;
+    let free_bytes = disk.free_bytes()?;
+    if needed_bytes > free_bytes {
+        return Err(StoreError::NoSpace { needed_bytes, free_bytes }.into());
+    }
+    Ok(())
+}
+
+/// Writes everything small that the target leads to, then the target itself as `pending`.
+fn write_outer(local: Local<'_>, target: &Target, keys: &KeyPlan, changes_head: bool) -> Result<()> {
+    let disk = local.disk.as_ref();
+    replica::mark_unclean(disk, local.current.map_or(Generation(0), |(head, _)| head.head.generation))?;
+    for (hash, bytes) in &target.new_manifests {
+        create_immutable(disk, &layout::manifest(hash), bytes)?;
+    }
+    for (hash, bytes) in &keys.new_lists {
+        create_immutable(disk, &layout::key_list(hash), bytes)?;
+    }
+    let doubted = if changes_head { &keys.standing_lists[..] } else { &[] };
+    for (hash, len_bytes) in doubted {
+        sync_again(disk, &layout::key_list(hash), *len_bytes)?;
+    }
+    if !target.new_manifests.is_empty() || !keys.new_lists.is_empty() || !doubted.is_empty() {
+        disk.sync_dir(&layout::manifests())?;
+    }
+    // What my state does not name may stand without being durable, so it is written or synced again.
+    let vouched = local.current.map_or(1, |(head, _)| head.head.trust_version) as usize;
+    let new_trust = target.trust.files().get(vouched..).unwrap_or_default();
+    for file in new_trust {
+        create_immutable(disk, &layout::trust(file.trust.version), file.bytes())?;
+    }
+    if !new_trust.is_empty() {
+        disk.sync_dir(&layout::trust_dir())?;
+    }
+    if changes_head { write_pending(disk, &target.head) } else { Ok(()) }
+}
+
+fn write_pending(disk: &dyn Disk, target: &SignedHead) -> Result<()> {
+    create_immutable(disk, &layout::pending(), target.bytes())?;
+    Ok(disk.sync_dir(&StorePath::root())?)
+}
+
+/// Makes the target the committed state, then takes the traces of the run away.
+fn commit(local: Local<'_>, target: &Target, changes_head: bool) -> Result<()> {
+    let disk = local.disk.as_ref();
+    if changes_head {
+        head::swing(disk, &target.head)?;
+        let goes_back = local.current.is_some_and(|(head, _)| head.head.generation > target.head.head.generation);
+        if goes_back {
+            head::forget_newer(disk, target.head.head.generation)?;
+        }
+    } else if !local.is_settled {
+        head::settle(disk, &target.head)?;
+    }
+    if stands(disk, &layout::pending())? {
+        disk.remove(&layout::pending())?;
+        disk.sync_dir(&StorePath::root())?;
+    }
+    Ok(replica::clear_unclean(disk)?)
+}

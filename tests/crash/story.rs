@@ -1,0 +1,181 @@
+//! A publisher whose states are remotes, and keys that follow it: what a sweep of `sync` and `clone` is about.
+
+use std::sync::Arc;
+
+use chunkstore::base::clock::FixedClock;
+use chunkstore::base::monitor::RecordingMonitor;
+use chunkstore::base::random::{Random, SeededRandom};
+use chunkstore::base::{DedupGeneration, Timestamp};
+use chunkstore::disk::sim::Profile;
+use chunkstore::disk::{Disk, SimDisk};
+use chunkstore::error::Result;
+use chunkstore::format::Kind;
+use chunkstore::ops::Run;
+use chunkstore::ops::clone::{CloneRequest, Cloned, clone_store};
+use chunkstore::ops::host_state::HostState;
+use chunkstore::ops::init::{InitRequest, init};
+use chunkstore::ops::local_keys::KeyDir;
+use chunkstore::ops::sync::{SyncRequest, Synced, sync};
+use chunkstore::path_remote::PathRemote;
+use chunkstore::remote::{Remote, RemoteError, Session};
+use chunkstore::store::object::{Sealer, pointer_to};
+use chunkstore::store::pack::pack_is_whole;
+use chunkstore::store::writer::PackWriter;
+use chunkstore::store::{self, Basis, EXPIRY_SECS, Next, Store};
+
+const NOW: Timestamp = Timestamp(1_767_225_600_000_000_000);
+
+/// A disk as a remote for one session at a time, so that a run is the same each time.
+pub struct OneByOne(PathRemote);
+
+impl Remote for OneByOne {
+    fn address(&self) -> String {
+        self.0.address()
+    }
+
+    fn connect(&self) -> std::result::Result<Box<dyn Session>, RemoteError> {
+        self.0.connect()
+    }
+
+    fn session_limit(&self) -> usize {
+        1
+    }
+
+    fn wire_bytes(&self) -> u64 {
+        self.0.wire_bytes()
+    }
+}
+
+/// A publisher whose store at each generation is kept as a remote.
+pub struct Publisher {
+    disk: SimDisk,
+    keys: tempfile::TempDir,
+    fingerprint: String,
+    random: SeededRandom,
+}
+
+impl Publisher {
+    pub fn new() -> Self {
+        let (disk, keys) = (SimDisk::new(Profile::Ext4), tempfile::tempdir().unwrap());
+        let request = InitRequest { readers: vec![], keys: keys.path(), root_keys: keys.path(), passphrase: None };
+        let random = SeededRandom::new(5);
+        let clock = FixedClock::new(NOW);
+        let run = Run { clock: &clock, random: &random, monitor: &RecordingMonitor::default() };
+        let fingerprint = init(&disk, &request, run).unwrap().fingerprint;
+        Self { disk, keys, fingerprint, random }
+    }
+
+    /// Commits a pack for each length.
+    pub fn commit(&self, lengths: &[usize]) {
+        let disk = &self.disk;
+        let store = open(disk);
+        let writer = KeyDir::new(self.keys.path(), store.id()).load_writer(&|_| unreachable!()).unwrap().unwrap();
+        let signer = writer.signer();
+        let (keys, unlocked) = store.unlock_writer(&[writer.identity]).unwrap();
+        let maker = keys.key_maker(DedupGeneration(1)).unwrap();
+        let mut sealer = Sealer::new(store.id(), 1).unwrap();
+        let mut added = Vec::new();
+        for &length in lengths {
+            let epoch = keys.reader.epoch();
+            let index_key = keys.reader.index_key(epoch).unwrap();
+            let mut packs = PackWriter::new(disk, store.id(), epoch, index_key, Some(store.packs()));
+            let mut plain = vec![0; length];
+            self.random.fill(&mut plain);
+            let pointer = pointer_to(&keys.reader, &maker, Kind::Chunk, &plain);
+            packs
+                .put(&sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap())
+                .unwrap();
+            added.extend(packs.finish().unwrap().packs);
+        }
+        let key_lists = store.packs().top.key_lists.clone();
+        let (sealed, expires) = (unlocked.sealed, NOW.plus_secs(EXPIRY_SECS));
+        let next = Next { added, removed: vec![], key_lists, sealed, time: NOW, expires };
+        let basis = Basis { store: store.id(), trust: store.trust(), current: Some((store.head(), store.packs())) };
+        store::commit(disk, &basis, &keys.reader, &signer, next).unwrap();
+    }
+
+    /// The store as it is now, as a remote.
+    pub fn remote(&self) -> Arc<dyn Remote> {
+        Arc::new(OneByOne(PathRemote::new(Arc::new(self.disk.settled()), "/publisher".into())))
+    }
+
+    pub fn clone_to(&self, disk: &SimDisk, remote: &Arc<dyn Remote>) -> Result<Cloned> {
+        let request = CloneRequest { trust: Some(self.fingerprint.clone()), confirm: &|_| Ok(false), reader: None };
+        let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+        let (clock, random) = (FixedClock::new(NOW), SeededRandom::new(3));
+        let run = Run { clock: &clock, random: &random, monitor: &RecordingMonitor::default() };
+        clone_store(remote, &shared, &request, None, run)
+    }
+}
+
+pub fn open(disk: &SimDisk) -> Store {
+    Store::open(Arc::new(disk.clone())).unwrap()
+}
+
+pub fn sync_with(disk: &SimDisk, remote: &Arc<dyn Remote>, accept_older: bool) -> Result<Synced> {
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let (clock, random) = (FixedClock::new(NOW), SeededRandom::new(3));
+    let run = Run { clock: &clock, random: &random, monitor: &RecordingMonitor::default() };
+    sync(&shared, &[Arc::clone(remote)], SyncRequest { accept_older }, &mut HostState::default(), run)
+}
+
+pub fn is_whole(disk: &SimDisk, pack: &chunkstore::format::manifest::PackRef) -> bool {
+    pack_is_whole(disk, pack, &mut |_| {}).unwrap()
+}
+
+/// Checks that a disk holds a generation with all its packs and no trace of a run, even if nothing more persists.
+pub fn require_settled(disk: &SimDisk, generation: u64) {
+    let least = disk.plug_back();
+    let store = open(&least);
+    assert_eq!(store.head().head.generation.0, generation);
+    assert!(store.packs().packs().iter().all(|pack| is_whole(&least, pack)), "a pack is not whole");
+    assert!(least.content("pending").is_none() && least.content("replica/unclean").is_none(), "a trace stayed");
+}
+
+/// A recorded sync from one generation to another.
+pub struct Story {
+    pub disk: SimDisk,
+    /// What the key lay on before.
+    pub before: SimDisk,
+    pub remote: Arc<dyn Remote>,
+    pub from: u64,
+    pub to: u64,
+    pub accept_older: bool,
+    /// The packs of the target.
+    pub target: Store,
+}
+
+impl Story {
+    /// A week's update: small packs, and one that is long enough to be gone on with.
+    pub fn update(profile: Profile) -> Self {
+        let publisher = Publisher::new();
+        publisher.commit(&[9000, 2000]);
+        let disk = SimDisk::new(profile);
+        publisher.clone_to(&disk, &publisher.remote()).unwrap();
+        publisher.commit(&[1_400_000, 30_000, 700]);
+        publisher.commit(&[5000]);
+        Self::record(&disk.settled(), publisher.remote(), false)
+    }
+
+    /// A server that was set back on purpose.
+    pub fn back(profile: Profile) -> Self {
+        let publisher = Publisher::new();
+        publisher.commit(&[9000, 2000]);
+        let older = publisher.remote();
+        let disk = SimDisk::new(profile);
+        publisher.commit(&[3000]);
+        publisher.commit(&[3000]);
+        publisher.clone_to(&disk, &publisher.remote()).unwrap();
+        Self::record(&disk.settled(), older, true)
+    }
+
+    fn record(disk: &SimDisk, remote: Arc<dyn Remote>, accept_older: bool) -> Self {
+        let (from, before) = (open(disk).head().head.generation.0, disk.settled());
+        sync_with(disk, &remote, accept_older).unwrap();
+        let target = open(disk);
+        let to = target.head().head.generation.0;
+        assert_ne!(from, to);
+        require_settled(disk, to);
+        Self { disk: disk.clone(), before, remote, from, to, accept_older, target }
+    }
+}
