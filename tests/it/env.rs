@@ -198,7 +198,7 @@ impl Key {
     /// A clone of what a publisher has now.
     pub fn of(publisher: &Publisher, remote: &MemRemote) -> Self {
         let mut key = Self::empty(77);
-        key.clone_from_remote(publisher, &[remote.clone()]).unwrap();
+        key.clone_from_remote(publisher, remote).unwrap();
         remote.reset_counts();
         key
     }
@@ -211,17 +211,17 @@ impl Key {
         self.dir.path().join("cache")
     }
 
-    pub fn clone_from_remote(&mut self, publisher: &Publisher, remotes: &[MemRemote]) -> Result<Cloned> {
-        self.clone_with(&arc(&remotes[0]), Some(publisher.fingerprint.clone()), None)
+    pub fn clone_from_remote(&mut self, publisher: &Publisher, remote: &MemRemote) -> Result<Cloned> {
+        self.clone_with(&arc(remote), Some(&publisher.fingerprint), None)
     }
 
     pub fn clone_with(
         &mut self,
         remote: &Arc<dyn Remote>,
-        trust: Option<String>,
+        trust: Option<&str>,
         reader: Option<KeyTag>,
     ) -> Result<Cloned> {
-        let request = CloneRequest { trust, confirm: &|_| Ok(false), reader };
+        let request = CloneRequest { trust: trust.map(str::to_owned), confirm: &|_| Ok(false), reader };
         let cloned = clone_store(remote, &self.disk, &request, Some(&self.cache()), self.world.run())?;
         self.state = HostState::load(Some(&self.cache()), cloned.store);
         Ok(cloned)
