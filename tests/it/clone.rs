@@ -35,7 +35,7 @@ fn a_path_is_a_remote() {
     key.clone_with(&remote, Some(&publisher.fingerprint.to_uppercase()), None).unwrap();
     key.assert_holds(&head);
     let newer = publisher.commit(&[5 * MIB]);
-    let synced = key.sync_all(&remote).unwrap();
+    let synced = key.sync_all(&[remote]).unwrap();
     assert_eq!((synced.packs_fetched, synced.packs_reused, synced.changed), (1, 2, true));
     key.assert_holds(&newer);
 }
