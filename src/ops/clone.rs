@@ -90,10 +90,9 @@ pub fn clone_store(
     // What the remote shows must hold before the first byte is written.
     look(&mut caller, &pinned)?;
     let store = pinned.newest().trust.store;
-    let replica = prepare(disk.as_ref(), &remote.address(), &pinned, request, run)?;
-    let _lock = WriteLock::take(disk.as_ref())?;
-    let (received, target) = rounds(remote, disk, &pinned, run, &meter)?;
-    store::write_marker(disk.as_ref(), store)?;
+    store::create_layout(disk.as_ref())?;
+    let made = make(remote, disk, &pinned, request, run, &meter);
+    let (replica, received, target) = made.map_err(|error| settle(disk.as_ref(), error))?;
     let mut state = HostState::load(cache, store);
     let shown = &target.head.head;
     state.saw(&remote.address(), shown.generation, target.head.hash());
@@ -111,6 +110,31 @@ pub fn clone_store(
         packs_reused: received.packs_reused,
         wire_bytes: remote.wire_bytes().saturating_sub(wire_before),
     })
+}
+
+/// Fills the directory and makes it a store.
+fn make(
+    remote: &Arc<dyn Remote>,
+    disk: &Arc<dyn Disk>,
+    pinned: &TrustChain,
+    request: &CloneRequest<'_>,
+    run: Run<'_>,
+    meter: &Meter,
+) -> Result<(ReplicaId, Received, Target)> {
+    let replica = prepare(disk.as_ref(), &remote.address(), pinned, request, run)?;
+    let _lock = WriteLock::take(disk.as_ref())?;
+    let (received, target) = rounds(remote, disk, pinned, run, meter)?;
+    finish(disk.as_ref(), pinned.newest().trust.store)?;
+    Ok((replica, received, target))
+}
+
+/// Tells a medium that went away from one that fails: directories were made, so an empty one is none.
+fn settle(disk: &dyn Disk, error: Error) -> Error {
+    let is_empty = || disk.list(&StorePath::root()).is_ok_and(|names| names.is_empty());
+    if matches!(error.kind(), ErrorKind::Other | ErrorKind::Corrupt) && is_empty() {
+        return Error::with_source(ErrorKind::Gone, "the medium went away", error);
+    }
+    error
 }
 
 fn rounds(
@@ -145,6 +169,16 @@ fn round(
     let local = Local { disk, trust: pinned, current: None, is_settled: true };
     let received = receive(local, &target, std::slice::from_ref(remote), run, meter)?;
     Ok((received, target))
+}
+
+/// Writes the marker; one that may not be durable is taken away, so that nobody takes the directory for a store.
+fn finish(disk: &dyn Disk, store: StoreId) -> Result<()> {
+    let written = store::write_marker(disk, store);
+    if written.is_err() {
+        // The first failure is what is told.
+        let _ = disk.remove(&layout::marker());
+    }
+    Ok(written?)
 }
 
 fn confirm(pinned: &TrustChain, request: &CloneRequest<'_>) -> Result<()> {
@@ -207,7 +241,7 @@ fn read_left(disk: &dyn Disk, path: &StorePath, max_bytes: u64) -> Result<Option
     }
 }
 
-/// Makes everything of the store but its content and its marker.
+/// Writes what the store is before it has content: its trust and its replica's files.
 fn prepare(
     disk: &dyn Disk,
     address: &str,
@@ -215,7 +249,6 @@ fn prepare(
     request: &CloneRequest<'_>,
     run: Run<'_>,
 ) -> Result<ReplicaId> {
-    store::create_layout(disk)?;
     pack::create_immutable(disk, &layout::trust(1), pinned.newest().bytes())?;
     disk.sync_dir(&layout::trust_dir())?;
     let replica = match replica::read_id(disk) {

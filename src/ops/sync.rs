@@ -19,7 +19,7 @@ use crate::format::head::Head;
 use crate::ops::Run;
 use crate::remote::Remote;
 use crate::store::lock::WriteLock;
-use crate::store::{Store, StoreError, replica};
+use crate::store::{Store, StoreError, read_marker, replica};
 
 /// How often a run starts again from a remote's new HEAD when files of the old one are gone.
 const ROUNDS: u32 = 3;
@@ -186,7 +186,7 @@ impl Syncing<'_> {
                 }
             }
         }
-        let recorded = replica::read_remote(self.disk.as_ref()).unwrap_or(None);
+        let recorded = self.recorded()?;
         let mine = shown(store.head());
         let judge_one = |at: usize, found: &RemoteState| {
             let address = self.remotes[at].address();
@@ -197,7 +197,7 @@ impl Syncing<'_> {
                 mine,
                 my_heads: &store.packs().heads,
                 shown_before: before,
-                is_recorded: recorded.as_deref() == Some(address.as_str()),
+                is_recorded: recorded.is_own(&address),
                 newer_elsewhere: seen.iter().any(newer),
             };
             judge(&known, found.shown())
@@ -210,6 +210,17 @@ impl Syncing<'_> {
             state.saw(&self.remotes[found.at].address(), head.generation, head.head);
         }
         Ok(judged)
+    }
+
+    /// Reads which remote the store was cloned from.
+    fn recorded(&self) -> Result<Recorded> {
+        match replica::read_remote(self.disk.as_ref()) {
+            // On a medium that went away nothing stands anywhere, which must not make the judgement laxer.
+            Ok(None) if read_marker(self.disk.as_ref())?.is_none() => Err(StoreError::Gone(None).into()),
+            Ok(address) => Ok(Recorded::Known(address)),
+            Err(StoreError::Corrupt { .. }) => Ok(Recorded::Damaged),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Picks the newest usable state; what is not usable is told of.
@@ -300,6 +311,22 @@ impl Syncing<'_> {
             self.run.monitor.note(&text);
         }
         Ok(())
+    }
+}
+
+/// The remote that a store was cloned from.
+enum Recorded {
+    Known(Option<String>),
+    Damaged,
+}
+
+impl Recorded {
+    /// Returns whether a remote may be the store's own; the stricter answer where that does not read.
+    fn is_own(&self, address: &str) -> bool {
+        match self {
+            Self::Known(recorded) => recorded.as_deref() == Some(address),
+            Self::Damaged => true,
+        }
     }
 }
 

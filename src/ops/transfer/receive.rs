@@ -106,7 +106,7 @@ pub fn receive(
     sync_found(disk, &plan.found)?;
     fetch_packs(Fetching { disk, sources, run, meter }, &plan.fetch)?;
     fetch_keys(disk, &keys, in_doubt || local.current.is_none(), &mut caller)?;
-    commit(local, target, changes_head)?;
+    commit(local, target, changes_head, in_doubt)?;
     Ok(received)
 }
 
@@ -251,8 +251,9 @@ fn write_pending(disk: &dyn Disk, target: &SignedHead) -> Result<()> {
     Ok(disk.sync_dir(&StorePath::root())?)
 }
 
-/// Makes the target the committed state, then takes the traces of the run away.
-fn commit(local: Local<'_>, target: &Target, changes_head: bool) -> Result<()> {
+/// Makes the target the committed state, then takes the traces of the run away. `in_doubt` says that the last run did not
+/// end, so what names the state may not be durable.
+fn commit(local: Local<'_>, target: &Target, changes_head: bool, in_doubt: bool) -> Result<()> {
     let disk = local.disk.as_ref();
     if changes_head {
         head::swing(disk, &target.head)?;
@@ -260,7 +261,7 @@ fn commit(local: Local<'_>, target: &Target, changes_head: bool) -> Result<()> {
         if goes_back {
             head::forget_newer(disk, target.head.head.generation)?;
         }
-    } else if !local.is_settled {
+    } else if !local.is_settled || in_doubt {
         head::settle(disk, &target.head)?;
     }
     if stands(disk, &layout::pending())? {
