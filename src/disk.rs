@@ -278,7 +278,8 @@ pub trait Disk: Send + Sync {
 /// Reads a whole file of at most `max_bytes`; nothing when there is none.
 ///
 /// # Errors
-/// [`DiskError`]; [`DiskErrorKind::Io`] when the file is longer than `max_bytes` or shrinks while it is read.
+/// [`DiskError`]; [`DiskErrorKind::WrongType`] when the file is longer than `max_bytes`, [`DiskErrorKind::Io`] when it shrinks
+/// while it is read.
 pub fn read_all(disk: &dyn Disk, path: &StorePath, max_bytes: u64) -> Result<Option<Vec<u8>>, DiskError> {
     let file = match disk.open(path) {
         Ok(file) => file,
@@ -287,7 +288,7 @@ pub fn read_all(disk: &dyn Disk, path: &StorePath, max_bytes: u64) -> Result<Opt
     };
     let len_bytes = file.len_bytes();
     if len_bytes > max_bytes {
-        return Err(DiskError::of(DiskErrorKind::Io, "read", path, "longer than any such file may be"));
+        return Err(DiskError::of(DiskErrorKind::WrongType, "read", path, "longer than any such file may be"));
     }
     let mut bytes = vec![0; usize::try_from(len_bytes).unwrap_or(usize::MAX)];
     let mut filled = 0;

@@ -13,7 +13,7 @@ use crate::ops::host_state::HostState;
 use crate::store::head::Soundness;
 use crate::store::manifest::PackSet;
 use crate::store::pack::{PackState, pack_state};
-use crate::store::{Store, layout, replica};
+use crate::store::{Store, StoreError, layout, replica};
 
 /// A sync that was cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub fn status(disk: Arc<dyn Disk>, identities: &[Identity], state: &HostState, r
     let snapshot = unlocked.and_then(|unlocked| unlocked.sealed.snapshots.last().map(|newest| newest.id));
     Ok(Status {
         store: store.id(),
-        replica: store.replica()?,
+        replica: readable(store.replica())?,
         generation: said.generation,
         time: said.time,
         expires: said.expires,
@@ -96,16 +96,26 @@ pub fn status(disk: Arc<dyn Disk>, identities: &[Identity], state: &HostState, r
         free_bytes: disk.free_bytes().ok(),
         last_sync: state.last_sync(),
         highest_seen: state.highest(),
-        remote: replica::read_remote(disk)?,
+        remote: readable(replica::read_remote(disk))?,
         unfinished: unfinished(&store)?,
         unclean: replica::read_unclean(disk)?.is_some(),
     })
 }
 
+/// Takes a damaged file of this replica for a missing one: whoever asks for the state shall be told the rest of it.
+fn readable<T>(read: std::result::Result<Option<T>, StoreError>) -> Result<Option<T>> {
+    match read {
+        Err(StoreError::Corrupt { .. }) => Ok(None),
+        read => Ok(read?),
+    }
+}
+
 /// Measures how far an interrupted sync came; nothing when there was none or what it left does not read.
 fn unfinished(store: &Store) -> Result<Option<Unfinished>> {
     let disk = store.disk().as_ref();
-    let Some(bytes) = read_all(disk, &layout::pending(), HEAD_MAX_BYTES)? else { return Ok(None) };
+    let pending =
+        readable(read_all(disk, &layout::pending(), HEAD_MAX_BYTES).map_err(|error| store.settle(error.into())))?;
+    let Some(bytes) = pending else { return Ok(None) };
     let Ok(target) = SignedHead::decode(&bytes) else { return Ok(None) };
     let said = &target.head;
     if said.generation <= store.head().head.generation {

@@ -19,7 +19,7 @@ use crate::format::head::Head;
 use crate::ops::Run;
 use crate::remote::Remote;
 use crate::store::lock::WriteLock;
-use crate::store::{Store, StoreError, replica};
+use crate::store::{Store, StoreError, read_marker, replica};
 
 /// How often a run starts again from a remote's new HEAD when files of the old one are gone.
 const ROUNDS: u32 = 3;
@@ -215,6 +215,8 @@ impl Syncing<'_> {
     /// Reads which remote the store was cloned from.
     fn recorded(&self) -> Result<Recorded> {
         match replica::read_remote(self.disk.as_ref()) {
+            // On a medium that went away nothing stands anywhere, which must not make the judgement laxer.
+            Ok(None) if read_marker(self.disk.as_ref())?.is_none() => Err(StoreError::Gone(None).into()),
             Ok(address) => Ok(Recorded::Known(address)),
             Err(StoreError::Corrupt { .. }) => Ok(Recorded::Damaged),
             Err(error) => Err(error.into()),

@@ -160,8 +160,13 @@ fn check_keys(store: &Store, report: &mut Report) -> Result<()> {
             for entry in &list.entries {
                 let path = layout::key_file(lists.epoch, entry.tag);
                 // A key carries its own reader's file alone, so a missing one is no damage.
-                let Some(bytes) = read_all(disk, &path, KEY_FILE_MAX_BYTES)? else { continue };
-                if *blake3::hash(&bytes).as_bytes() != entry.hash {
+                let holds = match read_all(disk, &path, KEY_FILE_MAX_BYTES).map_err(|error| store.settle(error.into()))
+                {
+                    Ok(bytes) => bytes.is_none_or(|bytes| *blake3::hash(&bytes).as_bytes() == entry.hash),
+                    Err(gone @ StoreError::Gone(_)) => return Err(gone.into()),
+                    Err(_) => false,
+                };
+                if !holds {
                     add(report, ProblemKind::Key, path.to_string());
                 }
             }

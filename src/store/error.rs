@@ -85,6 +85,8 @@ impl From<DiskError> for StoreError {
     fn from(error: DiskError) -> Self {
         match error.kind {
             DiskErrorKind::Gone => Self::Gone(Some(error)),
+            // A directory, a link or far too many bytes where a store has a small file: someone else's, so damage.
+            DiskErrorKind::WrongType => Self::Corrupt { what: error.subject.clone(), source: Some(Box::new(error)) },
             _ => Self::Disk(error),
         }
     }

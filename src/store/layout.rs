@@ -74,8 +74,8 @@ pub fn head_record(generation: Generation) -> StorePath {
 /// Reads the generation off a record's name.
 #[must_use]
 pub fn head_record_generation(name: &str) -> Option<Generation> {
-    let digits = name.len() >= 8 && name.bytes().all(|b| b.is_ascii_digit());
-    digits.then(|| name.parse().ok().map(Generation)).flatten()
+    let generation = name.parse().ok().map(Generation)?;
+    (format!("{:08}", generation.0) == name).then_some(generation)
 }
 
 /// The directory of trust files.

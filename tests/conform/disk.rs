@@ -83,7 +83,7 @@ fn opening_and_read_all_tell_what_is_wrong() {
         fails(disk.open(&path("d")), WrongType);
         fails(disk.open(&path("")), WrongType);
         fails(disk.open(&path("f/f")), WrongType);
-        fails(read_all(disk, &path("f"), 4), Io);
+        fails(read_all(disk, &path("f"), 4), WrongType);
         assert_eq!(read_all(disk, &path("f"), 5).unwrap().unwrap(), b"outer");
     });
 }

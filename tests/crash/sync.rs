@@ -40,6 +40,7 @@ impl Story {
 
 fn sweep(test: &'static str, story: &Story, needed: &[&'static str]) {
     let (sweep, met) = (Sweep::new(test, 24), Met::default());
+    assert_eq!(open(&story.before).head().head.generation.0, story.from);
     let count = sweep.run(&story.disk, 0, |cut, image| story.check(&met, cut, image));
     met.require(&sweep, needed);
     sweep.require(count, 60);

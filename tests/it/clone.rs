@@ -17,7 +17,7 @@ fn a_clone_holds_what_the_remote_shows() {
     let head = publisher.commit(&[3 * MIB, 1000, MIB]);
     let remote = publisher.remote();
     let mut key = Key::empty(2);
-    let cloned = key.clone_from_remote(&publisher, &[remote]).unwrap();
+    let cloned = key.clone_from_remote(&publisher, &remote).unwrap();
     assert_eq!((cloned.store, cloned.packs_fetched, cloned.generation.0), (publisher.id, 3, 2));
     assert_eq!(cloned.fingerprint, publisher.fingerprint);
     key.assert_holds(&head);
@@ -32,7 +32,7 @@ fn a_path_is_a_remote() {
     let head = publisher.commit(&[MIB, 2 * MIB]);
     let remote: Arc<dyn Remote> = Arc::new(PathRemote::new(Arc::clone(&publisher.disk), "/publisher".into()));
     let mut key = Key::empty(2);
-    key.clone_with(&remote, Some(publisher.fingerprint.to_uppercase()), None).unwrap();
+    key.clone_with(&remote, Some(&publisher.fingerprint.to_uppercase()), None).unwrap();
     key.assert_holds(&head);
     let newer = publisher.commit(&[5 * MIB]);
     let synced = key.sync_all(&[remote]).unwrap();
@@ -45,7 +45,7 @@ fn another_fingerprint_is_refused_before_any_write() {
     let publisher = Publisher::new(1);
     let remote = super::env::arc(&publisher.remote());
     let mut key = Key::empty(2);
-    assert_eq!(kind(key.clone_with(&remote, Some("00".repeat(16)), None)), ErrorKind::NotTrusted);
+    assert_eq!(kind(key.clone_with(&remote, Some(&"00".repeat(16)), None)), ErrorKind::NotTrusted);
     assert_eq!(kind(key.clone_with(&remote, None, None)), ErrorKind::NotTrusted, "nobody agreed");
     assert!(files(key.disk.as_ref()).is_empty());
 }
@@ -55,10 +55,10 @@ fn a_store_or_a_foreign_file_is_never_cloned_over() {
     let publisher = Publisher::new(1);
     let remote = publisher.remote();
     let mut key = Key::of(&publisher, &remote);
-    assert_eq!(kind(key.clone_from_remote(&publisher, &[remote.clone()])), ErrorKind::Other);
+    assert_eq!(kind(key.clone_from_remote(&publisher, &remote)), ErrorKind::Other);
     let mut other = Key::empty(3);
     drop(other.disk.create_new(&chunkstore::base::StorePath::new("letter.txt").unwrap()).unwrap());
-    assert_eq!(kind(other.clone_from_remote(&publisher, &[remote.clone()])), ErrorKind::Other);
+    assert_eq!(kind(other.clone_from_remote(&publisher, &remote)), ErrorKind::Other);
     // What was left of a clone of another store.
     let stranger = Publisher::new(4);
     let stranger_remote = stranger.remote();
@@ -66,8 +66,8 @@ fn a_store_or_a_foreign_file_is_never_cloned_over() {
     stranger.plant(&stranger_remote);
     let mut third = Key::of(&stranger, &stranger_remote);
     third.disk.remove(&layout::marker()).unwrap();
-    assert_eq!(kind(third.clone_from_remote(&publisher, &[remote])), ErrorKind::Other);
-    third.clone_from_remote(&stranger, &[stranger_remote]).unwrap();
+    assert_eq!(kind(third.clone_from_remote(&publisher, &remote)), ErrorKind::Other);
+    third.clone_from_remote(&stranger, &stranger_remote).unwrap();
 }
 
 // U5
@@ -79,11 +79,11 @@ fn a_clone_that_was_cut_off_goes_on() {
     let pack = layout::pack(&publisher.open().packs().packs()[2].hash);
     remote.script(Rule::always(Fault::Reset { after_bytes: 0 }).at(&pack));
     let mut key = Key::empty(2);
-    assert_eq!(kind(key.clone_from_remote(&publisher, &[remote.clone()])), ErrorKind::Remote);
+    assert_eq!(kind(key.clone_from_remote(&publisher, &remote)), ErrorKind::Remote);
     assert_eq!(Store::open(Arc::clone(&key.disk)).err().map(|e| e.to_string()), Some("there is no store here".into()));
     remote.heal();
     remote.reset_counts();
-    let cloned = key.clone_from_remote(&publisher, &[remote.clone()]).unwrap();
+    let cloned = key.clone_from_remote(&publisher, &remote).unwrap();
     assert_eq!((cloned.packs_fetched, cloned.packs_reused), (1, 3));
     assert!(remote.counts().fetched_bytes < 5 * MIB as u64);
     key.assert_holds(&head);
@@ -95,7 +95,7 @@ fn a_tag_brings_its_own_key_file_alone() {
     publisher.commit(&[1000]);
     let remote = publisher.remote();
     let mut key = Key::empty(2);
-    key.clone_with(&super::env::arc(&remote), Some(publisher.fingerprint.clone()), Some(publisher.tags[3])).unwrap();
+    key.clone_with(&super::env::arc(&remote), Some(&publisher.fingerprint), Some(publisher.tags[3])).unwrap();
     assert_eq!(key_files(&key), 1);
     assert!(key.disk.metadata(&layout::key_file(chunkstore::base::Epoch(1), publisher.tags[3])).unwrap().is_some());
     assert_eq!(replica::read_tag(key.disk.as_ref()).unwrap(), Some(publisher.tags[3]));
@@ -126,7 +126,7 @@ fn a_remote_without_a_store_says_so() {
     let publisher = Publisher::new(1);
     let mut key = Key::empty(2);
     let empty = chunkstore::remote::mem::MemRemote::new();
-    assert_eq!(kind(key.clone_from_remote(&publisher, &[empty])), ErrorKind::NoStore);
+    assert_eq!(kind(key.clone_from_remote(&publisher, &empty)), ErrorKind::NoStore);
     assert!(files(key.disk.as_ref()).is_empty());
     let gone: Arc<dyn Disk> = Arc::new(OsDisk::create(&key.dir.path().join("x")).unwrap());
     drop(gone);

@@ -8,6 +8,8 @@ use chunkstore::base::clock::FixedClock;
 use chunkstore::base::monitor::RecordingMonitor;
 use chunkstore::base::random::{Random, SeededRandom};
 use chunkstore::base::{DedupGeneration, StoreId, StorePath, Timestamp};
+use chunkstore::crypto::Secret;
+use chunkstore::crypto::sign::{Purpose, SignKey};
 use chunkstore::crypto::wrap::Recipient;
 use chunkstore::disk::{Disk, DiskFileKind, OsDisk, read_all};
 use chunkstore::error::{ErrorKind, Result};
@@ -15,6 +17,7 @@ use chunkstore::format::Kind;
 use chunkstore::format::head::SignedHead;
 use chunkstore::format::keylist::KeyTag;
 use chunkstore::format::manifest::PackRef;
+use chunkstore::format::trust::{SignedTrust, Trust};
 use chunkstore::ops::Run;
 use chunkstore::ops::clone::{CloneRequest, Cloned, clone_store};
 use chunkstore::ops::host_state::HostState;
@@ -24,7 +27,7 @@ use chunkstore::ops::sync::{SyncRequest, Synced, sync};
 use chunkstore::remote::mem::MemRemote;
 use chunkstore::remote::{Remote, RemoteError, Session};
 use chunkstore::store::object::{Sealer, pointer_to};
-use chunkstore::store::pack::pack_is_whole;
+use chunkstore::store::pack::{create_immutable, pack_is_whole};
 use chunkstore::store::writer::PackWriter;
 use chunkstore::store::{self, Basis, EXPIRY_SECS, Next, Store, layout};
 use tempfile::TempDir;
@@ -122,6 +125,21 @@ impl Publisher {
         store::commit(self.disk.as_ref(), &basis, &keys.reader, &signer, next).unwrap()
     }
 
+    /// Writes the next trust file, signed by the root that it keeps.
+    pub fn rotate_trust(&self) {
+        let text = host_bytes(&self.dir.path().join("roots").join(self.id.to_string()).join("root.key"));
+        let text = String::from_utf8(text).unwrap();
+        let seed = text.lines().find_map(|line| line.strip_prefix("sign-seed ")).unwrap();
+        let bytes = (0..32).map(|at| u8::from_str_radix(&seed[2 * at..2 * at + 2], 16).unwrap());
+        let root = SignKey::from_seed(&Secret::from_bytes(bytes.collect::<Vec<_>>().try_into().unwrap()));
+        let store = self.open();
+        let last = store.trust().newest();
+        let trust = Trust { version: last.trust.version + 1, previous: Some(last.hash()), ..last.trust.clone() };
+        let signature = root.sign(Purpose::Trust, &trust.encode_body());
+        let signed = SignedTrust::new(trust.clone(), vec![(root.public(), signature)]);
+        create_immutable(self.disk.as_ref(), &layout::trust(trust.version), signed.bytes()).unwrap();
+    }
+
     /// Puts everything that a push would send onto a remote, past all rules.
     pub fn plant(&self, remote: &MemRemote) {
         for path in files(self.disk.as_ref()) {
@@ -180,7 +198,7 @@ impl Key {
     /// A clone of what a publisher has now.
     pub fn of(publisher: &Publisher, remote: &MemRemote) -> Self {
         let mut key = Self::empty(77);
-        key.clone_from_remote(publisher, &[remote.clone()]).unwrap();
+        key.clone_from_remote(publisher, remote).unwrap();
         remote.reset_counts();
         key
     }
@@ -193,17 +211,17 @@ impl Key {
         self.dir.path().join("cache")
     }
 
-    pub fn clone_from_remote(&mut self, publisher: &Publisher, remotes: &[MemRemote]) -> Result<Cloned> {
-        self.clone_with(&arc(&remotes[0]), Some(publisher.fingerprint.clone()), None)
+    pub fn clone_from_remote(&mut self, publisher: &Publisher, remote: &MemRemote) -> Result<Cloned> {
+        self.clone_with(&arc(remote), Some(&publisher.fingerprint), None)
     }
 
     pub fn clone_with(
         &mut self,
         remote: &Arc<dyn Remote>,
-        trust: Option<String>,
+        trust: Option<&str>,
         reader: Option<KeyTag>,
     ) -> Result<Cloned> {
-        let request = CloneRequest { trust, confirm: &|_| Ok(false), reader };
+        let request = CloneRequest { trust: trust.map(str::to_owned), confirm: &|_| Ok(false), reader };
         let cloned = clone_store(remote, &self.disk, &request, Some(&self.cache()), self.world.run())?;
         self.state = HostState::load(Some(&self.cache()), cloned.store);
         Ok(cloned)

@@ -12,7 +12,10 @@ mod carried;
 mod cli;
 mod clone;
 mod commit;
+mod damage;
 mod env;
+#[path = "../crash/publisher.rs"]
+mod publisher;
 mod push;
 mod scene;
 mod sync;

@@ -29,6 +29,7 @@ pub struct Scene {
     pub random: SeededRandom,
     pub monitor: RecordingMonitor,
     pub store: StoreId,
+    pub fingerprint: String,
     dir: tempfile::TempDir,
 }
 
@@ -43,7 +44,7 @@ impl Scene {
         let run = Run { clock: &clock, random: &random, monitor: &monitor };
         let made = init(&disk, &request, run).unwrap();
         std::fs::create_dir(dir.path().join("folder")).unwrap();
-        Self { disk, clock, random, monitor, store: made.store, dir }
+        Self { disk, clock, random, monitor, store: made.store, fingerprint: made.fingerprint, dir }
     }
 
     pub fn run(&self) -> Run<'_> {

@@ -488,3 +488,29 @@ fn one_writer_at_a_time() {
     drop(lock);
     key.sync(&remote).unwrap();
 }
+
+#[test]
+fn trust_moves_on_by_its_chain_and_never_back() {
+    let publisher = Publisher::new(1);
+    publisher.commit(&[1000]);
+    let before = publisher.remote();
+    let mut key = Key::of(&publisher, &before);
+    // A copy of the publisher's keys that nobody trusts any more goes on under the old trust file.
+    let stolen = copy(&publisher);
+    stolen.commit(&[1000]);
+    stolen.commit(&[1000]);
+    stolen.commit(&[1000]);
+    publisher.rotate_trust();
+    let head = publisher.commit(&[1000]);
+    assert_eq!(head.head.trust_version, 2);
+    let remote = publisher.remote();
+    remote.script(Rule::always(Fault::FlipBit { offset: 300 }).at(&layout::trust(2)));
+    assert_eq!(kind(key.sync(&remote)), ErrorKind::NotTrusted);
+    remote.heal();
+    assert!(key.sync(&remote).unwrap().changed);
+    key.assert_holds(&head);
+    assert_eq!(key.open().trust().newest().trust.version, 2);
+    key.on_a_fresh_host();
+    assert_eq!(kind(key.sync(&stolen.remote())), ErrorKind::NotTrusted);
+    key.assert_holds(&head);
+}
