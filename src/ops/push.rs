@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::host_state::HostState;
 use super::transfer::caller::{CallError, Caller};
 use super::transfer::judge::{Descent, descent};
-use super::transfer::remote_state::{look, shown};
+use super::transfer::remote_state::{look, look_behind_torn_head, shown};
 use super::transfer::send::{Outgoing, Sending, outer_files, send_files, send_packs};
 use super::transfer::target::Target;
 use super::transfer::{Meter, TransferError, settle};
@@ -176,13 +176,19 @@ impl Pushing<'_> {
 
     /// Looks at what the remote shows and refuses what must not be written over.
     fn shows(&self, store: &Store, caller: &mut Caller<'_>) -> Result<Shows> {
-        let found = match look(caller, store.trust()) {
-            Ok(found) => found,
+        let mine = shown(store.head());
+        let (found, is_torn) = match look(caller, store.trust()) {
+            Ok(found) => (found, false),
             Err(error) if error.kind() == ErrorKind::NoStore => return self.is_free(store, caller),
+            Err(error) if error.kind() == ErrorKind::NotTrusted => {
+                let behind = look_behind_torn_head(caller, store.trust(), mine.generation)?;
+                (behind.ok_or(error)?, true)
+            }
             Err(error) => return Err(error),
         };
-        let (mine, theirs) = (shown(store.head()), found.shown());
-        if found.head.bytes() == store.head().bytes() {
+        let theirs = found.shown();
+        let is_mine = found.head.bytes() == store.head().bytes();
+        if is_mine && !is_torn {
             return Ok(Shows::Same);
         }
         let address = caller.address();
@@ -190,7 +196,8 @@ impl Pushing<'_> {
         if theirs.generation > mine.generation {
             return Err(conflict(&format!("is ahead, at generation {}", theirs.generation)));
         }
-        match descent(theirs, &store.packs().heads) {
+        let descends = if is_mine { Descent::Proven } else { descent(theirs, &store.packs().heads) };
+        match descends {
             Descent::Proven => {}
             Descent::Forgotten => {
                 self.run.monitor.note("the remote is too far behind to prove that it has the same history");

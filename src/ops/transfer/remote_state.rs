@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::caller::Caller;
+use crate::base::Generation;
 use crate::base::limits::{HEAD_MAX_BYTES, TRUST_MAX_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::SignedHead;
@@ -12,6 +13,8 @@ use crate::store::{StoreError, layout};
 
 /// How often HEAD is asked for before it counts as missing or wrong: a publisher may be writing it.
 const HEAD_TRIES: u32 = 4;
+/// How many generations are looked for behind a torn HEAD.
+const RECORDS_TRIED: u64 = 8;
 /// How long to wait in between.
 const HEAD_DELAY: Duration = Duration::from_millis(500);
 
@@ -57,6 +60,34 @@ pub fn look(caller: &mut Caller<'_>, pinned: &TrustChain) -> Result<RemoteState>
         }
     }
     Err(failure)
+}
+
+/// Looks for the newest record that a remote keeps under `heads/`, from `newest` a few generations down: what its publisher
+/// goes by when a cut has torn HEAD itself, which is always written after its record. Readers never do, since a server
+/// could so choose what they see.
+///
+/// # Errors
+/// [`ErrorKind::Remote`].
+pub fn look_behind_torn_head(
+    caller: &mut Caller<'_>,
+    pinned: &TrustChain,
+    newest: Generation,
+) -> Result<Option<RemoteState>> {
+    let is_torn = |bytes: &Option<Vec<u8>>| bytes.as_ref().is_some_and(|bytes| SignedHead::decode(bytes).is_err());
+    if !is_torn(&caller.fetch_small(&layout::head(), HEAD_MAX_BYTES)?) {
+        return Ok(None);
+    }
+    for generation in (newest.0.saturating_sub(RECORDS_TRIED)..=newest.0).rev() {
+        let record = caller.fetch_small(&layout::head_record(Generation(generation)), HEAD_MAX_BYTES)?;
+        match record.map(|bytes| check(caller, pinned, &bytes)) {
+            Some(Ok(state)) => return Ok(Some(state)),
+            Some(Err(error)) if matches!(error.kind(), ErrorKind::Remote | ErrorKind::Interrupted) => {
+                return Err(error);
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
 }
 
 fn no_store(caller: &Caller<'_>) -> Error {
