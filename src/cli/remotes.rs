@@ -54,14 +54,36 @@ impl<'a> Remotes<'a> {
     pub fn find(&self, word: &str, need: Need) -> Result<Arc<dyn Remote>> {
         match self.settings.config.remotes.get(word) {
             Some(entry) => {
-                let found = self.open(&entry.url, Some(entry), need);
+                let found = self.open(&entry.url, Login::of_environment(self.settings), Some(entry), need);
                 found.map_err(|error| error.within(format!("cannot use the remote {word}")))
             }
             None => {
                 require_plausible(word)?;
-                self.open(word, self.entry_at(word), need)
+                self.open(word, Login::of_environment(self.settings), self.entry_at(word), need)
             }
         }
+    }
+
+    /// Makes the remote that a store names itself. Whoever had the store in hand may have written that address, so one that
+    /// this host's configuration does not know gets no login of this host.
+    ///
+    /// # Errors
+    /// As [`Remotes::find`].
+    pub fn find_recorded(&self, address: &str, need: Need) -> Result<Arc<dyn Remote>> {
+        match self.entry_at(address) {
+            Some(_) => self.find(address, need),
+            None => self.open(address, Login::none(), None, need),
+        }
+    }
+
+    /// Returns what to say where a login stands ready and [`Remotes::find_recorded`] withholds it.
+    #[must_use]
+    pub fn withheld(&self, address: &str) -> Option<String> {
+        let withholds = self.entry_at(address).is_none() && self.settings.remote.user.is_some();
+        withholds.then(|| {
+            let address = on_one_line(address);
+            format!("chunkstore: only the store names {address}, so it gets no login: name the remote to give it one")
+        })
     }
 
     /// Names a remote that a store was cloned from in the configuration, with the login in its address, so that later
@@ -98,12 +120,18 @@ impl<'a> Remotes<'a> {
         self.settings.config.remotes.values().find(same)
     }
 
-    fn open(&self, text: &str, entry: Option<&RemoteEntry>, need: Need) -> Result<Arc<dyn Remote>> {
+    fn open(
+        &self,
+        text: &str,
+        fallback: Login<'_>,
+        entry: Option<&RemoteEntry>,
+        need: Need,
+    ) -> Result<Arc<dyn Remote>> {
         if FtpUrl::is_ftp(text) {
             let url = FtpUrl::parse(text).map_err(|error| {
                 Error::with_source(ErrorKind::Usage, "cannot understand the remote's address", error)
             })?;
-            return self.ftp(url, entry);
+            return self.ftp(url, fallback, entry);
         }
         match scheme_of(text) {
             Some(scheme) => {
@@ -114,7 +142,7 @@ impl<'a> Remotes<'a> {
         }
     }
 
-    fn ftp(&self, url: FtpUrl, entry: Option<&RemoteEntry>) -> Result<Arc<dyn Remote>> {
+    fn ftp(&self, url: FtpUrl, fallback: Login<'_>, entry: Option<&RemoteEntry>) -> Result<Arc<dyn Remote>> {
         let settings = &self.settings.remote;
         let own_trust = entry.map(|entry| tls_trust(entry.tls_ca.as_deref(), entry.tls_pin.as_deref())).transpose()?;
         let options = FtpOptions {
@@ -133,7 +161,7 @@ impl<'a> Remotes<'a> {
                 user: entry.and_then(|entry| entry.user.as_deref()),
                 password: entry.and_then(|entry| entry.password.as_ref()).map(super::config::Secret::password),
             },
-            Login { user: settings.user.as_deref(), password: settings.password.clone() },
+            fallback,
         ]);
         Ok(Arc::new(FtpRemote::new(url, credentials, options, Arc::clone(&self.clock))))
     }
@@ -143,6 +171,16 @@ impl<'a> Remotes<'a> {
 struct Login<'a> {
     user: Option<&'a str>,
     password: Option<Password>,
+}
+
+impl<'a> Login<'a> {
+    fn none() -> Self {
+        Self { user: None, password: None }
+    }
+
+    fn of_environment(settings: &'a Settings) -> Self {
+        Self { user: settings.remote.user.as_deref(), password: settings.remote.password.clone() }
+    }
 }
 
 /// Picks the first user, and the first password that was given for that user or for nobody in particular.

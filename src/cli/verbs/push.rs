@@ -20,11 +20,15 @@ pub fn run(args: &PushArgs, context: &Context) -> Result<Outcome> {
     let disk = context.disk()?;
     let store = read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
     let none = || Error::new(ErrorKind::Usage, "the store remembers no remote: name one");
-    let word = match &args.remote {
-        Some(word) => word.clone(),
-        None => replica::read_remote(disk.as_ref())?.ok_or_else(none)?,
+    let remotes = context.remotes();
+    let remote = match &args.remote {
+        Some(word) => remotes.find(word, Need::Publish)?,
+        None => {
+            let recorded = replica::read_remote(disk.as_ref())?.ok_or_else(none)?;
+            remotes.withheld(&recorded).iter().for_each(|line| context.notices.line(line));
+            remotes.find_recorded(&recorded, Need::Publish)?
+        }
     };
-    let remote = context.remotes().find(&word, Need::Publish)?;
     let mut state = HostState::load(context.settings.cache.as_deref(), store);
     let progress = context.start(Shape::Events)?;
     let renew = |store: &Store| renew_keys(store, context);

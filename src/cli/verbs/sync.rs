@@ -20,13 +20,14 @@ use crate::store::{StoreError, read_marker, replica};
 pub fn run(args: &SyncArgs, context: &Context) -> Result<Outcome> {
     let disk = context.disk()?;
     let store = read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
-    let mut words = args.remotes.clone();
-    if words.is_empty() {
-        let none = || Error::new(ErrorKind::Usage, "the store remembers no remote: name one");
-        words.push(replica::read_remote(disk.as_ref())?.ok_or_else(none)?);
-    }
     let makes = context.remotes();
-    let remotes = words.iter().map(|word| makes.find(word, Need::Read)).collect::<Result<Vec<_>>>()?;
+    let mut remotes = args.remotes.iter().map(|word| makes.find(word, Need::Read)).collect::<Result<Vec<_>>>()?;
+    if remotes.is_empty() {
+        let none = || Error::new(ErrorKind::Usage, "the store remembers no remote: name one");
+        let recorded = replica::read_remote(disk.as_ref())?.ok_or_else(none)?;
+        makes.withheld(&recorded).iter().for_each(|line| context.notices.line(line));
+        remotes.push(makes.find_recorded(&recorded, Need::Read)?);
+    }
     let mut state = HostState::load(context.settings.cache.as_deref(), store);
     let progress = context.start(Shape::Events)?;
     let request = SyncRequest { accept_older: args.accept_older };
