@@ -115,8 +115,10 @@ fn lock_and_commit(
 }
 
 fn commit_onto(start: &Start, folder: &dyn Folder, request: &CommitRequest<'_>, run: Run<'_>) -> Result<Committed> {
+    let disk = start.store.disk().as_ref();
+    store::settle_marker(disk)?;
     if !start.store.is_settled() {
-        head::settle(start.store.disk().as_ref(), start.store.head())?;
+        head::settle(disk, start.store.head())?;
     }
     let root_stat = root_of(folder)?;
     run.monitor.begin(Task::Commit, None);
