@@ -21,8 +21,10 @@ use crate::base::{Generation, Timestamp};
 use crate::crypto::sign::SignKey;
 use crate::disk::{Disk, read_all};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::FormatError;
 use crate::format::head::{Head, SignedHead};
 use crate::format::manifest::PackRef;
+use crate::format::marker::Marker;
 use crate::format::sealed::SealedPart;
 use crate::ops::Run;
 use crate::remote::{Remote, RemoteErrorKind};
@@ -160,6 +162,7 @@ impl Pushing<'_> {
             self.publish(&store, &shows, &mut caller, state, &mut pushed)?;
             pushed.changed = true;
         }
+        self.mark(&store, &mut caller)?;
         let address = self.remote.address();
         state.clear_sent(&address);
         state.saw(&address, store.head().head.generation, store.head().hash());
@@ -179,6 +182,7 @@ impl Pushing<'_> {
         let found = match look(caller, store.trust()) {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NoStore => return self.is_free(store, caller),
+            Err(error) if error.kind() == ErrorKind::NotTrusted => return self.is_torn(store, caller, error),
             Err(error) => return Err(error),
         };
         let (mine, theirs) = (shown(store.head()), found.shown());
@@ -209,15 +213,54 @@ impl Pushing<'_> {
 
     /// Refuses a place without HEAD that is another store's all the same.
     fn is_free(&self, store: &Store, caller: &mut Caller<'_>) -> Result<Shows> {
-        let marker = caller.fetch_small(&layout::marker(), MARKER_MAX_BYTES)?;
-        let mine = read_all(self.disk.as_ref(), &layout::marker(), MARKER_MAX_BYTES)?;
-        match marker {
-            Some(_) if marker != mine => Err(Error::new(
-                ErrorKind::NotTrusted,
-                format!("{} is the place of another store than {}", caller.address(), store.id()),
-            )),
+        let there = caller.fetch_small(&layout::marker(), MARKER_MAX_BYTES)?;
+        match there.as_deref().map(Marker::decode) {
+            Some(Ok(marker)) if marker.store != store.id() => Err(self.other_place(store)),
+            Some(Err(FormatError::TooNew(_))) => Err(self.other_place(store)),
             _ => Ok(Shows::Nothing),
         }
+    }
+
+    /// Takes a HEAD that is none for the torn one of a push that was cut off, if the place is this store's and not ahead.
+    fn is_torn(&self, store: &Store, caller: &mut Caller<'_>, error: Error) -> Result<Shows> {
+        let there = caller.fetch_small(&layout::head(), HEAD_MAX_BYTES)?;
+        let is_none =
+            |bytes: &Vec<u8>| matches!(SignedHead::decode(bytes), Err(e) if !matches!(e, FormatError::TooNew(_)));
+        if !there.as_ref().is_some_and(is_none) {
+            return Err(error);
+        }
+        let next = layout::head_record(Generation(store.head().head.generation.0 + 1));
+        if caller.fetch_small(&next, HEAD_MAX_BYTES)?.is_some() {
+            return Err(Error::new(ErrorKind::Conflict, format!("{} is ahead: sync first", caller.address())));
+        }
+        self.is_free(store, caller)
+    }
+
+    /// Makes the remote a store, which is the last step of a first push: one that was cut off before it is ended here.
+    fn mark(&self, store: &Store, caller: &mut Caller<'_>) -> Result<()> {
+        let mine = read_all(self.disk.as_ref(), &layout::marker(), MARKER_MAX_BYTES)?.ok_or(StoreError::NoStore)?;
+        let there = caller.fetch_small(&layout::marker(), MARKER_MAX_BYTES)?;
+        let holds = match there.as_deref().map(Marker::decode) {
+            Some(Ok(marker)) if marker.store != store.id() => return Err(self.other_place(store)),
+            Some(Ok(_) | Err(FormatError::TooNew(_))) => true,
+            Some(Err(_)) | None => false,
+        };
+        if holds {
+            return Ok(());
+        }
+        let sending = Sending {
+            disk: self.disk.as_ref(),
+            remote: self.remote.as_ref(),
+            run: self.run,
+            meter: self.meter,
+            is_first: false,
+        };
+        send_files(sending, caller, &[Outgoing { path: layout::marker(), bytes: mine }])
+    }
+
+    fn other_place(&self, store: &Store) -> Error {
+        let text = format!("{} is the place of another store than {}", self.remote.address(), store.id());
+        Error::new(ErrorKind::NotTrusted, text)
     }
 
     fn publish(
@@ -252,7 +295,7 @@ impl Pushing<'_> {
         let files = outer_files(self.disk.as_ref(), store, packs_there, trust_there)?;
         send_files(sending, caller, &files)?;
         self.require_unmoved(caller, head_there)?;
-        self.swing(sending, caller, store, head_there.is_none())
+        self.swing(sending, caller, store)
     }
 
     /// Refuses to go on when another publisher was quicker.
@@ -268,7 +311,7 @@ impl Pushing<'_> {
         }
     }
 
-    fn swing(&self, sending: Sending<'_>, caller: &mut Caller<'_>, store: &Store, is_first: bool) -> Result<()> {
+    fn swing(&self, sending: Sending<'_>, caller: &mut Caller<'_>, store: &Store) -> Result<()> {
         let head = store.head();
         let record = Outgoing { path: layout::head_record(head.head.generation), bytes: head.bytes().to_vec() };
         send_files(sending, caller, &[record])?;
@@ -284,11 +327,7 @@ impl Pushing<'_> {
             }
             other => other?,
         }
-        if !is_first {
-            return Ok(());
-        }
-        let marker = read_all(self.disk.as_ref(), &layout::marker(), MARKER_MAX_BYTES)?.ok_or(StoreError::NoStore)?;
-        send_files(sending, caller, &[Outgoing { path: layout::marker(), bytes: marker }])
+        Ok(())
     }
 }
 

@@ -263,7 +263,7 @@ impl Pool<'_, '_> {
     }
 
     fn make_dirs(&self, caller: &mut Caller<'_>, path: &StorePath) -> Result<()> {
-        make_dirs(caller, path, self.sending.is_first, &mut |dir| lock(&self.dirs).insert(dir.clone()))
+        make_dirs(caller, path, self.sending.is_first, &self.dirs)
     }
 }
 
@@ -272,7 +272,7 @@ fn make_dirs(
     caller: &mut Caller<'_>,
     path: &StorePath,
     with_root: bool,
-    is_new: &mut dyn FnMut(&StorePath) -> bool,
+    made: &Mutex<HashSet<StorePath>>,
 ) -> Result<()> {
     let mut dirs = Vec::new();
     let mut dir = path.parent();
@@ -284,8 +284,10 @@ fn make_dirs(
         dirs.push(StorePath::root());
     }
     for dir in dirs.iter().rev() {
-        if is_new(dir) {
+        if !lock(made).contains(dir) {
+            // Noted once it stands: two sessions may make the same one, and neither may build on one that is only begun.
             caller.call(&mut |session| session.create_dir(dir))?;
+            lock(made).insert(dir.clone());
         }
     }
     Ok(())
@@ -328,9 +330,9 @@ impl Read for Source<'_> {
 /// # Errors
 /// Those of the remote.
 pub fn send_files(sending: Sending<'_>, caller: &mut Caller<'_>, files: &[Outgoing]) -> Result<()> {
-    let mut made: HashSet<StorePath> = HashSet::new();
+    let made = Mutex::default();
     for file in files {
-        make_dirs(caller, &file.path, sending.is_first, &mut |dir| made.insert(dir.clone()))?;
+        make_dirs(caller, &file.path, sending.is_first, &made)?;
         sending.meter.sent(file.bytes.len() as u64);
         caller.call(&mut |session| session.send(&file.path, &mut &file.bytes[..]))?;
     }
