@@ -266,6 +266,20 @@ pub fn write_marker(disk: &dyn Disk, store: StoreId) -> Result<(), StoreError> {
     Ok(disk.sync_dir(&StorePath::root())?)
 }
 
+/// Makes the marker durable that is there: the run that wrote it may have been killed before it was.
+///
+/// # Durability
+/// Durable when this returns.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn settle_marker(disk: &dyn Disk) -> Result<(), StoreError> {
+    // Its length is asked for, since a newer version may say more in it, and nothing of it may be cut off.
+    let stands = disk.metadata(&layout::marker())?.ok_or(StoreError::NoStore)?;
+    disk.append_after(&layout::marker(), stands.len_bytes)?.sync()?;
+    Ok(disk.sync_dir(&StorePath::root())?)
+}
+
 /// What a commit is based on: the state that opened, or nothing yet.
 pub struct Basis<'a> {
     /// The store's id.

@@ -100,23 +100,26 @@ pub fn commit(
 ) -> Result<Committed> {
     check_request(request)?;
     store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
-    lock_and_commit(&disk, folder, request, run).map_err(|error| settle(disk.as_ref(), error))
+    let medium = Arc::clone(&disk);
+    lock_and_commit(disk, folder, request, run).map_err(|error| settle(medium.as_ref(), error))
 }
 
 fn lock_and_commit(
-    disk: &Arc<dyn Disk>,
+    disk: Arc<dyn Disk>,
     folder: &dyn Folder,
     request: &CommitRequest<'_>,
     run: Run<'_>,
 ) -> Result<Committed> {
     let _lock = WriteLock::take(disk.as_ref())?;
-    let start = open(disk.clone(), request, run)?;
+    let start = open(disk, request, run)?;
     commit_onto(&start, folder, request, run)
 }
 
 fn commit_onto(start: &Start, folder: &dyn Folder, request: &CommitRequest<'_>, run: Run<'_>) -> Result<Committed> {
+    let disk = start.store.disk().as_ref();
+    store::settle_marker(disk)?;
     if !start.store.is_settled() {
-        head::settle(start.store.disk().as_ref(), start.store.head())?;
+        head::settle(disk, start.store.head())?;
     }
     let root_stat = root_of(folder)?;
     run.monitor.begin(Task::Commit, None);

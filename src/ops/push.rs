@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::host_state::HostState;
 use super::transfer::caller::{CallError, Caller};
 use super::transfer::judge::{Descent, descent};
-use super::transfer::remote_state::{look, look_behind_torn_head, shown};
+use super::transfer::remote_state::{has_record, look, shown};
 use super::transfer::send::{Outgoing, Sending, outer_files, send_files, send_packs};
 use super::transfer::target::Target;
 use super::transfer::{Meter, TransferError, settle};
@@ -21,8 +21,10 @@ use crate::base::{Generation, Timestamp};
 use crate::crypto::sign::SignKey;
 use crate::disk::{Disk, read_all};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::FormatError;
 use crate::format::head::{Head, SignedHead};
 use crate::format::manifest::PackRef;
+use crate::format::marker::Marker;
 use crate::format::sealed::SealedPart;
 use crate::ops::Run;
 use crate::remote::{Remote, RemoteErrorKind};
@@ -161,6 +163,11 @@ impl Pushing<'_> {
             pushed.changed = true;
         }
         let address = self.remote.address();
+        let mine = (store.head().head.generation, store.head().hash());
+        // What this host saw end well before needs no second look.
+        if pushed.changed || state.shown(&address) != Some(mine) {
+            self.mark(&store, &mut caller)?;
+        }
         state.clear_sent(&address);
         state.saw(&address, store.head().head.generation, store.head().hash());
         Ok(pushed)
@@ -177,18 +184,14 @@ impl Pushing<'_> {
     /// Looks at what the remote shows and refuses what must not be written over.
     fn shows(&self, store: &Store, caller: &mut Caller<'_>) -> Result<Shows> {
         let mine = shown(store.head());
-        let (found, is_torn) = match look(caller, store.trust()) {
-            Ok(found) => (found, false),
+        let found = match look(caller, store.trust()) {
+            Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NoStore => return self.is_free(store, caller),
-            Err(error) if error.kind() == ErrorKind::NotTrusted => {
-                let behind = look_behind_torn_head(caller, store.trust(), mine.generation)?;
-                (behind.ok_or(error)?, true)
-            }
+            Err(error) if error.kind() == ErrorKind::NotTrusted => return self.is_torn(store, caller, error),
             Err(error) => return Err(error),
         };
         let theirs = found.shown();
-        let is_mine = found.head.bytes() == store.head().bytes();
-        if is_mine && !is_torn {
+        if found.head.bytes() == store.head().bytes() {
             return Ok(Shows::Same);
         }
         let address = caller.address();
@@ -196,8 +199,7 @@ impl Pushing<'_> {
         if theirs.generation > mine.generation {
             return Err(conflict(&format!("is ahead, at generation {}", theirs.generation)));
         }
-        let descends = if is_mine { Descent::Proven } else { descent(theirs, &store.packs().heads) };
-        match descends {
+        match descent(theirs, &store.packs().heads) {
             Descent::Proven => {}
             Descent::Forgotten => {
                 self.run.monitor.note("the remote is too far behind to prove that it has the same history");
@@ -216,15 +218,60 @@ impl Pushing<'_> {
 
     /// Refuses a place without HEAD that is another store's all the same.
     fn is_free(&self, store: &Store, caller: &mut Caller<'_>) -> Result<Shows> {
-        let marker = caller.fetch_small(&layout::marker(), MARKER_MAX_BYTES)?;
-        let mine = read_all(self.disk.as_ref(), &layout::marker(), MARKER_MAX_BYTES)?;
-        match marker {
-            Some(_) if marker != mine => Err(Error::new(
-                ErrorKind::NotTrusted,
-                format!("{} is the place of another store than {}", caller.address(), store.id()),
-            )),
+        let there = caller.fetch_small(&layout::marker(), MARKER_MAX_BYTES)?;
+        match there.as_deref().map(Marker::decode) {
+            Some(Ok(marker)) if marker.store != store.id() => Err(self.other_place(store)),
+            Some(Err(FormatError::TooNew(_))) => Err(self.other_place(store)),
             _ => Ok(Shows::Nothing),
         }
+    }
+
+    /// Takes a HEAD that is none for the torn one of a push that was cut off, if the place is this store's and not ahead.
+    fn is_torn(&self, store: &Store, caller: &mut Caller<'_>, error: Error) -> Result<Shows> {
+        let there = caller.fetch_small(&layout::head(), HEAD_MAX_BYTES)?;
+        let is_none =
+            |bytes: &Vec<u8>| matches!(SignedHead::decode(bytes), Err(e) if !matches!(e, FormatError::TooNew(_)));
+        if !there.as_ref().is_some_and(is_none) {
+            return Err(error);
+        }
+        let next = layout::head_record(Generation(store.head().head.generation.0 + 1));
+        if caller.fetch_small(&next, HEAD_MAX_BYTES)?.is_some() {
+            return Err(Error::new(ErrorKind::Conflict, format!("{} is ahead: sync first", caller.address())));
+        }
+        // A server that answers everything alike has no marker of this store. A first push that was cut off has none yet,
+        // but the record that is written before HEAD.
+        let is_ours = match caller.fetch_small(&layout::marker(), MARKER_MAX_BYTES)?.as_deref().map(Marker::decode) {
+            Some(marker) => marker.is_ok_and(|marker| marker.store == store.id()),
+            None => has_record(caller, store.trust(), store.head().head.generation)?,
+        };
+        if is_ours { Ok(Shows::Nothing) } else { Err(error) }
+    }
+
+    /// Makes the remote a store, which is the last step of a first push: one that was cut off before it is ended here.
+    fn mark(&self, store: &Store, caller: &mut Caller<'_>) -> Result<()> {
+        let mine = read_all(self.disk.as_ref(), &layout::marker(), MARKER_MAX_BYTES)?.ok_or(StoreError::NoStore)?;
+        let there = caller.fetch_small(&layout::marker(), MARKER_MAX_BYTES)?;
+        let holds = match there.as_deref().map(Marker::decode) {
+            Some(Ok(marker)) if marker.store != store.id() => return Err(self.other_place(store)),
+            Some(Ok(_) | Err(FormatError::TooNew(_))) => true,
+            Some(Err(_)) | None => false,
+        };
+        if holds {
+            return Ok(());
+        }
+        let sending = Sending {
+            disk: self.disk.as_ref(),
+            remote: self.remote.as_ref(),
+            run: self.run,
+            meter: self.meter,
+            is_first: false,
+        };
+        send_files(sending, caller, &[Outgoing { path: layout::marker(), bytes: mine }])
+    }
+
+    fn other_place(&self, store: &Store) -> Error {
+        let text = format!("{} is the place of another store than {}", self.remote.address(), store.id());
+        Error::new(ErrorKind::NotTrusted, text)
     }
 
     fn publish(
@@ -259,7 +306,7 @@ impl Pushing<'_> {
         let files = outer_files(self.disk.as_ref(), store, packs_there, trust_there)?;
         send_files(sending, caller, &files)?;
         self.require_unmoved(caller, head_there)?;
-        self.swing(sending, caller, store, head_there.is_none())
+        self.swing(sending, caller, store)
     }
 
     /// Refuses to go on when another publisher was quicker.
@@ -275,7 +322,7 @@ impl Pushing<'_> {
         }
     }
 
-    fn swing(&self, sending: Sending<'_>, caller: &mut Caller<'_>, store: &Store, is_first: bool) -> Result<()> {
+    fn swing(&self, sending: Sending<'_>, caller: &mut Caller<'_>, store: &Store) -> Result<()> {
         let head = store.head();
         let record = Outgoing { path: layout::head_record(head.head.generation), bytes: head.bytes().to_vec() };
         send_files(sending, caller, &[record])?;
@@ -291,11 +338,7 @@ impl Pushing<'_> {
             }
             other => other?,
         }
-        if !is_first {
-            return Ok(());
-        }
-        let marker = read_all(self.disk.as_ref(), &layout::marker(), MARKER_MAX_BYTES)?.ok_or(StoreError::NoStore)?;
-        send_files(sending, caller, &[Outgoing { path: layout::marker(), bytes: marker }])
+        Ok(())
     }
 }
 

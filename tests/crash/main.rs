@@ -15,6 +15,7 @@
 mod commit;
 mod init;
 mod publisher;
+mod push;
 mod restore;
 mod story;
 mod sweep;

@@ -40,15 +40,24 @@ impl Publisher {
 
     /// Makes a store whose secrets follow from a seed.
     pub fn init_from(disk: &dyn Disk, seed: u64) -> Result<Self> {
+        let (made, publisher) = Self::try_init(disk, seed);
+        made.map(|()| publisher.expect("init leaves its keys"))
+    }
+
+    /// Runs `init`, and returns with what it says the publisher whose keys it wrote, if it came that far.
+    pub fn try_init(disk: &dyn Disk, seed: u64) -> (Result<()>, Option<Self>) {
         let dir = scratch();
         let (clock, random, monitor) = (FixedClock::new(NOW), SeededRandom::new(seed), RecordingMonitor::default());
         let keys = dir.path().join("keys");
         let request = InitRequest { readers: vec![], keys: &keys, root_keys: &keys, passphrase: None };
-        let made = init(disk, &request, Run { clock: &clock, random: &random, monitor: &monitor })?;
-        let keys = KeyDir::new(&keys, made.store);
+        let made = init(disk, &request, Run { clock: &clock, random: &random, monitor: &monitor }).map(drop);
+        let name =
+            std::fs::read_dir(&keys).ok().and_then(|mut stores| stores.next()).map(|entry| entry.unwrap().file_name());
+        let Some(name) = name else { return (made, None) };
+        let keys = KeyDir::new(&keys, name.to_str().unwrap().parse().unwrap());
         let writer = keys.load_writer(&|_| panic!("no passphrase was set")).unwrap().unwrap();
         let readers = keys.load_reader(&|_| panic!("no passphrase was set")).unwrap();
-        Ok(Self { clock, random, monitor, writer, readers })
+        (made, Some(Self { clock, random, monitor, writer, readers }))
     }
 
     pub fn run(&self) -> Run<'_> {

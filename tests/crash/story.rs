@@ -26,7 +26,7 @@ use chunkstore::store::{self, Basis, EXPIRY_SECS, Next, Store};
 const NOW: Timestamp = Timestamp(1_767_225_600_000_000_000);
 
 /// A disk as a remote for one session at a time, so that a run is the same each time.
-pub struct OneByOne(PathRemote);
+pub struct OneByOne(pub PathRemote);
 
 impl Remote for OneByOne {
     fn address(&self) -> String {

@@ -7,37 +7,56 @@ use chunkstore::disk::sim::{FaultKind, Profile};
 use chunkstore::store::{Store, StoreError};
 
 use crate::calls::{KINDS, check_kind, profiles, sweep};
+use crate::killed::Killed;
 use crate::publisher::{Publisher, folder_after, holding};
 
-fn check_after(disk: &SimDisk, made: Option<&Publisher>) {
-    let publisher = match Store::open(Arc::new(disk.clone())) {
+/// Checks that a whole store of that publisher stands, or none and `init` works; then that it is durable once it took a commit.
+fn check_after(disk: &SimDisk, publisher: Option<&Publisher>, returned: bool) {
+    let again = match Store::open(Arc::new(disk.clone())) {
         Ok(store) => {
             assert_eq!(store.head().head.generation.0, 1);
             None
         }
         Err(StoreError::NoStore) => {
-            assert!(made.is_none(), "init had returned");
+            assert!(!returned, "init had returned");
             Some(Publisher::init_from(disk, 8).unwrap())
         }
         Err(error) => panic!("{error}"),
     };
-    // When an init failed at its very end a whole store may stand whose keys the test has no hold of.
-    let Some(publisher) = made.or(publisher.as_ref()) else { return };
+    let publisher = again.as_ref().or(publisher).expect("a store without keys");
+    let folder = folder_after(1);
+    publisher.commit(disk, &folder).unwrap();
     let least = disk.plug_back();
     assert_eq!(publisher.verify(&least).unwrap().findings, []);
-    let folder = folder_after(1);
-    publisher.commit(&least, &folder).unwrap();
-    assert_eq!(publisher.restored(&least.plug_back()), holding(&folder));
+    assert_eq!(publisher.restored(&least), holding(&folder));
 }
 
 fn fail(profile: Profile, call: u64, kind: FaultKind) {
     let disk = SimDisk::new(profile);
     disk.fail_nth_call(call, kind);
-    let result = Publisher::init(&disk);
+    let (result, publisher) = Publisher::try_init(&disk, 7);
     check_kind(&result, call, kind);
-    check_after(&disk.plug_back(), result.as_ref().ok());
+    check_after(&disk.plug_back(), publisher.as_ref(), result.is_ok());
     if kind != FaultKind::Gone {
-        check_after(&disk, result.as_ref().ok());
+        check_after(&disk, publisher.as_ref(), result.is_ok());
+    }
+}
+
+// U26
+#[test]
+fn killed_at_each_call_then_a_commit_then_cut() {
+    for profile in Profile::ALL {
+        let roomy = Killed::after(&SimDisk::new(profile), 10_000);
+        Publisher::init(&roomy).unwrap();
+        let calls = 10_000 - roomy.left();
+        let wanted = |call: u64| call < 10 || call + 48 > calls || call.is_multiple_of(16);
+        sweep("init::killed_at_each_call_then_a_commit_then_cut", &format!("{profile:?}"), calls, wanted, |call| {
+            let disk = SimDisk::new(profile);
+            let (result, publisher) = Publisher::try_init(&Killed::after(&disk, call), 7);
+            result.unwrap_err();
+            // The next process finds what the dead one wrote in the cache of the system, durable or not.
+            check_after(&disk, publisher.as_ref(), false);
+        });
     }
 }
 

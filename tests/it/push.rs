@@ -128,10 +128,18 @@ fn a_remote_that_is_ahead_or_another_is_left_alone() {
     // Another store's place whose HEAD is lost.
     ahead.uproot(&layout::head());
     assert_eq!(kind(push_to(&stranger, &ahead, &mut HostState::default())), ErrorKind::NotTrusted);
-    // A HEAD that nobody can read.
+    // A server that has one answer to everything.
+    let marker = ahead.file(&layout::marker()).unwrap();
     ahead.plant(&layout::head(), b"<html>");
+    ahead.plant(&layout::marker(), b"<html>");
     assert_eq!(kind(push_to(&publisher, &ahead, &mut state)), ErrorKind::NotTrusted);
     assert_eq!(ahead.paths().len(), before.len());
+    // A HEAD that a power cut tore on this store's own place is written again, but not over one that is ahead.
+    ahead.plant(&layout::marker(), &marker);
+    let behind = push(&old.disk, &arc(&ahead), &PushRequest::default(), &mut HostState::default(), old.world.run());
+    assert_eq!(kind(behind), ErrorKind::Conflict);
+    assert!(push_to(&publisher, &ahead, &mut state).unwrap().changed);
+    assert_eq!(ahead.file(&layout::head()).unwrap(), publisher.open().head().bytes());
 }
 
 #[test]

@@ -62,32 +62,24 @@ pub fn look(caller: &mut Caller<'_>, pinned: &TrustChain) -> Result<RemoteState>
     Err(failure)
 }
 
-/// Looks for the newest record that a remote keeps under `heads/`, from `newest` a few generations down: what its publisher
-/// goes by when a cut has torn HEAD itself, which is always written after its record. Readers never do, since a server
-/// could so choose what they see.
+/// Returns whether a remote keeps a record of this store under `heads/`, from `newest` a few generations down: what its
+/// publisher goes by when a cut has torn HEAD itself, which is always written after its record. Readers never do, since a
+/// server could so choose what they see.
 ///
 /// # Errors
 /// [`ErrorKind::Remote`].
-pub fn look_behind_torn_head(
-    caller: &mut Caller<'_>,
-    pinned: &TrustChain,
-    newest: Generation,
-) -> Result<Option<RemoteState>> {
-    let is_torn = |bytes: &Option<Vec<u8>>| bytes.as_ref().is_some_and(|bytes| SignedHead::decode(bytes).is_err());
-    if !is_torn(&caller.fetch_small(&layout::head(), HEAD_MAX_BYTES)?) {
-        return Ok(None);
-    }
+pub fn has_record(caller: &mut Caller<'_>, pinned: &TrustChain, newest: Generation) -> Result<bool> {
     for generation in (newest.0.saturating_sub(RECORDS_TRIED)..=newest.0).rev() {
         let record = caller.fetch_small(&layout::head_record(Generation(generation)), HEAD_MAX_BYTES)?;
         match record.map(|bytes| check(caller, pinned, &bytes)) {
-            Some(Ok(state)) => return Ok(Some(state)),
+            Some(Ok(_)) => return Ok(true),
             Some(Err(error)) if matches!(error.kind(), ErrorKind::Remote | ErrorKind::Interrupted) => {
                 return Err(error);
             }
             _ => {}
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
 fn no_store(caller: &Caller<'_>) -> Error {

@@ -264,13 +264,17 @@ impl Pool<'_, '_> {
     }
 
     fn make_dirs(&self, caller: &mut Caller<'_>, path: &StorePath) -> Result<()> {
-        // Held throughout: who finds a directory taken care of goes on to what lies below it.
-        make_dirs(caller, path, self.sending.is_first, &mut lock(&self.dirs))
+        make_dirs(caller, path, self.sending.is_first, &self.dirs)
     }
 }
 
 /// Makes the directories above a path that are new to this run: asking costs less than a pack that is refused.
-fn make_dirs(caller: &mut Caller<'_>, path: &StorePath, with_root: bool, made: &mut HashSet<StorePath>) -> Result<()> {
+fn make_dirs(
+    caller: &mut Caller<'_>,
+    path: &StorePath,
+    with_root: bool,
+    made: &Mutex<HashSet<StorePath>>,
+) -> Result<()> {
     let mut dirs = Vec::new();
     let mut dir = path.parent();
     while dir != StorePath::root() {
@@ -281,9 +285,10 @@ fn make_dirs(caller: &mut Caller<'_>, path: &StorePath, with_root: bool, made: &
         dirs.push(StorePath::root());
     }
     for dir in dirs.iter().rev() {
-        if !made.contains(dir) {
+        if !lock(made).contains(dir) {
+            // Noted once it stands: two sessions may make the same one, and neither may build on one that is only begun.
             caller.call(&mut |session| session.create_dir(dir))?;
-            made.insert(dir.clone());
+            lock(made).insert(dir.clone());
         }
     }
     Ok(())
@@ -326,9 +331,9 @@ impl Read for Source<'_> {
 /// # Errors
 /// Those of the remote.
 pub fn send_files(sending: Sending<'_>, caller: &mut Caller<'_>, files: &[Outgoing]) -> Result<()> {
-    let mut made: HashSet<StorePath> = HashSet::new();
+    let made = Mutex::default();
     for file in files {
-        make_dirs(caller, &file.path, sending.is_first, &mut made)?;
+        make_dirs(caller, &file.path, sending.is_first, &made)?;
         sending.meter.sent(file.bytes.len() as u64);
         caller.call(&mut |session| session.send(&file.path, &mut &file.bytes[..]))?;
     }
