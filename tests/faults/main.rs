@@ -20,6 +20,7 @@ mod killed;
 mod publisher;
 mod read_only;
 mod restore;
+#[allow(dead_code, reason = "shared with the crash sweeps, which use all of it")]
 #[path = "../crash/story.rs"]
 mod story;
 mod sync;
