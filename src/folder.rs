@@ -1,6 +1,6 @@
 //! Floor 2: a person's folder, scanned for a commit and written by a restore.
 //!
-//! [`scan`] lists directories after excludes, [`read`] reads a file so that it is never torn, [`write`] puts
+//! [`scan`] lists directories after excludes, [`read`] reads a file so that it is never torn, [`mod@write`] puts
 //! files in place so that no half-written one ever stands under its final name. Nothing here knows what a store
 //! is; what happens to an entry that cannot be read or written is reported and never ends the run.
 
