@@ -162,6 +162,9 @@ pub struct CommitArgs {
     /// Leaves out what matches, in gitignore's grammar; repeatable
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
+    /// Takes in what directories with a CACHEDIR.TAG hold; without it only the tag itself is kept
+    #[arg(long)]
+    pub with_caches: bool,
     /// Names the snapshot
     #[arg(long, value_name = "T")]
     pub tag: Option<String>,

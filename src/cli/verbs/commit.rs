@@ -21,6 +21,7 @@ pub fn run(args: &CommitArgs, context: &Context) -> Result<Outcome> {
     let excludes = Excludes::new(&args.exclude).map_err(|error| {
         Error::with_source(ErrorKind::Usage, "--exclude takes patterns in gitignore's grammar", error)
     })?;
+    let excludes = if args.with_caches { excludes } else { excludes.and_caches() };
     let disk = context.disk()?;
     let store = read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
     let folder = OsFolder::open(&args.folder)

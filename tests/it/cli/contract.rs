@@ -138,3 +138,16 @@ fn push_ends_with_done_and_knows_an_empty_remote() {
     let ran = cli.run(&["push", "--store", "pub"]);
     assert_eq!(ran.code, 2, "{ran:?}");
 }
+
+#[test]
+fn caches_are_left_out_unless_asked_for() {
+    let cli = Cli::with_store();
+    cli.write("files/cache/CACHEDIR.TAG", b"Signature: 8a477f597d28d172789f06886806bc55\n");
+    cli.write("files/cache/blob", b"blob");
+    let held = |args: &[&str]| {
+        cli.ok(&[&["commit", "files", "--store", "pub", "--keys", "k"], args].concat());
+        cli.ok(&["ls", "/cache", "--store", "pub", "--keys", "k", "--json"]).lines().len()
+    };
+    assert_eq!(held(&[]), 1);
+    assert_eq!(held(&["--with-caches"]), 2);
+}
