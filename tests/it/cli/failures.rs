@@ -150,3 +150,13 @@ fn ctrl_c_ends_with_130_and_a_second_one_at_once() {
     drop(connection);
     assert_eq!(code, Some(130));
 }
+
+#[test]
+fn a_slip_in_a_fingerprint_is_wrong_usage_and_not_another_store() {
+    let cli = Cli::with_store();
+    for slip in ["xyz", "00", &"0g".repeat(16), &"00".repeat(17)] {
+        let ran = cli.run(&["clone", "./pub", "key", "--trust", slip]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{slip}: {ran:?}");
+        assert!(!cli.path("key").exists(), "{slip}");
+    }
+}
