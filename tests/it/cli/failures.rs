@@ -160,3 +160,13 @@ fn a_slip_in_a_fingerprint_is_wrong_usage_and_not_another_store() {
         assert!(!cli.path("key").exists(), "{slip}");
     }
 }
+
+#[test]
+fn verify_says_on_stderr_that_it_found_damage() {
+    let cli = Cli::with_store();
+    std::fs::remove_file(first_file(&cli.path("pub/packs"))).unwrap();
+    let ran = cli.run(&["verify", "--store", "pub", "-q"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (13, ""), "{ran:?}");
+    assert!(ran.stderr.contains("pub is damaged: 1 problem was found"), "{ran:?}");
+    assert!(ran.stderr.contains("hint: "), "{ran:?}");
+}
