@@ -11,7 +11,6 @@ use crate::disk::OsFolder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::Excludes;
 use crate::ops::commit::{CommitRequest, Committed, commit};
-use crate::store::{StoreError, read_marker};
 
 /// Commits a folder.
 ///
@@ -21,8 +20,7 @@ pub fn run(args: &CommitArgs, context: &Context) -> Result<Outcome> {
     let excludes = Excludes::new(&args.exclude).map_err(|error| {
         Error::with_source(ErrorKind::Usage, "--exclude takes patterns in gitignore's grammar", error)
     })?;
-    let disk = context.disk()?;
-    let store = read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
+    let (disk, store) = context.marked_disk()?;
     let folder = OsFolder::open(&args.folder)
         .map_err(|error| Error::from(error).within(format!("cannot commit {}", shown(&args.folder))))?;
     let writer = context.writer_key(store)?;
