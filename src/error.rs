@@ -107,6 +107,12 @@ impl Error {
         Self { kind: self.kind, context: context.into(), source: Some(Box::new(self)) }
     }
 
+    /// Returns the whole chain on one line, outermost first, for a list of what was put aside.
+    #[must_use]
+    pub fn in_full(&self) -> String {
+        chain_of(self)
+    }
+
     /// Returns the kind.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

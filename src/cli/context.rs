@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Run;
 use crate::ops::local_keys::{AskPassphrase, KeyDir, WriterKey, load_identity_file};
 use crate::ops::open::Reading;
-use crate::store::Store;
+use crate::store::{Store, StoreError, read_marker};
 
 /// What a verb works with.
 pub struct Context {
@@ -99,6 +99,18 @@ impl Context {
     /// [`ErrorKind::NoStore`] when there is no such directory.
     pub fn disk(&self) -> Result<Arc<dyn Disk>> {
         open_disk(&self.store_path())
+    }
+
+    /// Opens the directory of a store and reads which one it is.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoStore`] when there is none, and those of reading its marker.
+    pub fn marked_disk(&self) -> Result<(Arc<dyn Disk>, StoreId)> {
+        let path = self.store_path();
+        let disk = open_disk(&path)?;
+        let marker = read_marker(disk.as_ref()).and_then(|marker| marker.ok_or(StoreError::NoStore));
+        let marker = marker.map_err(|error| Error::from(error).within(format!("cannot open {}", shown(&path))))?;
+        Ok((disk, marker.store))
     }
 
     /// Opens the store.

@@ -205,8 +205,12 @@ fn read_folder(
         run,
     };
     let tree = read_tree(start, &job, &mut writer)?;
-    if !same_root(root_stat, &root_of(folder)?) {
+    let root_now = root_of(folder)?;
+    if !same_root(root_stat, &root_now) {
         return Err(Error::new(ErrorKind::Other, "the folder to commit was replaced while it was read"));
+    }
+    if was_removed(root_stat, &root_now) {
+        return Err(Error::new(ErrorKind::Other, "the folder to commit was removed while it was read"));
     }
     let mut committed = Committed {
         snapshot: parent.map_or(ObjectId([0; 32]), |(named, _)| named.id),
@@ -247,4 +251,9 @@ fn read_tree(start: &Start, job: &Job<'_>, writer: &mut PackWriter<'_>) -> Resul
 /// Returns whether the folder is the same directory as before: a pulled medium leaves another in its place.
 fn same_root(before: &Stat, after: &Stat) -> bool {
     (before.device, before.inode) == (after.device, after.inode)
+}
+
+/// Returns whether the folder has lost its last name since: an open directory can be looked at when it is gone, and is empty.
+fn was_removed(before: &Stat, after: &Stat) -> bool {
+    before.links > 0 && after.links == 0
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::base::RelPath;
 use crate::base::monitor::Problem;
+use crate::base::paths::show_bytes;
 use crate::crypto::wrap::Identity;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
@@ -84,7 +85,8 @@ impl Spot {
         if snapshot.is_empty() {
             return Err(usage("there is no snapshot's name before the colon"));
         }
-        let path = RelPath::new(path).map_err(|error| usage(&format!("not a path in a snapshot: {error}")))?;
+        let no_path = |error| usage(&format!("{} is no path in a snapshot: {error}", show_bytes(path)));
+        let path = RelPath::new(path).map_err(no_path)?;
         Ok(Self { snapshot: snapshot.to_owned(), path })
     }
 }

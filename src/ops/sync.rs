@@ -129,7 +129,7 @@ impl Syncing<'_> {
         let judged = self.survey(&store, state, &mut ignored, &mut failures)?;
         let chosen = self.choose(&judged, &mut ignored, &mut failures);
         for error in &failures {
-            self.run.monitor.problem(Problem { subject: "remote".into(), reason: error.to_string() });
+            self.run.monitor.problem(Problem { subject: "remote".into(), reason: error.in_full() });
         }
         let Some(chosen) = chosen else {
             return match gravest(failures) {
@@ -181,7 +181,7 @@ impl Syncing<'_> {
                 Ok(found) => seen.push((at, found)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
                 Err(error) => {
-                    ignored.push((remote.address(), error.to_string()));
+                    ignored.push((remote.address(), error.in_full()));
                     failures.push(error);
                 }
             }

@@ -2,10 +2,14 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
+use chunkstore::base::monitor::{Amount, Monitor, Problem, Task};
 use chunkstore::disk::sim_folder::SimRules;
 use chunkstore::disk::{Folder, OsFolder, SimFolder};
 use chunkstore::error::ErrorKind;
 use chunkstore::folder::Excludes;
+use chunkstore::ops::Run;
+use chunkstore::ops::commit::{CommitRequest, commit};
+use chunkstore::store::Store;
 
 use crate::scene::{Scene, noise, read, rel};
 
@@ -203,4 +207,46 @@ fn a_directory_that_cannot_be_listed_stays_as_it_was() {
     scene.restore("/", "out").unwrap();
     assert_eq!(read(scene.path("out/shut/deep/b")), b"bb");
     assert_eq!(read(scene.path("out/open/a")), b"new");
+}
+
+/// Removes a folder as soon as the first bytes of one of its files were read.
+struct Remover<'a>(&'a std::path::Path);
+
+impl Monitor for Remover<'_> {
+    fn begin(&self, _: Task, _: Option<Amount>) {}
+    fn advance(&self, _: Task, _: Amount) {
+        let _ = std::fs::remove_dir_all(self.0);
+    }
+    fn end(&self, _: Task) {}
+    fn problem(&self, _: Problem) {}
+    fn note(&self, _: &str) {}
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
+// F16
+#[test]
+fn a_folder_that_is_removed_while_it_is_read_makes_no_snapshot() {
+    let scene = Scene::new();
+    scene.write("kept", b"kept");
+    let before = scene.commit("whole").unwrap();
+    scene.write("large", &noise(3, 5 << 20));
+    scene.write("sub/file", b"file");
+    let (path, writer) = (scene.path("folder"), scene.writer());
+    let folder = OsFolder::open(&path).unwrap();
+    let request = CommitRequest {
+        message: String::new(),
+        author: String::new(),
+        tags: vec![],
+        excludes: Excludes::none(),
+        writer: &writer,
+        cache: None,
+    };
+    let remover = Remover(&path);
+    let run = Run { monitor: &remover, ..scene.run() };
+    let error = commit(scene.shared_disk(), &folder, &request, run).unwrap_err();
+    assert!(!path.exists());
+    assert_eq!(error.to_string(), "the folder to commit was removed while it was read");
+    assert_eq!(Store::open(scene.shared_disk()).unwrap().head().head.generation, before.generation);
 }

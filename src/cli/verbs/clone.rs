@@ -15,6 +15,8 @@ use crate::disk::{Disk, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::clone::{CloneRequest, Cloned, clone_store};
 
+/// Length of a fingerprint, as `init` prints it.
+const FINGERPRINT_DIGITS: usize = 32;
 /// Longest answer that is read.
 const ANSWER_MAX_BYTES: u64 = 1024;
 
@@ -25,6 +27,9 @@ const ANSWER_MAX_BYTES: u64 = 1024;
 pub fn run(args: &CloneArgs, context: &Context) -> Result<Outcome> {
     let wrong_tag = |error| Error::with_source(ErrorKind::Usage, "--reader takes a reader's tag", error);
     let reader = args.reader.as_deref().map(str::parse).transpose().map_err(wrong_tag)?;
+    if let Some(fingerprint) = &args.trust {
+        require_fingerprint(fingerprint)?;
+    }
     let remotes = context.remotes();
     let remote = remotes.find(&args.remote, Need::Read)?;
     let path = absolute(&args.path);
@@ -42,6 +47,16 @@ pub fn run(args: &CloneArgs, context: &Context) -> Result<Outcome> {
     }
     show(&done, &shown(&path), context)?;
     Ok(if done.stale { Outcome::Stale } else { Outcome::Done })
+}
+
+/// Tells a slip of the pen from another store, of which nobody need be warned.
+fn require_fingerprint(text: &str) -> Result<()> {
+    let text = text.trim();
+    if text.len() == FINGERPRINT_DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Ok(());
+    }
+    let what = format!("--trust takes a fingerprint, {FINGERPRINT_DIGITS} hex digits, not {text:?}");
+    Err(Error::new(ErrorKind::Usage, what))
 }
 
 fn confirm(fingerprint: &str, context: &Context) -> Result<bool> {

@@ -11,7 +11,6 @@ use crate::disk::OsFolder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::Excludes;
 use crate::ops::commit::{CommitRequest, Committed, commit};
-use crate::store::{StoreError, read_marker};
 
 /// Commits a folder.
 ///
@@ -22,8 +21,7 @@ pub fn run(args: &CommitArgs, context: &Context) -> Result<Outcome> {
         Error::with_source(ErrorKind::Usage, "--exclude takes patterns in gitignore's grammar", error)
     })?;
     let excludes = if args.with_caches { excludes } else { excludes.and_caches() };
-    let disk = context.disk()?;
-    let store = read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
+    let (disk, store) = context.marked_disk()?;
     let folder = OsFolder::open(&args.folder)
         .map_err(|error| Error::from(error).within(format!("cannot commit {}", shown(&args.folder))))?;
     let writer = context.writer_key(store)?;

@@ -10,15 +10,14 @@ use crate::cli::remotes::Need;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::host_state::HostState;
 use crate::ops::push::{PushRequest, Pushed, RenewKeys, push};
-use crate::store::{Store, StoreError, read_marker, replica};
+use crate::store::{Store, replica};
 
 /// Publishes to the remote that was named, or to the one that the store remembers.
 ///
 /// # Errors
 /// Those of the op.
 pub fn run(args: &PushArgs, context: &Context) -> Result<Outcome> {
-    let disk = context.disk()?;
-    let store = read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
+    let (disk, store) = context.marked_disk()?;
     let none = || Error::new(ErrorKind::Usage, "the store remembers no remote: name one");
     let remotes = context.remotes();
     let remote = match &args.remote {

@@ -1,5 +1,7 @@
 //! `sync`: brings a store up to date, and says what moved.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::base::units::show_size;
@@ -7,21 +9,21 @@ use crate::cli::args::SyncArgs;
 use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
 use crate::cli::output::on_one_line;
-use crate::cli::remotes::Need;
+use crate::cli::remotes::{Need, Remotes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::host_state::HostState;
 use crate::ops::sync::{SyncRequest, Synced, sync};
-use crate::store::{StoreError, read_marker, replica};
+use crate::remote::Remote;
+use crate::store::replica;
 
 /// Syncs a store with the remotes that were named, or with the one that it remembers.
 ///
 /// # Errors
 /// Those of the op.
 pub fn run(args: &SyncArgs, context: &Context) -> Result<Outcome> {
-    let disk = context.disk()?;
-    let store = read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
+    let (disk, store) = context.marked_disk()?;
     let makes = context.remotes();
-    let mut remotes = args.remotes.iter().map(|word| makes.find(word, Need::Read)).collect::<Result<Vec<_>>>()?;
+    let (mut remotes, absent) = find_all(&args.remotes, &makes)?;
     if remotes.is_empty() {
         let none = || Error::new(ErrorKind::Usage, "the store remembers no remote: name one");
         let recorded = replica::read_remote(disk.as_ref())?.ok_or_else(none)?;
@@ -33,9 +35,33 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Outcome> {
     let request = SyncRequest { accept_older: args.accept_older };
     let done = sync(&disk, &remotes, request, &mut state, context.run(&progress));
     progress.finish();
-    let done = done.map_err(|error| error.within("cannot sync"))?;
+    let mut done = done.map_err(|error| error.within("cannot sync"))?;
+    done.ignored.splice(..0, absent);
     show(&done, context)?;
     Ok(if done.stale { Outcome::Stale } else { Outcome::Done })
+}
+
+/// What is left aside, each with the reason.
+type Absent = Vec<(String, String)>;
+
+/// Finds the remotes that were named. A folder that is not there is left aside like a server that does not answer, as long
+/// as another remote is there.
+fn find_all(words: &[String], makes: &Remotes<'_>) -> Result<(Vec<Arc<dyn Remote>>, Absent)> {
+    let (mut remotes, mut absent, mut first) = (Vec::new(), Vec::new(), None);
+    for word in words {
+        match makes.find(word, Need::Read) {
+            Ok(remote) => remotes.push(remote),
+            Err(error) if error.kind() == ErrorKind::Remote => {
+                absent.push((word.clone(), error.in_full()));
+                first = first.or(Some(error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match first {
+        Some(error) if remotes.is_empty() => Err(error),
+        _ => Ok((remotes, absent)),
+    }
 }
 
 fn show(done: &Synced, context: &Context) -> Result<()> {

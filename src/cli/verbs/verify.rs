@@ -6,7 +6,7 @@ use crate::base::units::show_size;
 use crate::cli::args::VerifyArgs;
 use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
-use crate::cli::output::on_one_line;
+use crate::cli::output::{on_one_line, shown};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::verify::{Finding, Report, VerifyRequest, verify};
 
@@ -33,6 +33,15 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Outcome> {
     progress.finish();
     let report = report?;
     show(&report, context)?;
+    if !report.findings.is_empty() {
+        context.output.flush()?;
+        let (count, path) = (report.findings.len(), shown(&context.store_path()));
+        let what = if count == 1 { "1 problem was".to_owned() } else { format!("{count} problems were") };
+        context.notices.line(&format!("chunkstore: {path} is damaged: {what} found"));
+        if let Some(hint) = crate::cli::report::hint(ErrorKind::Corrupt) {
+            context.notices.line(&format!("hint: {hint}"));
+        }
+    }
     Ok(if report.findings.is_empty() { Outcome::Done } else { Outcome::Found(ErrorKind::Corrupt) })
 }
 

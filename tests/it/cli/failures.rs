@@ -150,3 +150,68 @@ fn ctrl_c_ends_with_130_and_a_second_one_at_once() {
     drop(connection);
     assert_eq!(code, Some(130));
 }
+
+#[test]
+fn a_slip_in_a_fingerprint_is_wrong_usage_and_not_another_store() {
+    let cli = Cli::with_store();
+    for slip in ["xyz", "00", &"0g".repeat(16), &"00".repeat(17)] {
+        let ran = cli.run(&["clone", "./pub", "key", "--trust", slip]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{slip}: {ran:?}");
+        assert!(!cli.path("key").exists(), "{slip}");
+    }
+}
+
+#[test]
+fn verify_says_on_stderr_that_it_found_damage() {
+    let cli = Cli::with_store();
+    std::fs::remove_file(first_file(&cli.path("pub/packs"))).unwrap();
+    let ran = cli.run(&["verify", "--store", "pub", "-q"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (13, ""), "{ran:?}");
+    assert!(ran.stderr.contains("pub is damaged: 1 problem was found"), "{ran:?}");
+    assert!(ran.stderr.contains("hint: "), "{ran:?}");
+}
+
+#[test]
+fn what_is_said_of_a_store_that_does_not_open_names_it() {
+    let cli = Cli::with_store();
+    std::fs::write(cli.path("pub/STORE"), b"").unwrap();
+    std::fs::create_dir(cli.path("empty")).unwrap();
+    let verbs: [&[&str]; 3] = [&["sync"], &["push", "./remote"], &["commit", "files", "--keys", "k"]];
+    for verb in verbs {
+        for (store, code) in [("pub", 13), ("empty", 10)] {
+            let ran = cli.run(&[verb, &["--store", store]].concat());
+            assert_eq!(ran.code, code, "{verb:?}: {ran:?}");
+            assert!(ran.stderr.contains(&format!("/{store}: ")), "{verb:?}: {ran:?}");
+        }
+    }
+}
+
+#[test]
+fn a_path_that_is_none_is_named() {
+    let cli = Cli::with_store();
+    let ran = cli.run(&["ls", "/a/../b", "--store", "pub", "--keys", "k"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("/a/../b is no path in a snapshot"), "{ran:?}");
+}
+
+#[test]
+fn a_remote_that_is_left_aside_is_named_with_the_reason_and_the_others_serve() {
+    let cli = Cli::with_store();
+    cli.ok(&["init", "other", "--keys", "k", "--no-passphrase"]);
+    cli.ok(&["push", "./theirs", "--store", "other"]);
+    cli.ok(&["push", "./ours", "--store", "pub"]);
+    let trust = cli.ok(&["status", "--store", "pub", "--json"]).document();
+    cli.ok(&["clone", "./ours", "key", "--trust", trust["fingerprint"].as_str().unwrap()]);
+    cli.write("files/new", b"new");
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
+    cli.ok(&["push", "./ours", "--store", "pub"]);
+    let ran = cli.ok(&["sync", "./nowhere", "./theirs", "./ours", "--store", "key", "--json"]);
+    let done = ran.last();
+    assert_eq!((&done["generation"], &done["changed"]), (&3.into(), &true.into()), "{ran:?}");
+    let ignored: Vec<_> =
+        done["ignored"].as_array().unwrap().iter().map(|each| each["reason"].as_str().unwrap()).collect();
+    assert_eq!(ignored.len(), 2, "{ran:?}");
+    assert!(ignored[0].starts_with("cannot reach the remote"), "{ran:?}");
+    assert!(ignored[1].ends_with("it holds another store"), "{ran:?}");
+    assert_eq!(cli.run(&["sync", "./nowhere", "--store", "key"]).code, 14);
+}
