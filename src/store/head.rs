@@ -24,7 +24,7 @@ pub enum Soundness {
     Sound,
     /// HEAD is missing or damaged, and the newest record holds: the next writer writes HEAD again.
     HeadLost,
-    /// A newer record was there and what it names is not: this state is older than it should be.
+    /// A newer record was there and what it names is not, or it cannot be read: this state is older than it should be.
     Older,
 }
 
@@ -47,6 +47,8 @@ struct Candidate {
     /// The generation that its name promises.
     promised: Option<Generation>,
     record: Option<SignedHead>,
+    /// Whether something stands there that the medium does not give: what it says is not known.
+    is_unreadable: bool,
 }
 
 /// Finds the newest record that holds: signed under the chain of trust, its manifests there and right.
@@ -101,34 +103,32 @@ fn read_candidates(disk: &dyn Disk, trust: &TrustChain) -> Result<Vec<Candidate>
     places.extend(names(disk)?.into_iter().map(|generation| (layout::head_record(generation), Some(generation))));
     let mut candidates = Vec::new();
     for (path, promised) in places {
-        let record = match read_all(disk, &path, HEAD_MAX_BYTES) {
-            Ok(bytes) => bytes.and_then(|bytes| SignedHead::decode(&bytes).ok()),
+        // A bad sector or a foreign thing in the way costs this record, not the store.
+        let (record, is_unreadable) = match read_all(disk, &path, HEAD_MAX_BYTES) {
+            Ok(bytes) => (bytes.and_then(|bytes| SignedHead::decode(&bytes).ok()), false),
             Err(error) if error.kind == DiskErrorKind::Gone => return Err(error.into()),
-            // A bad sector or a foreign thing in the way costs this record, not the store.
-            Err(_) => None,
+            Err(error) => (None, matches!(error.kind, DiskErrorKind::Io | DiskErrorKind::Denied)),
         };
         let record = record.filter(|record| {
             let named_right = promised.is_none_or(|generation| generation == record.head.generation);
             named_right && trust.check_head(record).is_ok()
         });
-        candidates.push(Candidate { path, promised, record });
+        candidates.push(Candidate { path, promised, record, is_unreadable });
     }
     Ok(candidates)
 }
 
 /// Judges the state when the newest readable record opened.
 fn judge(candidates: &[Candidate], opened: &SignedHead) -> Soundness {
-    let generation = opened.head.generation;
     let head_holds = candidates.iter().any(|found| found.path == layout::head() && found.record.is_some());
-    if head_holds {
-        // A newer name in heads/ that does not read is a commit that was cut off before its durable point.
-        return Soundness::Sound;
+    let is_newer = |found: &&Candidate| found.promised.is_some_and(|promised| promised > opened.head.generation);
+    let mut newer = candidates.iter().filter(is_newer);
+    // A newer record that is torn beside a HEAD that holds is a commit that was cut off before its durable point. One that the
+    // medium does not give may be a whole commit, and without HEAD, which is only rewritten after it is durable, it was one.
+    if newer.any(|found| found.is_unreadable || !head_holds) {
+        return Soundness::Older;
     }
-    let newer_unreadable = candidates
-        .iter()
-        .any(|found| found.record.is_none() && found.promised.is_some_and(|promised| promised > generation));
-    // HEAD is only rewritten after its record is durable, so without HEAD an unreadable newer record was once whole.
-    if newer_unreadable { Soundness::Older } else { Soundness::HeadLost }
+    if head_holds { Soundness::Sound } else { Soundness::HeadLost }
 }
 
 /// Makes a record the committed state: creates `heads/<n>`, then rewrites `HEAD`, then prunes old records.
@@ -206,3 +206,6 @@ fn prune(disk: &dyn Disk, newest: Generation) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
