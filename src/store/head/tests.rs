@@ -81,6 +81,32 @@ fn a_newer_record_that_cannot_be_read_makes_the_state_older_and_a_torn_one_does_
     }
     assert!(older >= 2, "opening or reading the record fails: {older} of {calls} calls");
     assert!(disk.corrupt("heads/00000002", |bytes| bytes.truncate(100)));
-    let found = find_newest(&disk, STORE, &trust).unwrap();
-    assert_eq!((found.head.head.generation, found.soundness), (Generation(1), Soundness::Sound));
+    assert_eq!(opened(&disk, &trust), (Generation(1), Soundness::Sound));
+}
+
+fn opened(disk: &SimDisk, trust: &TrustChain) -> (Generation, Soundness) {
+    let found = find_newest(disk, STORE, trust).unwrap();
+    (found.head.head.generation, found.soundness)
+}
+
+#[test]
+fn a_newer_record_of_another_format_or_with_trust_that_is_not_here_makes_the_state_older() {
+    let (disk, trust, first) = two_commits();
+    disk.put("HEAD", first.bytes());
+    let record = disk.content("heads/00000002").unwrap();
+    let text = String::from_utf8(record).unwrap();
+    disk.put("heads/00000002", text.replace("\nouter 1\n", "\nouter 2\n").as_bytes());
+    assert_eq!(opened(&disk, &trust), (Generation(1), Soundness::Older));
+    disk.put("heads/00000002", text.replace("\ntrust 1 ", "\ntrust 2 ").as_bytes());
+    assert_eq!(opened(&disk, &trust), (Generation(1), Soundness::Older));
+}
+
+#[test]
+fn a_store_with_records_of_a_newer_format_alone_is_too_new() {
+    let (disk, trust, _) = two_commits();
+    for path in ["HEAD", "heads/00000001", "heads/00000002"] {
+        let text = String::from_utf8(disk.content(path).unwrap()).unwrap();
+        disk.put(path, text.replace("\nouter 1\n", "\nouter 2\n").as_bytes());
+    }
+    assert!(matches!(find_newest(&disk, STORE, &trust), Err(StoreError::TooNew(_))));
 }
