@@ -252,3 +252,22 @@ fn a_directory_that_cannot_be_listed_stays_as_it_was() {
     assert_eq!(read(scene.path("out/shut/deep/b")), b"bb");
     assert_eq!(read(scene.path("out/open/a")), b"new");
 }
+
+#[test]
+fn what_lay_in_a_lost_pack_that_a_merged_index_covers_is_stored_again() {
+    let scene = Scene::new();
+    scene.write("0", &noise(0, 200_000));
+    scene.commit("the pack that will be lost").unwrap();
+    let lost = |path: &String| path.starts_with("packs/") && scene.disk.content(path).unwrap().len() > 200_000;
+    let lost: Vec<_> = scene.disk.paths().into_iter().filter(lost).collect();
+    assert_eq!(lost.len(), 1);
+    for n in 1..12 {
+        scene.write(&format!("{n}"), &noise(n, 70_000));
+        scene.commit("more").unwrap();
+    }
+    assert!(scene.disk.wipe(&lost[0]));
+    scene.write("again", &noise(0, 200_000));
+    scene.commit("the same content once more").unwrap();
+    assert_eq!(scene.restore("/", "out").unwrap().damaged, 0);
+    assert!(read(scene.path("out/again")) == noise(0, 200_000));
+}
