@@ -107,7 +107,7 @@ fn read_candidates(disk: &dyn Disk, trust: &TrustChain) -> Result<Vec<Candidate>
     places.extend(names(disk)?.into_iter().map(|generation| (layout::head_record(generation), Some(generation))));
     let mut candidates = Vec::new();
     for (path, promised) in places {
-        candidates.push(read_candidate(disk, trust, path, promised)?);
+        candidates.push(read_candidate(disk, trust, &path, promised)?);
     }
     Ok(candidates)
 }
@@ -115,12 +115,12 @@ fn read_candidates(disk: &dyn Disk, trust: &TrustChain) -> Result<Vec<Candidate>
 fn read_candidate(
     disk: &dyn Disk,
     trust: &TrustChain,
-    path: StorePath,
+    path: &StorePath,
     promised: Option<Generation>,
 ) -> Result<Candidate, StoreError> {
     let nothing =
         |may_be_whole, too_new| Candidate { path: path.clone(), promised, record: None, may_be_whole, too_new };
-    let bytes = match read_all(disk, &path, HEAD_MAX_BYTES) {
+    let bytes = match read_all(disk, path, HEAD_MAX_BYTES) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Ok(nothing(false, None)),
         Err(error) if error.kind == DiskErrorKind::Gone => return Err(error.into()),
