@@ -150,7 +150,8 @@ fn decrypt<'a>(
 ) -> Result<Zeroizing<Vec<u8>>, WrapError> {
     let decryptor = age::Decryptor::new_buffered(wrapped).map_err(|error| reason(&error))?;
     let reader = decryptor.decrypt(identities).map_err(|error| reason(&error))?;
-    let mut content = Zeroizing::new(Vec::new());
+    // What is wrapped is never longer than the file; a buffer that moves as it grows leaves secrets behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(wrapped.len()));
     reader.take(max_bytes + 1).read_to_end(&mut content).map_err(|_| WrapError::Damaged)?;
     if content.len() as u64 > max_bytes { Err(WrapError::TooLong) } else { Ok(content) }
 }

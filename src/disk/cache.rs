@@ -42,17 +42,23 @@ impl HostCache {
         Some(CacheView { table })
     }
 
-    /// Adds and replaces entries, all or none.
+    /// Sets entries, or takes them out where the value is none, all or none; without `keep` all others are gone.
     ///
     /// # Durability
     /// Durable when this returns true.
-    pub fn insert<'a>(&self, entries: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> bool {
+    pub fn update<'a>(&self, keep: bool, entries: impl IntoIterator<Item = (&'a [u8], Option<&'a [u8]>)>) -> bool {
         let write = || -> Result<(), redb::Error> {
             let transaction = self.database.begin_write()?;
+            if !keep {
+                transaction.delete_table(TABLE)?;
+            }
             {
                 let mut table = transaction.open_table(TABLE)?;
                 for (key, value) in entries {
-                    table.insert(key, value)?;
+                    match value {
+                        Some(value) => table.insert(key, value)?,
+                        None => table.remove(key)?,
+                    };
                 }
             }
             Ok(transaction.commit()?)

@@ -79,6 +79,12 @@ pub fn restore(
     let result = result.and_then(|()| restorer.batch.finish().map_err(target_error));
     run.monitor.end(Task::Restore);
     result.map_err(|error| settle(&reading, error))?;
+    // A medium that was pulled makes everything look damaged: believe it only while the marker still stands.
+    if done.damaged > 0
+        && let gone @ StoreError::Gone(_) = reading.store.settle(StoreError::damaged("an entry"))
+    {
+        return Err(gone.into());
+    }
     done.left_alone = monitor.problems() - done.damaged;
     Ok(done)
 }
@@ -94,6 +100,15 @@ fn settle(reading: &Reading, error: Stop) -> Error {
 enum Stop {
     Store(StoreError),
     Other(Error),
+}
+
+/// Returns whether damage in the store, a bad sector among it, costs one entry and what is below it, and not the run.
+fn costs_one_entry(error: &StoreError) -> bool {
+    match error {
+        StoreError::Corrupt { .. } | StoreError::TooNew(_) => true,
+        StoreError::Disk(error) => error.kind == DiskErrorKind::Io,
+        _ => false,
+    }
 }
 
 fn target_error(error: DiskError) -> Stop {
@@ -146,12 +161,12 @@ impl Restorer<'_> {
                     }
                 })
             },
-            &mut |path, error| match error {
-                StoreError::Corrupt { .. } | StoreError::TooNew(_) => {
-                    damaged.push((path.clone(), error));
-                    Ok(())
+            &mut |path, error| {
+                if !costs_one_entry(&error) {
+                    return Err(error);
                 }
-                error => Err(error),
+                damaged.push((path.clone(), error));
+                Ok(())
             },
         );
         for (path, error) in damaged {
@@ -222,15 +237,9 @@ impl Restorer<'_> {
         }
         match streamed {
             Ok(()) => {}
-            Err(error @ (StoreError::Corrupt { .. } | StoreError::TooNew(_))) => {
+            Err(error) if costs_one_entry(&error) => {
                 drop(file);
                 self.report_damage(path, &error);
-                return Ok(false);
-            }
-            // A bad sector below one file costs that file.
-            Err(StoreError::Disk(error)) if error.kind == DiskErrorKind::Io => {
-                drop(file);
-                self.report_damage(path, &StoreError::Disk(error));
                 return Ok(false);
             }
             Err(error) => return Err(Stop::Store(error)),

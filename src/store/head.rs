@@ -12,6 +12,7 @@ use super::trust::TrustChain;
 use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::{Generation, StoreId, StorePath};
 use crate::disk::{Disk, DiskErrorKind, read_all};
+use crate::format::FormatError;
 use crate::format::head::SignedHead;
 
 /// How many records `heads/` keeps: the last two valid ones are what gc spares, two more are kept for luck.
@@ -24,7 +25,7 @@ pub enum Soundness {
     Sound,
     /// HEAD is missing or damaged, and the newest record holds: the next writer writes HEAD again.
     HeadLost,
-    /// A newer record was there and what it names is not: this state is older than it should be.
+    /// A newer record was there and what it names is not, or it cannot be read or understood: this state is older than it should be.
     Older,
 }
 
@@ -47,6 +48,10 @@ struct Candidate {
     /// The generation that its name promises.
     promised: Option<Generation>,
     record: Option<SignedHead>,
+    /// Whether it is no torn file and yet no record: the medium does not give it, the chain of trust lacks what it names, or
+    /// it is of a newer format.
+    may_be_whole: bool,
+    too_new: Option<FormatError>,
 }
 
 /// Finds the newest record that holds: signed under the chain of trust, its manifests there and right.
@@ -76,7 +81,8 @@ pub fn find_newest(disk: &dyn Disk, store: StoreId, trust: &TrustChain) -> Resul
             Err(error) => failure = failure.or(Some(error)),
         }
     }
-    Err(failure.unwrap_or_else(|| StoreError::damaged("every HEAD record")))
+    let too_new = candidates.into_iter().find_map(|found| found.too_new).map(StoreError::TooNew);
+    Err(failure.or(too_new).unwrap_or_else(|| StoreError::damaged("every HEAD record")))
 }
 
 /// Returns the newest generation that a name in `heads/` promises, whatever stands under it.
@@ -101,34 +107,48 @@ fn read_candidates(disk: &dyn Disk, trust: &TrustChain) -> Result<Vec<Candidate>
     places.extend(names(disk)?.into_iter().map(|generation| (layout::head_record(generation), Some(generation))));
     let mut candidates = Vec::new();
     for (path, promised) in places {
-        let record = match read_all(disk, &path, HEAD_MAX_BYTES) {
-            Ok(bytes) => bytes.and_then(|bytes| SignedHead::decode(&bytes).ok()),
-            Err(error) if error.kind == DiskErrorKind::Gone => return Err(error.into()),
-            // A bad sector or a foreign thing in the way costs this record, not the store.
-            Err(_) => None,
-        };
-        let record = record.filter(|record| {
-            let named_right = promised.is_none_or(|generation| generation == record.head.generation);
-            named_right && trust.check_head(record).is_ok()
-        });
-        candidates.push(Candidate { path, promised, record });
+        candidates.push(read_candidate(disk, trust, &path, promised)?);
     }
     Ok(candidates)
 }
 
+fn read_candidate(
+    disk: &dyn Disk,
+    trust: &TrustChain,
+    path: &StorePath,
+    promised: Option<Generation>,
+) -> Result<Candidate, StoreError> {
+    let nothing =
+        |may_be_whole, too_new| Candidate { path: path.clone(), promised, record: None, may_be_whole, too_new };
+    let bytes = match read_all(disk, path, HEAD_MAX_BYTES) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(nothing(false, None)),
+        Err(error) if error.kind == DiskErrorKind::Gone => return Err(error.into()),
+        // A bad sector or a foreign thing in the way costs this record, not the store.
+        Err(error) => return Ok(nothing(matches!(error.kind, DiskErrorKind::Io | DiskErrorKind::Denied), None)),
+    };
+    match SignedHead::decode(&bytes) {
+        Ok(record) if promised.is_some_and(|generation| generation != record.head.generation) => {
+            Ok(nothing(false, None))
+        }
+        Ok(record) if trust.check_head(&record).is_err() => Ok(nothing(true, None)),
+        Ok(record) => Ok(Candidate { record: Some(record), ..nothing(false, None) }),
+        Err(error @ FormatError::TooNew(_)) => Ok(nothing(true, Some(error))),
+        Err(_) => Ok(nothing(false, None)),
+    }
+}
+
 /// Judges the state when the newest readable record opened.
 fn judge(candidates: &[Candidate], opened: &SignedHead) -> Soundness {
-    let generation = opened.head.generation;
     let head_holds = candidates.iter().any(|found| found.path == layout::head() && found.record.is_some());
-    if head_holds {
-        // A newer name in heads/ that does not read is a commit that was cut off before its durable point.
-        return Soundness::Sound;
+    let is_newer = |found: &&Candidate| found.promised.is_some_and(|promised| promised > opened.head.generation);
+    let mut newer = candidates.iter().filter(is_newer);
+    // A newer record that is torn beside a HEAD that holds is a commit that was cut off before its durable point. Any
+    // other may be a whole commit, and without HEAD, which is only rewritten after its record is durable, even a torn one was.
+    if newer.any(|found| found.may_be_whole || !head_holds) {
+        return Soundness::Older;
     }
-    let newer_unreadable = candidates
-        .iter()
-        .any(|found| found.record.is_none() && found.promised.is_some_and(|promised| promised > generation));
-    // HEAD is only rewritten after its record is durable, so without HEAD an unreadable newer record was once whole.
-    if newer_unreadable { Soundness::Older } else { Soundness::HeadLost }
+    if head_holds { Soundness::Sound } else { Soundness::HeadLost }
 }
 
 /// Makes a record the committed state: creates `heads/<n>`, then rewrites `HEAD`, then prunes old records.
@@ -206,3 +226,6 @@ fn prune(disk: &dyn Disk, newest: Generation) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

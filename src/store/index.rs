@@ -9,9 +9,9 @@ use super::keyring::ReaderKeys;
 use super::layout;
 use super::manifest::PackSet;
 use super::object::Opener;
-use super::pack::{read_exactly, read_index};
+use super::pack::{PackState, pack_state, read_exactly, read_index};
 use crate::base::{DedupGeneration, ObjectId, PackHash, StoreId};
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskErrorKind};
 use crate::format::Kind;
 use crate::format::index::{ENTRIES_MAX, IndexEntry, IndexPart};
 use crate::format::manifest::PackRef;
@@ -41,8 +41,9 @@ pub struct ObjectIndex {
 impl ObjectIndex {
     /// Reads all merged indexes, and the own index of each pack that none covers.
     ///
-    /// What lies in packs that the set does not hold is left out. A damaged merged index is passed over, since the packs
-    /// say the same; a damaged pack is told to `problem` and the others are used.
+    /// What lies in packs that the set does not hold, or that do not stand in their full length, is left out, so that nobody
+    /// takes it for stored. A damaged merged index is passed over, since the packs say the same; a damaged pack is told to
+    /// `problem` and the others are used. Costs a look at the length of every pack once there are merged indexes.
     ///
     /// # Errors
     /// [`StoreError::NoIdentity`], [`StoreError::Gone`] and others that are no damage.
@@ -58,11 +59,12 @@ impl ObjectIndex {
         let mut opener = Opener::new(store)?;
         let mut merged: HashSet<PackHash> = HashSet::new();
         let mut broken: HashSet<PackHash> = HashSet::new();
+        let lost = if sealed.indexes.is_empty() { HashSet::new() } else { lost_packs(disk, set)? };
         for part in &sealed.indexes {
             match read_part(disk, part, keys, &mut opener) {
                 Ok(part) => {
                     merged.extend(&part.packs);
-                    index.add_part(&part, set);
+                    index.add_part(&part, |pack| set.pack(pack).is_some() && !lost.contains(pack));
                 }
                 // The coverage of a part that does not read is not known, so every pack is asked for its own index.
                 Err(StoreError::Corrupt { .. } | StoreError::Disk(_)) => {
@@ -72,7 +74,7 @@ impl ObjectIndex {
             }
         }
         for pack in set.packs() {
-            if merged.contains(&pack.hash) && !broken.contains(&pack.hash) {
+            if merged.contains(&pack.hash) && !broken.contains(&pack.hash) && !lost.contains(&pack.hash) {
                 index.covered.insert(pack.hash);
                 continue;
             }
@@ -92,9 +94,9 @@ impl ObjectIndex {
         self.entries.extend(entries.iter().map(|&(offset, entry)| IndexEntry { pack: place, offset, entry }));
     }
 
-    fn add_part(&mut self, part: &IndexPart, set: &PackSet) {
+    fn add_part(&mut self, part: &IndexPart, is_held: impl Fn(&PackHash) -> bool) {
         let places: Vec<Option<u32>> =
-            part.packs.iter().map(|pack| set.pack(pack).map(|_| self.add_name(*pack))).collect();
+            part.packs.iter().map(|pack| is_held(pack).then(|| self.add_name(*pack))).collect();
         let held = part.entries.iter().filter_map(|entry| {
             places[entry.pack as usize].map(|pack| IndexEntry { pack, offset: entry.offset, entry: entry.entry })
         });
@@ -162,6 +164,21 @@ impl ObjectIndex {
         let parts = entries.chunks(ENTRIES_MAX);
         parts.map(|entries| IndexPart { packs: packs.clone(), entries: entries.to_vec() }).collect()
     }
+}
+
+/// Returns the packs that do not stand in their full length.
+fn lost_packs(disk: &dyn Disk, set: &PackSet) -> Result<HashSet<PackHash>, StoreError> {
+    let mut lost = HashSet::new();
+    for pack in set.packs() {
+        match pack_state(disk, pack) {
+            Ok(PackState::FullLength) => {}
+            Err(error) if error.kind == DiskErrorKind::Gone => return Err(error.into()),
+            Ok(_) | Err(_) => {
+                lost.insert(pack.hash);
+            }
+        }
+    }
+    Ok(lost)
 }
 
 fn read_part(

@@ -18,6 +18,7 @@ use std::fmt::Write;
 use zeroize::Zeroizing;
 
 use super::error::StoreError;
+use crate::base::limits::KEY_FILE_MAX_BYTES;
 use crate::base::{DedupGeneration, Epoch, FileId, ObjectId, Random, ReplicaId, StoreId};
 use crate::crypto::Secret;
 use crate::format::text::{Lines, parse, parse_hex_to, words};
@@ -119,8 +120,10 @@ impl ReaderKeys {
     }
 
     fn encode_under(&self, title: &str) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(format!("{title}\nstore {}\n", self.store));
+        // With all the room that a key file has, since a text that moves as it grows leaves its secrets behind.
+        let mut text = Zeroizing::new(String::with_capacity(KEY_FILE_MAX_BYTES as usize));
         // Writing to a String cannot fail.
+        let _ = write!(text, "{title}\nstore {}\n", self.store);
         let _ = writeln!(text, "store-secret {}", *hex_of(&self.store_secret));
         if let Some((epoch, secret)) = self.epochs.last_key_value() {
             let _ = writeln!(text, "epoch {epoch} {}", *hex_of(secret));

@@ -1,7 +1,7 @@
 //! A restore with a failing call, of the store or of the target: an error of the right kind, nothing half-written.
 
 use chunkstore::base::RelPath;
-use chunkstore::disk::sim::Profile;
+use chunkstore::disk::sim::{FaultKind, Profile};
 use chunkstore::disk::sim_folder::SimFault;
 use chunkstore::disk::{DiskErrorKind, SimDisk, SimFolder};
 use chunkstore::error::ErrorKind;
@@ -68,10 +68,9 @@ fn each_call_to_the_store_failing() {
             disk.fail_nth_call(call, kind);
             let result = stage.publisher.restore(&disk, &folder);
             check_kind(&result, call, kind);
-            if let Ok(done) = &result
-                && done.damaged == 0
-            {
-                assert!(holding(&folder) == stage.expected);
+            if let Ok(done) = &result {
+                assert!(kind != FaultKind::Gone || done.damaged == 0, "a pulled key is taken for a damaged store");
+                assert!(done.damaged > 0 || holding(&folder) == stage.expected);
             }
             stage.check_target(&folder, false);
         };
@@ -104,5 +103,51 @@ fn each_call_to_the_target_failing() {
             stage.check_target(&folder, result.is_err());
         };
         sweep("restore::each_call_to_the_target_failing", &format!("{kind:?}"), calls, |_| true, check);
+    }
+}
+
+#[test]
+fn a_bad_sector_under_a_directory_costs_that_directory_and_not_the_rest() {
+    let stage = Stage::new();
+    let calls = {
+        let disk = stage.disk.snapshot();
+        stage.publisher.restore(&disk, &stage.target()).unwrap();
+        disk.call_count()
+    };
+    let mut went_on = 0;
+    for call in 0..calls {
+        let (disk, folder) = (stage.disk.snapshot(), stage.target());
+        disk.fail_nth_call(call, FaultKind::Io);
+        let Ok(done) = stage.publisher.restore(&disk, &folder) else { continue };
+        let lost_dirs = [rel("a"), rel("b"), rel("c/3")].iter().filter(|dir| !is_filled(&folder, dir)).count();
+        went_on += u64::from(done.damaged == 1 && lost_dirs == 1);
+    }
+    assert!(went_on >= 3, "of {calls} failed calls {went_on} cost one directory");
+}
+
+fn is_filled(folder: &SimFolder, dir: &RelPath) -> bool {
+    let below = |path: &RelPath| path.split_last().is_some_and(|(above, _)| above == *dir);
+    holding(folder).iter().any(|(path, held)| below(path) && !(*path == rel("a/large") && held.bytes == noise(1, 500)))
+}
+
+#[test]
+fn a_key_that_is_pulled_is_never_taken_for_a_damaged_store() {
+    let disk = SimDisk::new(Profile::Ext4);
+    let publisher = Publisher::init(&disk).unwrap();
+    let folder = SimFolder::default();
+    folder.put_file(&rel("only"), &noise(1, 3_000));
+    publisher.commit(&disk, &folder).unwrap();
+    let disk = disk.settled();
+    let calls = {
+        let disk = disk.snapshot();
+        publisher.restore(&disk, &SimFolder::default()).unwrap();
+        disk.call_count()
+    };
+    for call in 1..calls {
+        let disk = disk.snapshot();
+        disk.fail_nth_call(call, FaultKind::Gone);
+        let result = publisher.restore(&disk, &SimFolder::default());
+        check_kind(&result, call, FaultKind::Gone);
+        assert!(result.is_err() || result.is_ok_and(|done| done.damaged == 0), "call {call} of {calls}");
     }
 }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use chunkstore::base::monitor::{Amount, Monitor, Problem, Task};
+use chunkstore::disk::folder::{Attributes, FileTime};
 use chunkstore::disk::sim_folder::SimRules;
 use chunkstore::disk::{Folder, OsFolder, SimFolder};
 use chunkstore::error::ErrorKind;
@@ -11,7 +12,7 @@ use chunkstore::ops::Run;
 use chunkstore::ops::commit::{CommitRequest, commit};
 use chunkstore::store::Store;
 
-use crate::scene::{Scene, noise, read, rel};
+use crate::scene::{NOW, Scene, noise, read, rel};
 
 /// Compares two directories: names, types, content, modes, times, link targets.
 fn assert_same(one: &std::path::Path, other: &std::path::Path) {
@@ -104,6 +105,53 @@ fn an_unchanged_file_is_not_opened_again() {
     scene.clock.advance(std::time::Duration::from_secs(3600));
     assert!(scene.commit_folder(&folder, "three").unwrap().changed);
     assert!(folder.counts().opens - opens <= 2, "{} opens for one changed file", folder.counts().opens - opens);
+}
+
+/// Gives a file a time at which a second change could go unseen, so that it is not remembered as unchanged.
+fn make_racy(folder: &SimFolder, path: &str) {
+    let mtime = FileTime { secs: NOW.0 / 1_000_000_000 + 1_000_000, nanos: 0 };
+    folder.set_attributes(&rel(path), &Attributes { mtime: Some(mtime), ..Attributes::default() }).unwrap();
+}
+
+#[test]
+fn a_directory_that_was_put_aside_for_one_commit_comes_back_with_its_own_content() {
+    let scene = Scene::new();
+    let folder = SimFolder::new(SimRules::default());
+    folder.put_file(&rel("d/f"), b"old");
+    scene.commit_folder(&folder, "one").unwrap();
+    folder.rename(&rel("d"), &rel("aside")).unwrap();
+    folder.put_file(&rel("d/f"), b"new");
+    make_racy(&folder, "d/f");
+    scene.commit_folder(&folder, "two").unwrap();
+    folder.rename(&rel("d"), &rel("other")).unwrap();
+    folder.rename(&rel("aside"), &rel("d")).unwrap();
+    scene.commit_folder(&folder, "three").unwrap();
+    scene.restore("/", "out").unwrap();
+    assert_eq!(read(scene.path("out/d/f")), b"old", "its state is that of commit one, and its content, too");
+    assert_eq!(read(scene.path("out/other/f")), b"new");
+}
+
+#[test]
+fn what_this_host_remembers_of_an_older_snapshot_is_not_taken_for_what_another_host_committed() {
+    let scene = Scene::new();
+    let of = |content: &[u8], shut: bool| {
+        let folder = SimFolder::new(SimRules::default());
+        folder.put_file(&rel("f"), content);
+        if shut {
+            folder.deny(rel("f"));
+        }
+        folder
+    };
+    scene.commit_folder(&of(b"mine", false), "here").unwrap();
+    std::fs::rename(scene.path("cache"), scene.path("cache of this host")).unwrap();
+    scene.commit_folder(&of(b"yours", false), "elsewhere").unwrap();
+    std::fs::remove_dir_all(scene.path("cache")).unwrap();
+    std::fs::rename(scene.path("cache of this host"), scene.path("cache")).unwrap();
+    let kept = scene.commit_folder(&of(b"mine", true), "here, and it cannot be read").unwrap();
+    assert_eq!(kept.problems.len(), 1);
+    scene.commit_folder(&of(b"mine", false), "here, and it can be read again").unwrap();
+    scene.restore("/", "out").unwrap();
+    assert_eq!(read(scene.path("out/f")), b"mine");
 }
 
 #[test]
@@ -249,4 +297,23 @@ fn a_folder_that_is_removed_while_it_is_read_makes_no_snapshot() {
     assert!(!path.exists());
     assert_eq!(error.to_string(), "the folder to commit was removed while it was read");
     assert_eq!(Store::open(scene.shared_disk()).unwrap().head().head.generation, before.generation);
+}
+
+#[test]
+fn what_lay_in_a_lost_pack_that_a_merged_index_covers_is_stored_again() {
+    let scene = Scene::new();
+    scene.write("0", &noise(0, 200_000));
+    scene.commit("the pack that will be lost").unwrap();
+    let lost = |path: &String| path.starts_with("packs/") && scene.disk.content(path).unwrap().len() > 200_000;
+    let lost: Vec<_> = scene.disk.paths().into_iter().filter(lost).collect();
+    assert_eq!(lost.len(), 1);
+    for n in 1..12 {
+        scene.write(&format!("{n}"), &noise(n, 70_000));
+        scene.commit("more").unwrap();
+    }
+    assert!(scene.disk.wipe(&lost[0]));
+    scene.write("again", &noise(0, 200_000));
+    scene.commit("the same content once more").unwrap();
+    assert_eq!(scene.restore("/", "out").unwrap().damaged, 0);
+    assert!(read(scene.path("out/again")) == noise(0, 200_000));
 }

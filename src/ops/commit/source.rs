@@ -402,7 +402,7 @@ impl Source<'_> {
         let origin = if stat.len_bytes == 0 { Origin::Given } else { origin };
         open.directory.totals.files += 1;
         open.directory.totals.bytes += stat.len_bytes;
-        open.directory.stats.extend(remember(path, stat, self.job.began));
+        open.directory.stats.push(remember(path, stat, self.job.began));
         open.directory.entries.push((entry, origin));
     }
 

@@ -4,6 +4,10 @@
 //! unchanged when size, both times, inode and device are the same. One that changed within the grain of file times of
 //! the commit that read it is not remembered, since a second change in the same tick would look the same (git's
 //! "racy" rule, its documentation `racy-git`).
+//!
+//! What stands under a path is the state in which the content was read that the snapshot has there: a file that is read and
+//! not remembered is forgotten, and what belongs to another snapshot is forgotten as a whole. A path that the snapshot
+//! does not have may keep its state, since a file is only taken as unchanged where the snapshot has one.
 
 use std::path::Path;
 
@@ -17,8 +21,8 @@ const VALUE_BYTES: usize = 48;
 /// Under this key stands the snapshot that the cache belongs to; no path is so short when hashed.
 const SNAPSHOT_KEY: &[u8] = b"snapshot";
 
-/// One file's state under the hash of its path.
-pub type Remembered = ([u8; 16], [u8; VALUE_BYTES]);
+/// One file's state under the hash of its path; none where the file was read and its state is not to be relied on.
+pub type Remembered = ([u8; 16], Option<[u8; VALUE_BYTES]>);
 
 /// The cache of one store on this host; without a folder it remembers nothing.
 pub struct StatCache {
@@ -46,21 +50,23 @@ impl StatCache {
     /// Remembers the files that were read, for the snapshot that is now the newest.
     pub fn save(self, newest: ObjectId, read: &[Remembered]) {
         let Self { cache, view } = self;
+        let keep = view.is_some();
         drop(view);
         if let Some(cache) = cache {
-            let entries = read.iter().map(|(key, value)| (&key[..], &value[..]));
+            let entries = read.iter().map(|(key, value)| (&key[..], value.as_ref().map(|value| &value[..])));
             // A cache that cannot be written costs the next commit time, nothing else.
-            let _ = cache.insert(entries.chain([(SNAPSHOT_KEY, &newest.0[..])]));
+            let _ = cache.update(keep, entries.chain([(SNAPSHOT_KEY, Some(&newest.0[..]))]));
         }
     }
 }
 
-/// Returns what to remember of a file, unless it changed so shortly before `began` that it might change unseen.
+/// Returns what to remember of a file that was read: nothing if it changed so shortly before `began` that it might change
+/// again unseen.
 #[must_use]
-pub fn remember(path: &RelPath, stat: &Stat, began: Timestamp) -> Option<Remembered> {
+pub fn remember(path: &RelPath, stat: &Stat, began: Timestamp) -> Remembered {
     let newest_secs = began.0.div_euclid(1_000_000_000) - GRAIN_SECS;
     let settled = stat.mtime.secs < newest_secs && stat.ctime.secs < newest_secs;
-    settled.then(|| (path_key(path), state_of(stat)))
+    (path_key(path), settled.then(|| state_of(stat)))
 }
 
 fn path_key(path: &RelPath) -> [u8; 16] {
