@@ -66,6 +66,12 @@ pub fn replace_host_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Dis
     sync_host_dir(parent_of(path))
 }
 
+/// Returns a path without links, or nothing where nothing stands.
+#[must_use]
+pub fn real_path(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok()
+}
+
 /// Lists the names in a directory, sorted; those that are no text are left out. No directory counts as empty.
 ///
 /// # Errors

@@ -34,13 +34,14 @@ pub struct ExcludeError {
 pub struct Excludes {
     globs: Gitignore,
     caches: bool,
+    paths: Vec<RelPath>,
 }
 
 impl Excludes {
     /// Leaves nothing out.
     #[must_use]
     pub fn none() -> Self {
-        Self { globs: Gitignore::empty(), caches: false }
+        Self { globs: Gitignore::empty(), caches: false, paths: Vec::new() }
     }
 
     /// Compiles patterns in gitignore's grammar; of several that match an entry the last one decides, and one
@@ -60,7 +61,7 @@ impl Excludes {
             builder.add_line(None, pattern).map_err(fail)?;
         }
         let globs = builder.build().map_err(|source| ExcludeError { pattern: String::from("(all)"), source })?;
-        Ok(Self { globs, caches: false })
+        Ok(Self { globs, caches: false, paths: Vec::new() })
     }
 
     /// Leaves out what directories tagged as caches hold, too.
@@ -70,10 +71,18 @@ impl Excludes {
         self
     }
 
+    /// Leaves out what stands under these very paths, too.
+    #[must_use]
+    pub fn and_paths(mut self, paths: Vec<RelPath>) -> Self {
+        self.paths = paths;
+        self
+    }
+
     /// Returns whether an entry is left out; what lies below an excluded directory is not asked for.
     #[must_use]
     pub fn excludes(&self, path: &RelPath, is_dir: bool) -> bool {
-        !path.is_root() && !self.globs.is_empty() && self.matches(path.as_bytes(), is_dir)
+        let by_glob = || !self.globs.is_empty() && self.matches(path.as_bytes(), is_dir);
+        !path.is_root() && (self.paths.contains(path) || by_glob())
     }
 
     #[cfg(unix)]

@@ -1,13 +1,17 @@
 //! `commit`: a folder becomes a snapshot; what could not be read is listed.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use crate::base::units::show_size;
+use crate::base::{RelPath, StoreId};
 use crate::cli::args::CommitArgs;
 use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
 use crate::cli::output::shown;
 use crate::disk::OsFolder;
+use crate::disk::host::real_path;
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::Excludes;
 use crate::ops::commit::{CommitRequest, Committed, commit};
@@ -22,6 +26,7 @@ pub fn run(args: &CommitArgs, context: &Context) -> Result<Outcome> {
     })?;
     let excludes = if args.with_caches { excludes } else { excludes.and_caches() };
     let (disk, store) = context.marked_disk()?;
+    let excludes = excludes.and_paths(own_paths(args, store, context)?);
     let folder = OsFolder::open(&args.folder)
         .map_err(|error| Error::from(error).within(format!("cannot commit {}", shown(&args.folder))))?;
     let writer = context.writer_key(store)?;
@@ -39,6 +44,32 @@ pub fn run(args: &CommitArgs, context: &Context) -> Result<Outcome> {
     let done = done.map_err(|error| error.within(format!("cannot commit {}", shown(&args.folder))))?;
     show(&done, context)?;
     Ok(if done.problems.is_empty() { Outcome::Done } else { Outcome::Partial })
+}
+
+/// Returns what of this program's own lies in the folder and is left out: the store, whose packs would grow with every
+/// commit, the keys, which every reader of the snapshot would hold, and the cache, which changes while it is read.
+fn own_paths(args: &CommitArgs, id: StoreId, context: &Context) -> Result<Vec<RelPath>> {
+    let Some(folder) = real_path(&args.folder) else { return Ok(Vec::new()) };
+    let store = context.store_path();
+    if real_path(&store).is_some_and(|store| folder.starts_with(store)) {
+        let text = format!("the folder to commit, {}, lies in the store", shown(&args.folder));
+        return Err(Error::new(ErrorKind::Usage, text));
+    }
+    let settings = &context.settings;
+    let of_store = |dir: &Option<PathBuf>| dir.as_ref().map(|dir| dir.join(id.to_string()));
+    let own = [Some(store), of_store(&settings.keys), of_store(&settings.root_keys), of_store(&settings.cache)];
+    let mut paths = Vec::new();
+    for path in own.into_iter().flatten().filter_map(|path| real_path(&path)) {
+        let below = path.strip_prefix(&folder).ok().map(|below| below.as_os_str().as_encoded_bytes().to_vec());
+        match below.map(|below| RelPath::new(&below)) {
+            Some(Ok(below)) if !below.is_root() => {
+                context.notices.line(&format!("chunkstore: {} is this program's own and is left out", shown(&path)));
+                paths.push(below);
+            }
+            _ => {}
+        }
+    }
+    Ok(paths)
 }
 
 fn show(done: &Committed, context: &Context) -> Result<()> {

@@ -151,3 +151,14 @@ fn caches_are_left_out_unless_asked_for() {
     assert_eq!(held(&[]), 1);
     assert_eq!(held(&["--with-caches"]), 2);
 }
+
+#[test]
+fn store_keys_and_cache_in_the_folder_are_left_out() {
+    let cli = Cli::with_store();
+    let all = ["commit", ".", "--store", "pub", "--keys", "k", "--cache", "cache"];
+    let first = cli.ok(&all);
+    assert!(first.stderr.contains("left out"), "{first:?}");
+    let held = cli.ok(&["ls", "/", "-r", "--store", "pub", "--keys", "k"]).stdout;
+    assert!(held.contains("/files") && !held.contains("packs") && !held.contains(".key"), "{held}");
+    assert_eq!(cli.run(&["commit", "pub/heads", "--store", "pub", "--keys", "k"]).code, 2);
+}
