@@ -119,7 +119,7 @@ impl Store {
         self.found.soundness
     }
 
-    /// Returns whether `HEAD` names the state that opened; if not, [`head::settle`] ends what a run left unfinished.
+    /// Returns whether `HEAD` and its record both name the state that opened; if not, [`head::settle`] makes them do so.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.found.is_settled

@@ -27,6 +27,7 @@ use crate::folder::Excludes;
 use crate::format::sealed::{SnapshotRef, TAG_MAX_BYTES, TAGS_MAX};
 use crate::format::snapshot::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, Snapshot, Totals};
 use crate::ops::Run;
+use crate::ops::host_state::HostState;
 use crate::ops::local_keys::WriterKey;
 use crate::store::head::{self, Soundness};
 use crate::store::keyring::WriterKeys;
@@ -121,11 +122,33 @@ fn commit_onto(start: &Start, folder: &dyn Folder, request: &CommitRequest<'_>, 
     if !start.store.is_settled() {
         head::settle(disk, start.store.head())?;
     }
+    let mut state = HostState::load(request.cache, start.store.id());
+    require_newest(&start.store, &state)?;
     let root_stat = root_of(folder)?;
     run.monitor.begin(Task::Commit, None);
     let result = read_folder(start, folder, &root_stat, request, run);
     run.monitor.end(Task::Commit);
-    result
+    let committed = result?;
+    state.reached(committed.generation);
+    if committed.changed
+        && let Err(error) = state.save()
+    {
+        // The commit stands; the next one only lacks the host's half of the memory.
+        run.monitor.note(&format!("cannot remember the new generation on this host: {error}"));
+    }
+    Ok(committed)
+}
+
+/// Refuses to build on a state that this host has seen a newer one of: a store that lost its newest records, or that came
+/// back from an older copy, would make another history under the same generations.
+fn require_newest(store: &Store, state: &HostState) -> Result<()> {
+    let (opened, seen) = (store.head().head.generation, state.highest());
+    if seen <= opened {
+        return Ok(());
+    }
+    let text =
+        format!("the store opens at generation {opened}, but this host has seen {seen}: sync it before committing");
+    Err(Error::new(ErrorKind::Conflict, text))
 }
 
 /// Tells a missing medium from anything that a vanished one looks like, once the marker had been read.

@@ -69,9 +69,14 @@ impl HostState {
         Some((Generation(remote.generation), remote.head.parse().ok()?))
     }
 
+    /// Remembers that the store reached a generation here.
+    pub fn reached(&mut self, generation: Generation) {
+        self.memory.generation = self.memory.generation.max(generation.0);
+    }
+
     /// Remembers what a remote showed, if it is newer than before.
     pub fn saw(&mut self, address: &str, generation: Generation, head: HeadHash) {
-        self.memory.generation = self.memory.generation.max(generation.0);
+        self.reached(generation);
         let remote = self.memory.remotes.entry(address.to_owned()).or_default();
         if generation.0 >= remote.generation {
             (remote.generation, remote.head) = (generation.0, head.to_string());

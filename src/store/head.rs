@@ -37,7 +37,8 @@ pub struct Found {
     pub packs: PackSet,
     /// How far it is the one that should have opened.
     pub soundness: Soundness,
-    /// Whether `HEAD` is this very record, so that the run that made it got past its durable point.
+    /// Whether `HEAD` and `heads/<n>` both are this very record, so that the run that made it got past its durable point
+    /// and neither was lost since.
     pub is_settled: bool,
     /// The record before it, as far as one stands here and holds its signature.
     pub previous: Option<SignedHead>,
@@ -72,9 +73,12 @@ pub fn find_newest(disk: &dyn Disk, store: StoreId, trust: &TrustChain) -> Resul
                 let soundness = if at > 0 { Soundness::Older } else { judge(&candidates, record) };
                 let previous = records[at + 1..].iter().find(|r| r.head.generation < record.head.generation);
                 let previous = previous.map(|&record| record.clone());
-                let at_head = candidates.iter().find(|found| found.path == layout::head());
-                let at_head = at_head.and_then(|found| found.record.as_ref());
-                let is_settled = at_head.is_some_and(|at_head| at_head.bytes() == record.bytes());
+                let own = [layout::head(), layout::head_record(record.head.generation)];
+                let stands = |path: &StorePath| {
+                    let found = candidates.iter().find(|found| found.path == *path);
+                    found.and_then(|found| found.record.as_ref()).is_some_and(|there| there.bytes() == record.bytes())
+                };
+                let is_settled = own.iter().all(stands);
                 return Ok(Found { head: (*record).clone(), packs, soundness, is_settled, previous });
             }
             Err(error @ (StoreError::Gone(_) | StoreError::Disk(_))) => return Err(error),
@@ -181,7 +185,11 @@ pub fn settle(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> {
     if holds(disk, &path, record.bytes()) {
         disk.append_after(&path, record.bytes().len() as u64)?.sync()?;
     } else {
-        create_immutable(disk, &path, record.bytes())?;
+        match create_immutable(disk, &path, record.bytes()) {
+            // Something foreign is in the way of the record; `HEAD` says the same.
+            Err(StoreError::Corrupt { .. }) if holds(disk, &layout::head(), record.bytes()) => return Ok(()),
+            created => created?,
+        }
     }
     disk.sync_dir(&layout::heads())?;
     rewrite_head(disk, record)

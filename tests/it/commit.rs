@@ -317,3 +317,26 @@ fn what_lay_in_a_lost_pack_that_a_merged_index_covers_is_stored_again() {
     assert_eq!(scene.restore("/", "out").unwrap().damaged, 0);
     assert!(read(scene.path("out/again")) == noise(0, 200_000));
 }
+
+// U2, U18
+#[test]
+fn a_store_that_fell_back_behind_what_this_host_has_seen_takes_no_commit() {
+    let scene = Scene::new();
+    scene.write("a", b"one");
+    scene.commit("one").unwrap();
+    let older = scene.disk.snapshot();
+    scene.write("a", b"two");
+    scene.commit("two").unwrap();
+    let (writer, cache) = (scene.writer(), scene.path("cache"));
+    let request = CommitRequest {
+        message: String::new(),
+        author: String::new(),
+        tags: vec![],
+        excludes: Excludes::none(),
+        writer: &writer,
+        cache: Some(&cache),
+    };
+    let folder = OsFolder::open(&scene.path("folder")).unwrap();
+    let error = commit(std::sync::Arc::new(older), &folder, &request, scene.run()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+}

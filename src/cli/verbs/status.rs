@@ -60,7 +60,9 @@ fn remarks(status: &Status) -> Vec<String> {
     match status.soundness {
         Soundness::Sound => {}
         Soundness::HeadLost => {
-            lines.push("HEAD was lost; the newest record holds, the next run writes it again".into());
+            lines.push(
+                "degraded: HEAD is lost, its newest record opened; the next sync or commit writes HEAD again".into(),
+            );
         }
         Soundness::Older => {
             lines.push("degraded: opened from an older record; it reads and heals, and refuses to commit".into());
@@ -102,7 +104,7 @@ fn object_of(status: &Status) -> Value {
         "time": status.time.to_string(),
         "expires": status.expires.to_string(),
         "stale": status.stale,
-        "degraded": status.soundness == Soundness::Older,
+        "degraded": status.soundness != Soundness::Sound,
         "last_sync": status.last_sync.map(|time| time.to_string()),
         "packs": status.packs.0,
         "pack_bytes": status.packs.1,
