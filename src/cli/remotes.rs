@@ -12,6 +12,7 @@ use super::environment::absolute;
 use super::output::{on_one_line, shown};
 use super::settings::{Settings, tls_trust};
 use crate::base::Clock;
+use crate::disk::host::list_host_dir;
 use crate::disk::{DiskErrorKind, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path_remote::PathRemote;
@@ -213,7 +214,10 @@ fn open_path(path: &Path, need: Need) -> Result<Arc<dyn Remote>> {
     let path = absolute(path);
     let disk = match need {
         Need::Read => OsDisk::open(&path),
-        Need::Publish => OsDisk::create(&path),
+        Need::Publish => {
+            require_own_place(&path)?;
+            OsDisk::create(&path)
+        }
     };
     let disk = disk.map_err(|error| match error.kind {
         DiskErrorKind::NotFound | DiskErrorKind::WrongType | DiskErrorKind::Denied => {
@@ -222,6 +226,17 @@ fn open_path(path: &Path, need: Need) -> Result<Arc<dyn Remote>> {
         _ => Error::from(error),
     })?;
     Ok(Arc::new(PathRemote::new(Arc::new(disk), path.to_string_lossy().into_owned())))
+}
+
+/// Refuses to publish among a person's files: a folder that is not empty must hold a store or the beginnings of one.
+fn require_own_place(path: &Path) -> Result<()> {
+    let names = list_host_dir(path)?;
+    let is_store = names.iter().any(|name| ["STORE", "HEAD", "heads", "packs"].contains(&name.as_str()));
+    if names.is_empty() || is_store {
+        return Ok(());
+    }
+    let text = format!("{} is not empty and holds no store: name an empty folder to publish to", shown(path));
+    Err(Error::new(ErrorKind::Usage, text))
 }
 
 #[cfg(test)]

@@ -215,3 +215,11 @@ fn a_remote_that_is_left_aside_is_named_with_the_reason_and_the_others_serve() {
     assert!(ignored[1].ends_with("it holds another store"), "{ran:?}");
     assert_eq!(cli.run(&["sync", "./nowhere", "--store", "key"]).code, 14);
 }
+
+#[test]
+fn nothing_is_published_among_a_persons_files() {
+    let cli = Cli::with_store();
+    let ran = cli.run(&["push", "./files", "--store", "pub", "--keys", "k"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(!cli.path("files/HEAD").exists() && !cli.path("files/packs").exists());
+}
