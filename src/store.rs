@@ -101,12 +101,6 @@ impl Store {
         &self.found.head
     }
 
-    /// Returns the record before it, if one stands here.
-    #[must_use]
-    pub fn previous_head(&self) -> Option<&SignedHead> {
-        self.found.previous.as_ref()
-    }
-
     /// Returns the packs of the state that opened.
     #[must_use]
     pub fn packs(&self) -> &PackSet {

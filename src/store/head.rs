@@ -40,8 +40,6 @@ pub struct Found {
     /// Whether `HEAD` and `heads/<n>` both are this very record, so that the run that made it got past its durable point
     /// and neither was lost since.
     pub is_settled: bool,
-    /// The record before it, as far as one stands here and holds its signature.
-    pub previous: Option<SignedHead>,
 }
 
 struct Candidate {
@@ -71,15 +69,13 @@ pub fn find_newest(disk: &dyn Disk, store: StoreId, trust: &TrustChain) -> Resul
         match PackSet::load_from_disk(disk, store, record.head.manifest, record.head.manifest_len_bytes) {
             Ok(packs) => {
                 let soundness = if at > 0 { Soundness::Older } else { judge(&candidates, record) };
-                let previous = records[at + 1..].iter().find(|r| r.head.generation < record.head.generation);
-                let previous = previous.map(|&record| record.clone());
                 let own = [layout::head(), layout::head_record(record.head.generation)];
                 let stands = |path: &StorePath| {
                     let found = candidates.iter().find(|found| found.path == *path);
                     found.and_then(|found| found.record.as_ref()).is_some_and(|there| there.bytes() == record.bytes())
                 };
                 let is_settled = own.iter().all(stands);
-                return Ok(Found { head: (*record).clone(), packs, soundness, is_settled, previous });
+                return Ok(Found { head: (*record).clone(), packs, soundness, is_settled });
             }
             Err(error @ (StoreError::Gone(_) | StoreError::Disk(_))) => return Err(error),
             Err(error) => failure = failure.or(Some(error)),

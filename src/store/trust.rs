@@ -5,7 +5,7 @@
 use super::error::StoreError;
 use super::layout;
 use crate::base::limits::TRUST_MAX_BYTES;
-use crate::base::{PublicKey, StoreId, TrustHash};
+use crate::base::{PublicKey, StoreId};
 use crate::crypto::sign::{Purpose, verify};
 use crate::disk::{Disk, read_all};
 use crate::format::head::SignedHead;
@@ -123,12 +123,6 @@ impl TrustChain {
             return refuse("the signature of its HEAD does not hold");
         }
         Ok(())
-    }
-
-    /// Returns the hash of a version, for a HEAD that names it.
-    #[must_use]
-    pub fn hash_of(&self, version: u32) -> Option<TrustHash> {
-        self.version(version).map(SignedTrust::hash)
     }
 }
 
