@@ -1,7 +1,8 @@
 //! `cargo xtask`: reads one word and runs that chore.
 #![allow(clippy::disallowed_methods, reason = "a tool may read the environment")]
 
-use std::process::ExitCode;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 
 use xtask::{ci, tidy};
 
@@ -10,6 +11,7 @@ Usage: cargo xtask <chore>
 
   tidy    check the rules that the compiler and clippy cannot: floors, side doors, names, lengths, spec
   ci      run fmt, clippy, cargo test, tidy and doc, each timed; exits 1 if any failed
+  lab     power cuts and pulled plugs on real file systems (`cargo xtask lab help`)
   help    print this (also -h, --help)
 
 Environment:
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["tidy"] => report(&tidy::check(&root, tidy::base_asked_for().as_deref())),
         ["ci"] => exit_code(ci::run(&root)),
+        ["lab", ..] => lab(&root, &words[1..]),
         ["help" | "-h" | "--help"] => {
             print!("{HELP}");
             ExitCode::SUCCESS
@@ -31,6 +34,20 @@ fn main() -> ExitCode {
         _ => {
             eprint!("{HELP}");
             ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs the lab as a release build of its own, since it depends on the whole program and this tool should not.
+fn lab(root: &Path, words: &[String]) -> ExitCode {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root).args(["run", "--quiet", "--release", "--package", "chunkstore-lab", "--"]).args(words);
+    match command.status() {
+        Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
+        Err(error) => {
+            eprintln!("xtask: cannot start cargo: {error}");
+            ExitCode::FAILURE
         }
     }
 }

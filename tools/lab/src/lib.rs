@@ -1,0 +1,8 @@
+//! The lab: what a power cut or a pulled plug leaves on real file systems, and whether a store survives it.
+//!
+//! A virtual machine with a real kernel writes a store onto a virtual USB key while every block write is logged; the
+//! log is replayed into every state that a cut can leave, and each state is opened. `README.md` beside this crate says
+//! how to run it and what it found.
+#![allow(clippy::disallowed_methods, reason = "a tool may read files, clocks and the environment")]
+
+pub mod image;
