@@ -6,3 +6,5 @@
 #![allow(clippy::disallowed_methods, reason = "a tool may read files, clocks and the environment")]
 
 pub mod image;
+pub mod volume;
+pub mod volume_disk;
