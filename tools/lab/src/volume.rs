@@ -212,10 +212,7 @@ impl Volume {
     fn child(&self, directory: &Directory, path: &str, name: &str) -> Result<Node, VolumeError> {
         // Both drivers leave out dots at the end of a name that is looked up.
         let Some(node) = directory.found.get(&self.system.fold(name.trim_end_matches('.'))) else {
-            return Err(match directory.search_damage {
-                Some(damage) => damage.at(path),
-                None => VolumeError::NotFound { path: path.to_owned() },
-            });
+            return Err(VolumeError::NotFound { path: path.to_owned() });
         };
         if node.kind == NodeKind::Dir {
             self.directory_of(node, path)?;

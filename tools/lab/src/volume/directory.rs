@@ -32,8 +32,6 @@ pub(super) struct Directory {
     pub found: HashMap<String, Node>,
     /// Why listing fails in the end.
     pub listing_damage: Option<Damage>,
-    /// Why a name that is not found gives an error instead.
-    pub search_damage: Option<Damage>,
 }
 
 impl Directory {

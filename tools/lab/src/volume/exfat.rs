@@ -8,11 +8,13 @@
 use std::sync::Arc;
 
 use super::directory::{Directory, Node};
-use super::heap::{Chain, Damage, Heap, Link, u16_at, u32_at, u64_at};
+use super::heap::{Damage, Heap, Link, u16_at, u32_at, u64_at};
 use super::{FileSystem, NodeKind, VolumeKind};
 use crate::image::Image;
 
 mod sets;
+#[cfg(test)]
+pub(super) use sets::hash_of;
 
 /// The name of the file system in its boot sector.
 const NAME: &[u8] = b"EXFAT   ";
@@ -79,8 +81,9 @@ impl ExFat {
         if let Some(damage) = chain.damage {
             return Err(damage);
         }
-        let (bytes, _) = self.entries(&chain, u64::MAX)?;
-        let bitmap = bytes.chunks_exact(ENTRY_BYTES).find(|entry| entry[0] == BITMAP && entry[1] == 0);
+        let bytes = self.heap.read_chain(&chain, u64::MAX)?;
+        let mut used = bytes.chunks_exact(ENTRY_BYTES).take_while(|entry| entry[0] != UNUSED);
+        let bitmap = used.find(|entry| entry[0] == BITMAP && entry[1] == 0);
         let bitmap = bitmap.ok_or(Damage("it has no bitmap of its clusters"))?;
         let needed_bytes = self.heap.clusters().div_ceil(8);
         let first = u32_at(bitmap, 20);
@@ -90,16 +93,6 @@ impl ExFat {
             return Err(Damage("its bitmap of clusters is too short or lies elsewhere"));
         }
         Ok(())
-    }
-
-    /// Reads a directory's entries before the first one that was never used, and whether there is such a one.
-    fn entries(&self, chain: &Chain, bytes_max: u64) -> Result<(Vec<u8>, bool), Damage> {
-        let mut bytes = self.heap.read_chain(chain, bytes_max)?;
-        let used = bytes.chunks_exact(ENTRY_BYTES).position(|entry| entry[0] == UNUSED);
-        if let Some(used) = used {
-            bytes.truncate(used * ENTRY_BYTES);
-        }
-        Ok((bytes, used.is_some()))
     }
 }
 
@@ -147,11 +140,8 @@ impl FileSystem for ExFat {
         let clusters = clusters.min(DIRECTORY_MAX_BYTES / self.heap.cluster_bytes);
         let chain = self.heap.chain(node, clusters);
         let bytes_max = if node.contiguous { node.len_bytes } else { u64::MAX };
-        let (bytes, ended) = self.entries(&chain, bytes_max)?;
-        match chain.damage {
-            Some(damage) if !ended => Err(damage),
-            _ => Ok(sets::directory_of(&bytes, ended)),
-        }
+        let bytes = self.heap.read_chain(&chain, bytes_max)?;
+        sets::directory_of(&bytes, chain.damage)
     }
 
     fn fold(&self, name: &str) -> String {

@@ -12,6 +12,8 @@ use crate::image::Image;
 use names::Record;
 
 mod names;
+#[cfg(test)]
+pub(super) use names::checksum_of;
 
 /// Marks an entry as a directory.
 const ATTRIBUTE_DIR: u8 = 0x10;

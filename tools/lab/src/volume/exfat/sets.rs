@@ -1,12 +1,13 @@
 //! The names in an exFAT directory: sets of entries for a file, its stream and the parts of its name.
 //!
 //! Linux lists by one rule and looks up by another, see `exfat_readdir` and `exfat_find_dir_entry` in
-//! `fs/exfat/dir.c`. Up-casing follows Unicode, not the volume's table: they agree on what a store's names hold.
+//! `fs/exfat/dir.c`. Up-casing follows Unicode, not the volume's table; they agree on the names of
+//! a store, and a name of letters on which they do not is not found.
 
 use super::super::NodeKind;
 use super::super::directory::{Directory, Node};
 use super::super::heap::{Damage, text_of, u16_at, u32_at, u64_at};
-use super::ENTRY_BYTES;
+use super::{ENTRY_BYTES, UNUSED};
 
 /// Type of the first entry of a file or directory.
 const FILE: u8 = 0x85;
@@ -23,34 +24,44 @@ const NO_LINKS: u8 = 0x03;
 /// UTF-16 units in an entry.
 const PART_UNITS: usize = 15;
 
-/// Reads the entries of a directory; `ended` says that an unused entry ended it.
-pub(super) fn directory_of(bytes: &[u8], ended: bool) -> Directory {
+/// Reads the entries of a directory whose clusters end with a damage or as they should; fails where the driver,
+/// which counts them up to the first unused one, finds the damage at once.
+pub(super) fn directory_of(bytes: &[u8], damage: Option<Damage>) -> Result<Directory, Damage> {
     let entries: Vec<&[u8]> = bytes.chunks_exact(ENTRY_BYTES).collect();
+    let used = entries.iter().position(|entry| entry[0] == UNUSED);
+    if let (None, Some(damage)) = (used, damage) {
+        return Err(damage);
+    }
     let mut directory = Directory::default();
-    list(&entries, ended, &mut directory);
-    for at in (0..entries.len()).filter(|at| entries[*at][0] == FILE) {
-        if let Some(name) = searched_name(&entries[at..]) {
-            directory.offer(fold(&name), node_of(entries[at], entries[at + 1]));
+    list(&entries, damage, &mut directory);
+    let searched = &entries[..used.unwrap_or(entries.len())];
+    for at in (0..searched.len()).filter(|at| searched[*at][0] == FILE) {
+        if let Some(name) = searched_name(&searched[at..]) {
+            directory.offer(fold(&name), node_of(searched[at], searched[at + 1]));
         }
     }
-    directory
+    Ok(directory)
 }
 
-/// Lists the names of sets that are well formed.
+/// Lists the names of sets that are well formed, up to an unused entry that is in no set.
 ///
 /// A set that is not gives an empty name, which ends a system call early; the next call goes on behind the set, but
 /// one that shows nothing is taken for the directory's end. The first call shows `.` and `..`.
-fn list(entries: &[&[u8]], ended: bool, directory: &mut Directory) {
+fn list(entries: &[&[u8]], damage: Option<Damage>, directory: &mut Directory) {
     let mut shown_in_call = true;
     let mut at = 0;
     while at < entries.len() {
-        if entries[at][0] != FILE {
-            at += 1;
-            continue;
-        }
-        if at + 1 == entries.len() && !ended {
-            directory.listing_damage = Some(Damage("a set of entries runs past this directory's end"));
-            return;
+        match entries[at][0] {
+            UNUSED => return,
+            FILE if at + 1 < entries.len() => {}
+            FILE => {
+                directory.listing_damage = Some(Damage("a set of entries runs past this directory's end"));
+                return;
+            }
+            _ => {
+                at += 1;
+                continue;
+            }
         }
         match listed_name(&entries[at..]).filter(|name| !name.is_empty()) {
             Some(name) => {
@@ -62,6 +73,7 @@ fn list(entries: &[&[u8]], ended: bool, directory: &mut Directory) {
         }
         at += 1 + usize::from(entries[at][1]);
     }
+    directory.listing_damage = directory.listing_damage.or(damage);
 }
 
 /// Returns the name of the set that begins with a file entry; nothing where its types are not in order.
@@ -89,8 +101,7 @@ fn searched_name(entries: &[&[u8]]) -> Option<String> {
     }
     let units: Vec<u16> = names.iter().flat_map(|part| units_of(part)).take_while(|unit| *unit != 0).collect();
     let name = text_of(&units);
-    let hash_fits = !name.is_ascii() || hash_of(&name) == u16_at(stream, 4);
-    (units.len() == len_units && hash_fits).then_some(name)
+    (units.len() == len_units && hash_of(&name) == u16_at(stream, 4)).then_some(name)
 }
 
 /// Returns the part of the name in an entry.
@@ -116,7 +127,7 @@ pub(super) fn fold(name: &str) -> String {
 }
 
 /// Returns the hash of a name, which its stream carries.
-pub(super) fn hash_of(name: &str) -> u16 {
+pub(in super::super) fn hash_of(name: &str) -> u16 {
     let bytes = fold(name).encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
     bytes.iter().fold(0, |hash: u16, byte| hash.rotate_right(1).wrapping_add(u16::from(*byte)))
 }

@@ -124,7 +124,7 @@ fn units_of(slot: &[u8]) -> [u16; SLOT_UNITS] {
 }
 
 /// Returns the check sum of a short name, which its slots carry.
-pub(super) fn checksum_of(entry: &[u8]) -> u8 {
+pub(in super::super) fn checksum_of(entry: &[u8]) -> u8 {
     entry[..11].iter().fold(0, |sum: u8, byte| sum.rotate_right(1).wrapping_add(*byte))
 }
 
@@ -144,10 +144,14 @@ fn short_name(entry: &[u8]) -> String {
 fn short_part(bytes: &[u8], lower: bool) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let used = bytes[..end].iter().rposition(|byte| *byte != b' ').map_or(0, |last| last + 1);
-    let shown = |byte: &u8| match *byte {
-        byte if byte.is_ascii() && lower => char::from(byte.to_ascii_lowercase()),
-        byte if byte.is_ascii() => char::from(byte),
-        byte => CODE_PAGE_437.chars().nth(usize::from(byte) - 128).unwrap_or('?'),
+    let shown = |byte: &u8| {
+        let letter = match usize::from(*byte).checked_sub(128) {
+            Some(place) => CODE_PAGE_437.chars().nth(place).unwrap_or('?'),
+            None => char::from(*byte),
+        };
+        // A small letter that the code page does not have is not used.
+        let mut small = letter.to_lowercase().filter(|small| small.is_ascii() || CODE_PAGE_437.contains(*small));
+        if lower { small.next().unwrap_or(letter) } else { letter }
     };
     bytes[..used].iter().map(shown).collect()
 }
