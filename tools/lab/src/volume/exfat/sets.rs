@@ -4,6 +4,8 @@
 //! `fs/exfat/dir.c`. Up-casing follows Unicode, not the volume's table; they agree on the names of
 //! a store, and a name of letters on which they do not is not found.
 
+use std::ops::Range;
+
 use super::super::NodeKind;
 use super::super::directory::{Directory, Node};
 use super::super::heap::{Damage, text_of, u16_at, u32_at, u64_at};
@@ -15,8 +17,8 @@ const FILE: u8 = 0x85;
 const STREAM: u8 = 0xC0;
 /// Type of an entry with a part of the name.
 const NAME: u8 = 0xC1;
-/// Types from here on follow others in a set.
-const SECONDARY: u8 = 0xC0;
+/// Types that may stand behind the name: the critical ones. Later kernels list a set with benign ones (0xE0) too.
+const FOLLOWERS: Range<u8> = 0xC2..0xE0;
 /// Marks a directory.
 const ATTRIBUTE_DIR: u16 = 0x10;
 /// The flags of clusters that follow each other without links.
@@ -82,7 +84,7 @@ fn listed_name(entries: &[&[u8]]) -> Option<String> {
     let types: Vec<u8> = set.iter().map(|entry| entry[0]).collect();
     let names = types.iter().skip(2).take_while(|kind| **kind == NAME).count();
     let rest = types.get(2 + names..).unwrap_or_default();
-    let in_order = names > 0 && types[1] == STREAM && rest.iter().all(|kind| *kind > NAME);
+    let in_order = names > 0 && types[1] == STREAM && rest.iter().all(|kind| FOLLOWERS.contains(kind));
     // A part that ends early ends the name; parts behind it are not reached.
     let units: Vec<u16> = set.iter().skip(2).take(names).flat_map(|part| units_of(part)).collect();
     in_order.then(|| text_of(&units))
@@ -96,7 +98,7 @@ fn searched_name(entries: &[&[u8]]) -> Option<String> {
     let len_units = usize::from(stream[3]);
     let parts = len_units.div_ceil(PART_UNITS);
     let (names, rest) = set[2..].split_at_checked(parts)?;
-    if len_units == 0 || names.iter().any(|entry| entry[0] != NAME) || rest.iter().any(|entry| entry[0] < SECONDARY) {
+    if len_units == 0 || names.iter().any(|entry| entry[0] != NAME) || rest.iter().any(|entry| entry[0] <= NAME) {
         return None;
     }
     let units: Vec<u16> = names.iter().flat_map(|part| units_of(part)).take_while(|unit| *unit != 0).collect();

@@ -10,6 +10,9 @@ const LINKED: u8 = 0x01;
 /// The flags of a file whose clusters lie in a row.
 const ROW: u8 = 0x03;
 
+/// Something done to a sound volume.
+type Change = fn(&mut Build);
+
 /// Makes a volume with one file in the root.
 fn with_file(flags: u8, first: u8, lens: [u64; 2]) -> Build {
     let mut build = Build::exfat();
@@ -106,7 +109,7 @@ fn a_directory_whose_chain_breaks_before_its_end_is_an_error() {
 
 #[test]
 fn a_volume_that_linux_does_not_mount_does_not_open() {
-    let changes: [(&str, fn(&mut Build)); 6] = [
+    let changes: [(&str, Change); 6] = [
         ("boot check sum", |build| build.bytes[100] ^= 1),
         ("sector size", |build| build.bytes[108] = 8),
         ("no table", |build| build.bytes[84] = 0),
