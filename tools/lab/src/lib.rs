@@ -5,4 +5,6 @@
 //! how to run it and what it found.
 #![allow(clippy::disallowed_methods, reason = "a tool may read files, clocks and the environment")]
 
+pub mod blocklog;
+pub mod error;
 pub mod image;
