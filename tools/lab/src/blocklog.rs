@@ -108,7 +108,8 @@ impl BlockLog {
     /// # Errors
     /// [`LabError`] for a file that does not read, is no such log, or says what cannot be.
     pub fn read(path: &Path) -> Result<Self> {
-        let failed = |error: io::Error| LabError::because(format!("cannot read the block log {}", path.display()), error);
+        let failed =
+            |error: io::Error| LabError::because(format!("cannot read the block log {}", path.display()), error);
         let file = File::open(path).map_err(failed)?;
         let len_bytes = file.metadata().map_err(failed)?.len();
         Self::decode(BufReader::with_capacity(1 << 20, file), len_bytes)

@@ -8,3 +8,5 @@
 pub mod blocklog;
 pub mod error;
 pub mod image;
+pub mod recording;
+pub mod states;
