@@ -6,7 +6,14 @@
 #![allow(clippy::disallowed_methods, reason = "a tool may read files, clocks and the environment")]
 
 pub mod blocklog;
+pub mod check;
 pub mod error;
 pub mod image;
+pub mod image_file;
+pub mod medium;
 pub mod recording;
+pub mod replay;
+pub mod sample;
 pub mod states;
+pub mod volume;
+pub mod volume_disk;

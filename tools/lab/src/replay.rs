@@ -428,7 +428,7 @@ fn explain(args: &ReplayArgs, path: &Path, replay: &Replay<'_>, id: &StateId) ->
     let show = |generation: Option<u64>| generation.map_or_else(|| "none".to_owned(), |number| number.to_string());
     println!("{} {id}", path.display());
     println!("  acknowledged generation: {}, next: {}", show(expected.acknowledged), show(expected.next));
-    if let Some((sector, sectors)) = id.begun().checked_sub(1).and_then(|at| recording.log.entries[at].reach()) {
+    if let Some((sector, sectors)) = id.begun().checked_sub(1).and_then(|at| recording.log.entries.get(at)?.reach()) {
         println!("  last request begun: {}, sectors {sector} to {}", id.begun() - 1, sector + sectors);
     }
     let scratch = tempfile::tempdir().map_err(|error| LabError::because("cannot make a folder for images", error))?;
