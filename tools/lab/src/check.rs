@@ -95,7 +95,8 @@ impl Facts {
     pub fn gather(recording: &Recording, medium: &dyn Medium) -> Result<Self> {
         let time = recording.header.recorded.parse();
         let time = time.map_err(|error| LabError::because("the recording's time does not read", error))?;
-        let last_mark = recording.marks().last().ok_or_else(|| LabError::new("the recording has no acknowledged step"))?;
+        let last_mark =
+            recording.marks().last().ok_or_else(|| LabError::new("the recording has no acknowledged step"))?;
         let mut heads = BTreeMap::new();
         let mut player = Player::new(recording);
         for mark in recording.marks() {
@@ -244,7 +245,7 @@ fn sync_again(disk: &dyn Disk, facts: &Facts, opened: Option<&Store>) -> std::re
     }
     let copy = match load(disk) {
         Ok(copy) => copy,
-        Err(error) => return inconsistent(error.in_full()),
+        Err(error) => return inconsistent(error.to_string()),
     };
     let packs = facts.last.packs().packs();
     let whole = |disk: &SimDisk| packs.iter().filter(|pack| is_whole(disk, pack)).count();

@@ -119,7 +119,8 @@ impl Fsck {
 /// Returns whether a program is found, without asking it for anything but its version.
 #[must_use]
 pub fn is_installed(program: &str) -> bool {
-    let found = Command::new(program).arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let found =
+        Command::new(program).arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     !found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 

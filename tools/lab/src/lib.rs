@@ -5,6 +5,7 @@
 //! how to run it and what it found.
 #![allow(clippy::disallowed_methods, reason = "a tool may read files, clocks and the environment")]
 
+pub mod amplification;
 pub mod blocklog;
 pub mod check;
 pub mod error;
