@@ -84,6 +84,8 @@ pub struct Row {
     pub new: u64,
     /// No store yet.
     pub none: u64,
+    /// No store yet, and its folder does not read until the file system is repaired.
+    pub unread: u64,
     /// Opened by its record, without `HEAD`.
     pub head_lost: u64,
     /// Opened, and a newer record does not.
@@ -103,6 +105,7 @@ impl Row {
             Ok(Outcome::Old) => &mut self.old,
             Ok(Outcome::New) => &mut self.new,
             Ok(Outcome::None) => &mut self.none,
+            Ok(Outcome::Unread) => &mut self.unread,
             Ok(Outcome::HeadLost) => &mut self.head_lost,
             Ok(Outcome::Degraded) => &mut self.degraded,
             Err(Failed { failure: Failure::Inconsistent, .. }) => &mut self.inconsistent,
@@ -114,9 +117,9 @@ impl Row {
 
     /// Returns the counts in the order of [`COLUMNS`].
     #[must_use]
-    pub fn counts(&self) -> [u64; 9] {
-        let Self { states, old, new, none, head_lost, degraded, inconsistent, lost, refetched } = *self;
-        [states, old, new, none, head_lost, degraded, inconsistent, lost, refetched]
+    pub fn counts(&self) -> [u64; 10] {
+        let Self { states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched } = *self;
+        [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched]
     }
 
     /// Returns how many states are not what was promised.
@@ -126,15 +129,15 @@ impl Row {
     }
 
     fn add(&mut self, other: &Self) {
-        let [states, old, new, none, head_lost, degraded, inconsistent, lost, refetched] =
+        let [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched] =
             std::array::from_fn(|at| self.counts()[at] + other.counts()[at]);
-        *self = Self { states, old, new, none, head_lost, degraded, inconsistent, lost, refetched };
+        *self = Self { states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched };
     }
 }
 
 /// The heads of the table.
-pub const COLUMNS: [&str; 9] =
-    ["states", "old", "new", "none", "head lost", "degraded", "inconsistent", "lost", "refetched"];
+pub const COLUMNS: [&str; 10] =
+    ["states", "old", "new", "none", "unread", "head lost", "degraded", "inconsistent", "lost", "refetched"];
 
 /// A state that is not what was promised.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,6 +157,8 @@ pub struct Tally {
     pub rows: BTreeMap<String, Row>,
     /// The first failures.
     pub findings: Vec<Finding>,
+    /// A state of each outcome, to be looked at.
+    pub examples: BTreeMap<Outcome, StateId>,
     /// States at which the next sync was tried.
     pub deep: u64,
 }
@@ -170,6 +175,9 @@ impl Tally {
     fn note(&mut self, id: &StateId, is_repaired: bool, verdict: std::result::Result<Outcome, Failed>) {
         let kind = if is_repaired { format!("{} repaired", id.kind()) } else { id.kind().to_owned() };
         self.rows.entry(kind).or_default().note(&verdict);
+        if let (Ok(outcome), false) = (&verdict, is_repaired) {
+            self.examples.entry(*outcome).or_insert(*id);
+        }
         if let Err(failed) = verdict
             && self.findings.len() < FAILURES_MAX
         {
@@ -183,6 +191,9 @@ impl Tally {
         }
         let room = FAILURES_MAX.saturating_sub(self.findings.len());
         self.findings.extend(other.findings.into_iter().take(room));
+        for (outcome, id) in other.examples {
+            self.examples.entry(outcome).or_insert(id);
+        }
         self.deep += other.deep;
     }
 }
@@ -404,6 +415,13 @@ fn show(args: &ReplayArgs, path: &Path, tally: &Tally) {
             print_line(&format!("{name} {kind}"), &row.counts().map(|count| count.to_string()));
         }
     }
+    for outcome in [Outcome::Unread, Outcome::HeadLost, Outcome::Degraded] {
+        if let Some(id) = tally.examples.get(&outcome)
+            && !args.json
+        {
+            println!("  {outcome:?}, for instance: cargo xtask lab replay {} --state {id}", path.display());
+        }
+    }
     for Finding { id, is_repaired, failed } in &tally.findings {
         let after = if *is_repaired { " --after fsck" } else { "" };
         let how = format!("{:?}", failed.failure).to_lowercase();
@@ -411,7 +429,7 @@ fn show(args: &ReplayArgs, path: &Path, tally: &Tally) {
     }
 }
 
-fn print_line(name: &str, counts: &[String; 9]) {
+fn print_line(name: &str, counts: &[String; 10]) {
     let mut line = format!("{name:<36}");
     for (count, head) in counts.iter().zip(COLUMNS) {
         line.push_str(&format!(" {count:>width$}", width = head.len().max(8)));
