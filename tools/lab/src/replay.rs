@@ -25,6 +25,8 @@ const REPAIR_EVERY: u64 = 50;
 /// How many states of a mounted medium are looked at, unless told otherwise.
 const EXT4_STATES: usize = 2500;
 const NTFS_STATES: usize = 700;
+/// Sectors of the blocks that mounted file systems count on: 4 KiB.
+const BLOCK_SECTORS: u64 = 8;
 /// States that a thread takes at once.
 const BATCH: usize = 16;
 /// Failures that are kept of one recording; all are counted.
@@ -159,6 +161,8 @@ pub struct Tally {
     pub findings: Vec<Finding>,
     /// A state of each outcome, to be looked at.
     pub examples: BTreeMap<Outcome, StateId>,
+    /// States that were looked at, each counted once.
+    pub looked: u64,
     /// States at which the next sync was tried.
     pub deep: u64,
 }
@@ -194,6 +198,7 @@ impl Tally {
         for (outcome, id) in other.examples {
             self.examples.entry(outcome).or_insert(id);
         }
+        self.looked += other.looked;
         self.deep += other.deep;
     }
 }
@@ -235,7 +240,7 @@ impl Replay<'_> {
             let mut tally = Tally::default();
             for part in receiver {
                 tally.merge(part.inspect_err(|_| next.store(states.len(), Ordering::Relaxed))?);
-                hear(tally.total().states);
+                hear(tally.looked);
             }
             tally.findings.sort_by_key(|finding| finding.id.begun());
             Ok(tally)
@@ -265,16 +270,27 @@ impl Replay<'_> {
     /// Judges one state, and what a repair makes of it.
     fn look(&self, id: &StateId, image: &Arc<Image>, path: &Path, tally: &mut Tally) {
         let is_deep = id.is_every(self.deep_every);
+        tally.looked += 1;
         tally.deep += u64::from(is_deep);
         tally.note(id, false, self.judge(id, image, is_deep));
         let Some((fsck, every)) = self.repair else { return };
         if id.is_every(every) {
-            let repaired = fsck.repair(image, self.recording.header.volume_bytes, path);
-            let verdict = match repaired {
-                Ok(repaired) => self.judge(id, &repaired, is_deep),
-                Err(error) => Err(Failed { failure: Failure::Inconsistent, why: error.to_string() }),
-            };
-            tally.note(id, true, verdict);
+            tally.note(id, true, self.judge_repaired(id, image, fsck, path, is_deep));
+        }
+    }
+
+    /// Judges what a repair makes of a state; `path` is a file that may be overwritten.
+    fn judge_repaired(
+        &self,
+        id: &StateId,
+        image: &Image,
+        fsck: Fsck,
+        path: &Path,
+        is_deep: bool,
+    ) -> std::result::Result<Outcome, Failed> {
+        match fsck.repair(image, self.recording.header.volume_bytes, path) {
+            Ok(repaired) => self.judge(id, &repaired, is_deep),
+            Err(error) => Err(Failed { failure: Failure::Inconsistent, why: error.to_string() }),
         }
     }
 
@@ -391,6 +407,12 @@ fn chosen_states(args: &ReplayArgs, recording: &Recording) -> Vec<StateId> {
         Some(every) if args.after.is_none() => every,
         _ => (states.len() / most).max(1) as u64,
     };
+    // A file system with a journal counts on blocks that are there whole or not at all.
+    let is_whole =
+        |id: &StateId| !matches!(id, StateId::Torn { sectors, .. } if !sectors.is_multiple_of(BLOCK_SECTORS));
+    if !has_reader(&recording.header.medium) {
+        states.retain(is_whole);
+    }
     states.retain(|id| id.is_every(every));
     states
 }
@@ -458,8 +480,7 @@ fn explain(args: &ReplayArgs, path: &Path, replay: &Replay<'_>, id: &StateId) ->
         println!("  as it is: {}", told(&verdict));
         let mut is_right = verdict.is_ok();
         if let Some((fsck, _)) = replay.repair {
-            let repaired = fsck.repair(image, recording.header.volume_bytes, &scratch.path().join("image"))?;
-            let verdict = replay.judge(id, &repaired, true);
+            let verdict = replay.judge_repaired(id, image, fsck, &scratch.path().join("image"), true);
             println!("  after {}: {}", fsck.program(), told(&verdict));
             is_right &= verdict.is_ok();
         }
