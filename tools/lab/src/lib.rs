@@ -5,4 +5,7 @@
 //! how to run it and what it found.
 #![allow(clippy::disallowed_methods, reason = "a tool may read files, clocks and the environment")]
 
+pub mod error;
 pub mod image;
+pub mod kit;
+pub mod machine;
