@@ -208,6 +208,14 @@ impl Machine {
         self.explained(gone).map(drop)
     }
 
+    /// Plugs the network's cable in or out.
+    ///
+    /// # Errors
+    /// When QEMU does not answer.
+    pub fn set_network(&mut self, up: bool) -> Result<()> {
+        self.qmp("set_link", &json!({ "name": "net", "up": up })).map(drop)
+    }
+
     /// Stops the guest's processor.
     ///
     /// # Errors
