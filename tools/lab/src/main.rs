@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use lab::amplification::{self, AmplificationArgs};
+use lab::record::{self, RecordArgs};
 use lab::replay::{self, ReplayArgs};
+use lab::setup::{self, SetupArgs};
 
 /// What a power cut or a pulled plug leaves on real file systems, and whether a store survives it.
 #[derive(Parser)]
@@ -16,12 +18,18 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Part {
+    /// Brings together what a machine needs
+    Setup(SetupArgs),
+    /// Plays stories in a machine and logs every write that reaches the key
+    Record(RecordArgs),
     Replay(ReplayArgs),
     Amplification(AmplificationArgs),
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().part {
+        Part::Setup(args) => setup::run(&args).map(|()| true),
+        Part::Record(args) => record::run(&args).map(|()| true),
         Part::Replay(args) => replay::run(&args),
         Part::Amplification(args) => amplification::run(&args).map(|()| true),
     };
