@@ -1,7 +1,7 @@
 //! The verdict on one state: it opens as exactly the acknowledged generation or the next one, nothing that was
 //! acknowledged is lost, and the next sync goes on from what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -103,6 +103,7 @@ impl Facts {
         let mut player = Player::new(recording);
         for mark in recording.marks() {
             let opened = player.show(&StateId::Prefix { count: mark.at + 1 }, |image| medium.open(image))??;
+            require_punctual(&opened.disk, mark)?;
             read_heads(opened.disk.as_ref(), &mut heads)?;
         }
         let end = StateId::Prefix { count: recording.log.entries.len() };
@@ -133,13 +134,38 @@ impl Facts {
     }
 }
 
+/// Refuses a mark that is not where its step ended: later, less would be asked of each state than was promised.
+fn require_punctual(disk: &Arc<dyn Disk>, mark: &Mark) -> Result<()> {
+    let Mark { step, generation, .. } = mark;
+    let failed =
+        |error: StoreError| LabError::because(format!("the store does not open at the mark of step {step}"), error);
+    let store = Store::open(Arc::clone(disk)).map_err(failed)?;
+    let opened = store.head().head.generation.0;
+    if opened != *generation {
+        let text = format!("at the mark of step {step} the store has generation {opened}, not {generation}");
+        return Err(LabError::new(text));
+    }
+    let listed: BTreeSet<StorePath> = store.packs().packs().iter().map(|pack| layout::pack(&pack.hash)).collect();
+    for dir in (0..=255).map(layout::pack_dir) {
+        for (name, _) in disk.list(&dir).map_err(|error| failed(error.into()))? {
+            let is_listed = StorePath::new(&format!("{dir}/{name}")).is_ok_and(|path| listed.contains(&path));
+            if !is_listed {
+                let text = format!("the mark of step {step} came late: {dir}/{name} is of a later step");
+                return Err(LabError::new(text));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Notes the records that a store holds, by generation.
 fn read_heads(disk: &dyn Disk, heads: &mut BTreeMap<u64, Vec<u8>>) -> Result<()> {
     let failed = |error| LabError::because("the records of the recording do not read", error);
     let names = disk.list(&layout::heads()).map_err(failed)?;
     let records = names.iter().filter_map(|(name, _)| layout::head_record_generation(name)).map(layout::head_record);
     for path in records.chain([layout::head()]) {
-        let Some(bytes) = read_all(disk, &path, HEAD_MAX_BYTES).map_err(failed)? else { continue };
+        // A file that does not read yet may be right at a later mark; that each generation is found is asked for at the end.
+        let Ok(Some(bytes)) = read_all(disk, &path, HEAD_MAX_BYTES) else { continue };
         let Ok(record) = SignedHead::decode(&bytes) else { continue };
         let generation = record.head.generation.0;
         if heads.get(&generation).is_some_and(|known| *known != bytes) {
