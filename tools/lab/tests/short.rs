@@ -10,7 +10,7 @@ use lab::recording::Recording;
 use lab::replay::{Replay, Row, recordings};
 use lab::states::{Choice, Torn, states};
 
-const CHOICE: Choice = Choice { torn: Torn::Few, subsets: 4, seed: 1, window: 0 };
+const CHOICE: Choice = Choice { torn: Torn::Few, subsets: 20, seed: 1, window: 0 };
 /// Most bytes that the repository keeps of recordings.
 const DATA_MAX_BYTES: u64 = 10 << 20;
 /// Fewest states that are worth the name of a test.
