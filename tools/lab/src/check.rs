@@ -11,7 +11,7 @@ use chunkstore::base::monitor::SilentMonitor;
 use chunkstore::base::random::SeededRandom;
 use chunkstore::base::{Generation, StorePath, Timestamp};
 use chunkstore::disk::sim::Profile;
-use chunkstore::disk::{Disk, DiskFileKind, SimDisk, read_all};
+use chunkstore::disk::{Disk, DiskErrorKind, DiskFileKind, SimDisk, read_all};
 use chunkstore::format::head::SignedHead;
 use chunkstore::format::keylist::KeyTag;
 use chunkstore::ops::Run;
@@ -39,6 +39,8 @@ pub enum Outcome {
     New,
     /// No store yet.
     None,
+    /// No store yet, and the folder that was being made for it does not read until the file system is repaired.
+    Unread,
     /// One of both by its record, since `HEAD` does not hold: the next run writes it again.
     HeadLost,
     /// One of both, and a newer record is there that does not open.
@@ -188,6 +190,8 @@ fn judge(
     let opened = match (Store::open(Arc::clone(disk)), expected.acknowledged) {
         (Ok(store), _) => Some(store),
         (Err(StoreError::NoStore | StoreError::Corrupt { .. }), None) => None,
+        // A folder that a cut tore while it was made; nothing had been promised, and no program can undo it.
+        (Err(StoreError::Disk(error)), None) if error.kind == DiskErrorKind::Io => return Ok(Outcome::Unread),
         (Err(StoreError::NoStore), Some(generation)) => {
             return lost(format!("there is no store, and generation {generation} was acknowledged"));
         }

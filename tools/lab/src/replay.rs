@@ -25,6 +25,8 @@ const REPAIR_EVERY: u64 = 50;
 /// How many states of a mounted medium are looked at, unless told otherwise.
 const EXT4_STATES: usize = 2500;
 const NTFS_STATES: usize = 700;
+/// Sectors of the blocks that mounted file systems count on: 4 KiB.
+const BLOCK_SECTORS: u64 = 8;
 /// States that a thread takes at once.
 const BATCH: usize = 16;
 /// Failures that are kept of one recording; all are counted.
@@ -84,6 +86,8 @@ pub struct Row {
     pub new: u64,
     /// No store yet.
     pub none: u64,
+    /// No store yet, and its folder does not read until the file system is repaired.
+    pub unread: u64,
     /// Opened by its record, without `HEAD`.
     pub head_lost: u64,
     /// Opened, and a newer record does not.
@@ -103,6 +107,7 @@ impl Row {
             Ok(Outcome::Old) => &mut self.old,
             Ok(Outcome::New) => &mut self.new,
             Ok(Outcome::None) => &mut self.none,
+            Ok(Outcome::Unread) => &mut self.unread,
             Ok(Outcome::HeadLost) => &mut self.head_lost,
             Ok(Outcome::Degraded) => &mut self.degraded,
             Err(Failed { failure: Failure::Inconsistent, .. }) => &mut self.inconsistent,
@@ -114,9 +119,9 @@ impl Row {
 
     /// Returns the counts in the order of [`COLUMNS`].
     #[must_use]
-    pub fn counts(&self) -> [u64; 9] {
-        let Self { states, old, new, none, head_lost, degraded, inconsistent, lost, refetched } = *self;
-        [states, old, new, none, head_lost, degraded, inconsistent, lost, refetched]
+    pub fn counts(&self) -> [u64; 10] {
+        let Self { states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched } = *self;
+        [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched]
     }
 
     /// Returns how many states are not what was promised.
@@ -126,15 +131,15 @@ impl Row {
     }
 
     fn add(&mut self, other: &Self) {
-        let [states, old, new, none, head_lost, degraded, inconsistent, lost, refetched] =
+        let [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched] =
             std::array::from_fn(|at| self.counts()[at] + other.counts()[at]);
-        *self = Self { states, old, new, none, head_lost, degraded, inconsistent, lost, refetched };
+        *self = Self { states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched };
     }
 }
 
 /// The heads of the table.
-pub const COLUMNS: [&str; 9] =
-    ["states", "old", "new", "none", "head lost", "degraded", "inconsistent", "lost", "refetched"];
+pub const COLUMNS: [&str; 10] =
+    ["states", "old", "new", "none", "unread", "head lost", "degraded", "inconsistent", "lost", "refetched"];
 
 /// A state that is not what was promised.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,6 +159,10 @@ pub struct Tally {
     pub rows: BTreeMap<String, Row>,
     /// The first failures.
     pub findings: Vec<Finding>,
+    /// A state of each outcome, to be looked at.
+    pub examples: BTreeMap<Outcome, StateId>,
+    /// States that were looked at, each counted once.
+    pub looked: u64,
     /// States at which the next sync was tried.
     pub deep: u64,
 }
@@ -170,6 +179,9 @@ impl Tally {
     fn note(&mut self, id: &StateId, is_repaired: bool, verdict: std::result::Result<Outcome, Failed>) {
         let kind = if is_repaired { format!("{} repaired", id.kind()) } else { id.kind().to_owned() };
         self.rows.entry(kind).or_default().note(&verdict);
+        if let (Ok(outcome), false) = (&verdict, is_repaired) {
+            self.examples.entry(*outcome).or_insert(*id);
+        }
         if let Err(failed) = verdict
             && self.findings.len() < FAILURES_MAX
         {
@@ -183,6 +195,10 @@ impl Tally {
         }
         let room = FAILURES_MAX.saturating_sub(self.findings.len());
         self.findings.extend(other.findings.into_iter().take(room));
+        for (outcome, id) in other.examples {
+            self.examples.entry(outcome).or_insert(id);
+        }
+        self.looked += other.looked;
         self.deep += other.deep;
     }
 }
@@ -224,7 +240,7 @@ impl Replay<'_> {
             let mut tally = Tally::default();
             for part in receiver {
                 tally.merge(part.inspect_err(|_| next.store(states.len(), Ordering::Relaxed))?);
-                hear(tally.total().states);
+                hear(tally.looked);
             }
             tally.findings.sort_by_key(|finding| finding.id.begun());
             Ok(tally)
@@ -254,16 +270,27 @@ impl Replay<'_> {
     /// Judges one state, and what a repair makes of it.
     fn look(&self, id: &StateId, image: &Arc<Image>, path: &Path, tally: &mut Tally) {
         let is_deep = id.is_every(self.deep_every);
+        tally.looked += 1;
         tally.deep += u64::from(is_deep);
         tally.note(id, false, self.judge(id, image, is_deep));
         let Some((fsck, every)) = self.repair else { return };
         if id.is_every(every) {
-            let repaired = fsck.repair(image, self.recording.header.volume_bytes, path);
-            let verdict = match repaired {
-                Ok(repaired) => self.judge(id, &repaired, is_deep),
-                Err(error) => Err(Failed { failure: Failure::Inconsistent, why: error.to_string() }),
-            };
-            tally.note(id, true, verdict);
+            tally.note(id, true, self.judge_repaired(id, image, fsck, path, is_deep));
+        }
+    }
+
+    /// Judges what a repair makes of a state; `path` is a file that may be overwritten.
+    fn judge_repaired(
+        &self,
+        id: &StateId,
+        image: &Image,
+        fsck: Fsck,
+        path: &Path,
+        is_deep: bool,
+    ) -> std::result::Result<Outcome, Failed> {
+        match fsck.repair(image, self.recording.header.volume_bytes, path) {
+            Ok(repaired) => self.judge(id, &repaired, is_deep),
+            Err(error) => Err(Failed { failure: Failure::Inconsistent, why: error.to_string() }),
         }
     }
 
@@ -380,6 +407,12 @@ fn chosen_states(args: &ReplayArgs, recording: &Recording) -> Vec<StateId> {
         Some(every) if args.after.is_none() => every,
         _ => (states.len() / most).max(1) as u64,
     };
+    // A file system with a journal counts on blocks that are there whole or not at all.
+    let is_whole =
+        |id: &StateId| !matches!(id, StateId::Torn { sectors, .. } if !sectors.is_multiple_of(BLOCK_SECTORS));
+    if !has_reader(&recording.header.medium) {
+        states.retain(is_whole);
+    }
     states.retain(|id| id.is_every(every));
     states
 }
@@ -404,6 +437,13 @@ fn show(args: &ReplayArgs, path: &Path, tally: &Tally) {
             print_line(&format!("{name} {kind}"), &row.counts().map(|count| count.to_string()));
         }
     }
+    for outcome in [Outcome::Unread, Outcome::HeadLost, Outcome::Degraded] {
+        if let Some(id) = tally.examples.get(&outcome)
+            && !args.json
+        {
+            println!("  {outcome:?}, for instance: cargo xtask lab replay {} --state {id}", path.display());
+        }
+    }
     for Finding { id, is_repaired, failed } in &tally.findings {
         let after = if *is_repaired { " --after fsck" } else { "" };
         let how = format!("{:?}", failed.failure).to_lowercase();
@@ -411,7 +451,7 @@ fn show(args: &ReplayArgs, path: &Path, tally: &Tally) {
     }
 }
 
-fn print_line(name: &str, counts: &[String; 9]) {
+fn print_line(name: &str, counts: &[String; 10]) {
     let mut line = format!("{name:<36}");
     for (count, head) in counts.iter().zip(COLUMNS) {
         line.push_str(&format!(" {count:>width$}", width = head.len().max(8)));
@@ -440,8 +480,7 @@ fn explain(args: &ReplayArgs, path: &Path, replay: &Replay<'_>, id: &StateId) ->
         println!("  as it is: {}", told(&verdict));
         let mut is_right = verdict.is_ok();
         if let Some((fsck, _)) = replay.repair {
-            let repaired = fsck.repair(image, recording.header.volume_bytes, &scratch.path().join("image"))?;
-            let verdict = replay.judge(id, &repaired, true);
+            let verdict = replay.judge_repaired(id, image, fsck, &scratch.path().join("image"), true);
             println!("  after {}: {}", fsck.program(), told(&verdict));
             is_right &= verdict.is_ok();
         }
