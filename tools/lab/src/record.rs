@@ -165,7 +165,8 @@ impl Take {
             steps,
         };
         let log = BlockLog::read(&self.scratch.path().join("key.log"))?;
-        finish(header, self.base, log, story)
+        let end = read_image(&self.base, &self.scratch.path().join("key.img"))?;
+        finish(Recording::new(header, self.base, log)?, &end, story)
     }
 
     fn step(&mut self, step: &Step, names: &Names, command: &str) -> Result<String> {
@@ -221,18 +222,36 @@ impl Take {
     }
 }
 
-/// Puts the recording together, if it shows what it should.
-fn finish(header: Header, base: Image, log: BlockLog, story: &Story) -> Result<Recording> {
-    if !log.entries.contains(&Entry::Flush) {
+/// Returns the recording, if it shows what it should: it leads to the key as it was in the end, flushes reached the key, and
+/// every acknowledged step has its mark.
+fn finish(recording: Recording, end: &Image, story: &Story) -> Result<Recording> {
+    let entries = &recording.log.entries;
+    if !entries.contains(&Entry::Flush) {
         return Err(LabError::new("no flush reached the key, so nothing was ever made durable"));
     }
-    let recording = Recording::new(header, base, log)?;
     let acknowledged = story.steps.iter().filter(|step| step.exit == 0).count();
     if recording.marks().len() != acknowledged {
         let marks = recording.marks().len();
         return Err(LabError::new(format!("{acknowledged} steps were acknowledged, but {marks} marks are in the log")));
     }
-    Ok(recording)
+    let mut replayed = recording.base.clone();
+    entries.iter().for_each(|entry| entry.apply(&mut replayed, u64::MAX));
+    match first_difference(&replayed, end) {
+        Some(offset) => Err(LabError::new(format!("the log does not lead to the key's bytes at offset {offset}"))),
+        None => Ok(recording),
+    }
+}
+
+/// Returns the first page in which two devices of one length differ.
+fn first_difference(one: &Image, other: &Image) -> Option<u64> {
+    let mut offsets: Vec<u64> = one.written().chain(other.written()).map(|(offset, _)| offset).collect();
+    offsets.sort_unstable();
+    let page = |image: &Image, offset| {
+        let mut bytes = [0; 4096];
+        image.read_at(offset, &mut bytes);
+        bytes
+    };
+    offsets.into_iter().find(|offset| page(one, *offset) != page(other, *offset))
 }
 
 /// Returns a mark's line, without its end.
@@ -256,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_without_flush_or_with_a_missing_mark_is_refused() {
+    fn a_log_without_flush_or_mark_or_with_another_end_is_refused() {
         let story = Story::named("publisher").unwrap();
         let header = Header {
             medium: "vfat".to_owned(),
@@ -270,8 +289,15 @@ mod tests {
             steps: Vec::new(),
         };
         let mark = |step| Entry::Write { sector: 2048, data: mark_sector(step, "commit", step), fua: false };
-        let finish = |entries| finish(header.clone(), Image::new(2 << 20), BlockLog { entries }, story);
+        let mut end = Image::new(2 << 20);
+        end.write_at(1 << 20, &mark_sector(3, "commit", 3));
+        let finish = |entries: Vec<Entry>| {
+            let recording = Recording::new(header.clone(), Image::new(2 << 20), BlockLog { entries }).unwrap();
+            finish(recording, &end, story)
+        };
         assert!(finish(vec![mark(1), mark(2), Entry::Flush, mark(3)]).is_ok());
+        let swapped = finish(vec![mark(1), mark(3), Entry::Flush, mark(2)]);
+        assert!(swapped.is_err_and(|error| error.to_string().contains("offset 1048576")));
         assert!(finish(vec![mark(1), mark(2), mark(3)]).is_err_and(|error| error.to_string().contains("flush")));
         assert!(finish(vec![mark(1), Entry::Flush]).is_err_and(|error| error.to_string().contains("marks")));
     }
