@@ -13,10 +13,10 @@ use crate::error::{LabError, Result};
 use crate::image::{Image, SECTOR_BYTES};
 use crate::image_file::read_image;
 use crate::kit::{DEFAULT_DIR, Kit};
-use crate::machine::{Key, Machine, quote};
+use crate::machine::{Key, Machine};
 use crate::media::{MEDIA, Medium};
 use crate::publisher::Publisher;
-use crate::recording::{Header, Recording};
+use crate::recording::{Header, Recording, mark_sector};
 use crate::scenario::{Host, Names, STORIES, Step, Story, generation};
 
 const MOUNT_POINT: &str = "/mnt/key";
@@ -146,7 +146,7 @@ impl Take {
             if step.exit == 0 {
                 let generation = generation(&output);
                 let generation = generation.ok_or_else(|| LabError::new(format!("no generation in:\n{output}")))?;
-                self.mark(&mark_text(at + 1, step.verb, generation))?;
+                self.mark(at + 1, step.verb, generation)?;
             }
             steps.push(command);
         }
@@ -214,24 +214,12 @@ impl Take {
         number.ok_or_else(|| LabError::new(format!("the guest's network counter says `{text}`")))
     }
 
-    /// Writes one sector behind the file system, at once: O_DIRECT neither waits in a cache nor flushes anything else.
-    /// Busybox's dd drops O_DIRECT after a short read, so the sector is made whole in a file first.
-    fn mark(&mut self, text: &str) -> Result<()> {
-        let sector = self.medium.volume_bytes / SECTOR_BYTES as u64;
-        let whole = format!("echo {} | dd of=/tmp/mark bs=512 conv=sync", quote(text));
-        let write = format!("dd if=/tmp/mark of={} bs=512 seek={sector} conv=notrunc oflag=direct", self.device);
-        let before = self.written_requests()?;
-        self.machine.run(&format!("{whole} && {write}"), SHORT)?;
-        if self.written_requests()? == before {
-            return Err(LabError::new(format!("the mark `{text}` stayed in the guest's cache")));
-        }
-        Ok(())
-    }
-
-    /// Returns how many writes the guest has sent to the key.
-    fn written_requests(&mut self) -> Result<String> {
-        let disk = self.device.trim_start_matches("/dev/");
-        self.machine.run(&format!("awk '{{print $5}}' /sys/block/{disk}/stat"), SHORT)
+    /// Writes one sector behind the file system. The machine does it, since the guest would keep it in a cache for a while.
+    fn mark(&mut self, step: usize, verb: &str, generation: u64) -> Result<()> {
+        let file = self.scratch.path().join("mark");
+        std::fs::write(&file, mark_sector(step as u64, verb, generation))
+            .map_err(|error| LabError::because(format!("cannot write {}", file.display()), error))?;
+        self.machine.write_behind(&self.key, &file, self.medium.volume_bytes, SECTOR_BYTES)
     }
 }
 
@@ -267,11 +255,6 @@ fn first_difference(one: &Image, other: &Image) -> Option<u64> {
     offsets.into_iter().find(|offset| page(one, *offset) != page(other, *offset))
 }
 
-/// Returns a mark's line, without its end.
-fn mark_text(step: usize, verb: &str, generation: u64) -> String {
-    format!("LABMARK {step} {verb} {generation}")
-}
-
 fn last_line(output: &str) -> &str {
     output.lines().last().unwrap_or_default()
 }
@@ -279,13 +262,6 @@ fn last_line(output: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recording::mark_sector;
-
-    #[test]
-    fn a_mark_is_what_the_recording_reads() {
-        let text = format!("{}\n", mark_text(3, "sync", 6));
-        assert!(mark_sector(3, "sync", 6).starts_with(text.as_bytes()));
-    }
 
     #[test]
     fn a_log_without_flush_or_mark_or_with_another_end_is_refused() {
