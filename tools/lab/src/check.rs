@@ -1,7 +1,7 @@
 //! The verdict on one state: it opens as exactly the acknowledged generation or the next one, nothing that was
 //! acknowledged is lost, and the next sync goes on from what is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ impl Facts {
     /// Takes the legal records from the device at each mark and at the end, and the store at the end as remote.
     ///
     /// # Errors
-    /// [`LabError`] where the recording has no marks, an acknowledged generation is nowhere, or its end does not open.
+    /// [`LabError`] where the recording has no marks, one is not where its step ended, or its end does not open.
     pub fn gather(recording: &Recording, medium: &dyn Medium) -> Result<Self> {
         let time = recording.header.recorded.parse();
         let time = time.map_err(|error| LabError::because("the recording's time does not read", error))?;
@@ -103,7 +103,8 @@ impl Facts {
         let mut player = Player::new(recording);
         for mark in recording.marks() {
             let opened = player.show(&StateId::Prefix { count: mark.at + 1 }, |image| medium.open(image))??;
-            read_heads(opened.disk.as_ref(), &mut heads)?;
+            let store = open_at(&opened.disk, mark)?;
+            note_record(&mut heads, mark.generation, store.head().bytes())?;
         }
         let end = StateId::Prefix { count: recording.log.entries.len() };
         let opened = player.show(&end, |image| medium.open(image))??;
@@ -113,10 +114,6 @@ impl Facts {
         let last = Store::open(Arc::new(copy.clone())).map_err(failed)?;
         if last.head().head.generation.0 != last_mark.generation {
             return Err(LabError::new("the store at the recording's end is not what its last step acknowledged"));
-        }
-        for mark in recording.marks().iter().filter(|mark| !heads.contains_key(&mark.generation)) {
-            let Mark { step, generation, .. } = mark;
-            return Err(LabError::new(format!("step {step} acknowledged generation {generation}, which is nowhere")));
         }
         let tag = replica::read_tag(&copy).map_err(failed)?;
         let remote = Arc::new(OneByOne(PathRemote::new(Arc::new(copy), "/publisher".into())));
@@ -133,6 +130,31 @@ impl Facts {
     }
 }
 
+/// Opens the store at a mark, and refuses a mark that is not where its step ended: later, less would be asked of each
+/// state than was promised.
+fn open_at(disk: &Arc<dyn Disk>, mark: &Mark) -> Result<Store> {
+    let Mark { step, generation, .. } = mark;
+    let failed =
+        |error: StoreError| LabError::because(format!("the store does not open at the mark of step {step}"), error);
+    let store = Store::open(Arc::clone(disk)).map_err(failed)?;
+    let opened = store.head().head.generation.0;
+    if opened != *generation {
+        let text = format!("at the mark of step {step} the store has generation {opened}, not {generation}");
+        return Err(LabError::new(text));
+    }
+    let listed: BTreeSet<StorePath> = store.packs().packs().iter().map(|pack| layout::pack(&pack.hash)).collect();
+    for dir in (0..=255).map(layout::pack_dir) {
+        for (name, _) in disk.list(&dir).map_err(|error| failed(error.into()))? {
+            let is_listed = StorePath::new(&format!("{dir}/{name}")).is_ok_and(|path| listed.contains(&path));
+            if !is_listed {
+                let text = format!("the mark of step {step} came late: {dir}/{name} is of a later step");
+                return Err(LabError::new(text));
+            }
+        }
+    }
+    Ok(store)
+}
+
 /// Notes the records that a store holds, by generation.
 fn read_heads(disk: &dyn Disk, heads: &mut BTreeMap<u64, Vec<u8>>) -> Result<()> {
     let failed = |error| LabError::because("the records of the recording do not read", error);
@@ -140,12 +162,18 @@ fn read_heads(disk: &dyn Disk, heads: &mut BTreeMap<u64, Vec<u8>>) -> Result<()>
     let records = names.iter().filter_map(|(name, _)| layout::head_record_generation(name)).map(layout::head_record);
     for path in records.chain([layout::head()]) {
         let Some(bytes) = read_all(disk, &path, HEAD_MAX_BYTES).map_err(failed)? else { continue };
-        let Ok(record) = SignedHead::decode(&bytes) else { continue };
-        let generation = record.head.generation.0;
-        if heads.get(&generation).is_some_and(|known| *known != bytes) {
-            return Err(LabError::new(format!("the recording has two records of generation {generation}")));
+        if let Ok(record) = SignedHead::decode(&bytes) {
+            note_record(heads, record.head.generation.0, &bytes)?;
         }
-        heads.insert(generation, bytes);
+    }
+    Ok(())
+}
+
+/// Notes a record, and refuses a second one of the same generation.
+fn note_record(heads: &mut BTreeMap<u64, Vec<u8>>, generation: u64, bytes: &[u8]) -> Result<()> {
+    let known = heads.entry(generation).or_insert_with(|| bytes.to_vec());
+    if known != bytes {
+        return Err(LabError::new(format!("the recording has two records of generation {generation}")));
     }
     Ok(())
 }

@@ -130,7 +130,8 @@ impl Row {
         self.inconsistent + self.lost + self.refetched
     }
 
-    fn add(&mut self, other: &Self) {
+    /// Adds the counts of another row.
+    pub fn add(&mut self, other: &Self) {
         let [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched] =
             std::array::from_fn(|at| self.counts()[at] + other.counts()[at]);
         *self = Self { states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched };

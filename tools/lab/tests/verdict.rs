@@ -247,7 +247,7 @@ fn a_next_run_that_cannot_go_on_is_told() {
 }
 
 #[test]
-fn a_recording_whose_end_is_not_what_was_acknowledged_is_refused() {
+fn a_recording_that_contradicts_its_marks_is_refused() {
     let story = Story::new();
     let refused = |medium: &Staged| {
         let gathered = Facts::gather(&Story::recording(3), medium);
@@ -257,8 +257,11 @@ fn a_recording_whose_end_is_not_what_was_acknowledged_is_refused() {
     let mut two_histories = story.medium(&story.stage(3));
     two_histories.0[2] = commit(&story.stage(1), story.keys.path(), 9);
     assert!(refused(&two_histories).contains("two records of generation 2"));
-    let mut forgotten = story.medium(&story.stage(3));
-    forgotten.0[2] = story.stage(1);
-    assert!(forgotten.0[3..].iter().all(|disk| disk.wipe("heads/00000002")));
-    assert!(refused(&forgotten).contains("generation 2, which is nowhere"));
+    let mut late = story.medium(&story.stage(3));
+    late.0[2] = story.stage(3);
+    assert!(refused(&late).contains("has generation 3, not 2"));
+    let pack = story.pack_of(3);
+    late.0[2] = story.stage(2);
+    late.0[2].put(pack.as_str(), &story.stage(3).content(pack.as_str()).unwrap());
+    assert!(refused(&late).contains("mark of step 2 came late"));
 }
