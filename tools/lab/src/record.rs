@@ -13,10 +13,10 @@ use crate::error::{LabError, Result};
 use crate::image::{Image, SECTOR_BYTES};
 use crate::image_file::read_image;
 use crate::kit::{DEFAULT_DIR, Kit};
-use crate::machine::{Key, Machine, quote};
+use crate::machine::{Key, Machine};
 use crate::media::{MEDIA, Medium};
 use crate::publisher::Publisher;
-use crate::recording::{Header, Recording};
+use crate::recording::{Header, Recording, mark_sector};
 use crate::scenario::{Host, Names, STORIES, Step, Story, generation};
 
 const MOUNT_POINT: &str = "/mnt/key";
@@ -146,7 +146,7 @@ impl Take {
             if step.exit == 0 {
                 let generation = generation(&output);
                 let generation = generation.ok_or_else(|| LabError::new(format!("no generation in:\n{output}")))?;
-                self.mark(&mark_text(at + 1, step.verb, generation))?;
+                self.mark(at + 1, step.verb, generation)?;
             }
             steps.push(command);
         }
@@ -165,7 +165,8 @@ impl Take {
             steps,
         };
         let log = BlockLog::read(&self.scratch.path().join("key.log"))?;
-        finish(header, self.base, log, story)
+        let end = read_image(&self.base, &self.scratch.path().join("key.img"))?;
+        finish(Recording::new(header, self.base, log)?, &end, story)
     }
 
     fn step(&mut self, step: &Step, names: &Names, command: &str) -> Result<String> {
@@ -213,31 +214,45 @@ impl Take {
         number.ok_or_else(|| LabError::new(format!("the guest's network counter says `{text}`")))
     }
 
-    /// Writes one sector behind the file system. O_DIRECT neither syncs nor flushes anything else.
-    fn mark(&mut self, text: &str) -> Result<()> {
-        let sector = self.medium.volume_bytes / SECTOR_BYTES as u64;
-        let write = format!("dd of={} bs=512 seek={sector} count=1 conv=sync,notrunc oflag=direct", self.device);
-        self.machine.run(&format!("echo {} | {write}", quote(text)), SHORT).map(drop)
+    /// Writes one sector behind the file system. The machine does it, since the guest would keep it in a cache for a while.
+    fn mark(&mut self, step: usize, verb: &str, generation: u64) -> Result<()> {
+        let file = self.scratch.path().join("mark");
+        std::fs::write(&file, mark_sector(step as u64, verb, generation))
+            .map_err(|error| LabError::because(format!("cannot write {}", file.display()), error))?;
+        self.machine.write_behind(&self.key, &file, self.medium.volume_bytes, SECTOR_BYTES)
     }
 }
 
-/// Puts the recording together, if it shows what it should.
-fn finish(header: Header, base: Image, log: BlockLog, story: &Story) -> Result<Recording> {
-    if !log.entries.contains(&Entry::Flush) {
+/// Returns the recording, if it shows what it should: it leads to the key as it was in the end, flushes reached the key, and
+/// every acknowledged step has its mark.
+fn finish(recording: Recording, end: &Image, story: &Story) -> Result<Recording> {
+    let entries = &recording.log.entries;
+    if !entries.contains(&Entry::Flush) {
         return Err(LabError::new("no flush reached the key, so nothing was ever made durable"));
     }
-    let recording = Recording::new(header, base, log)?;
     let acknowledged = story.steps.iter().filter(|step| step.exit == 0).count();
     if recording.marks().len() != acknowledged {
         let marks = recording.marks().len();
         return Err(LabError::new(format!("{acknowledged} steps were acknowledged, but {marks} marks are in the log")));
     }
-    Ok(recording)
+    let mut replayed = recording.base.clone();
+    entries.iter().for_each(|entry| entry.apply(&mut replayed, u64::MAX));
+    match first_difference(&replayed, end) {
+        Some(offset) => Err(LabError::new(format!("the log does not lead to the key's bytes at offset {offset}"))),
+        None => Ok(recording),
+    }
 }
 
-/// Returns a mark's line, without its end.
-fn mark_text(step: usize, verb: &str, generation: u64) -> String {
-    format!("LABMARK {step} {verb} {generation}")
+/// Returns the first page in which two devices of one length differ.
+fn first_difference(one: &Image, other: &Image) -> Option<u64> {
+    let mut offsets: Vec<u64> = one.written().chain(other.written()).map(|(offset, _)| offset).collect();
+    offsets.sort_unstable();
+    let page = |image: &Image, offset| {
+        let mut bytes = [0; 4096];
+        image.read_at(offset, &mut bytes);
+        bytes
+    };
+    offsets.into_iter().find(|offset| page(one, *offset) != page(other, *offset))
 }
 
 fn last_line(output: &str) -> &str {
@@ -247,16 +262,9 @@ fn last_line(output: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recording::mark_sector;
 
     #[test]
-    fn a_mark_is_what_the_recording_reads() {
-        let text = format!("{}\n", mark_text(3, "sync", 6));
-        assert!(mark_sector(3, "sync", 6).starts_with(text.as_bytes()));
-    }
-
-    #[test]
-    fn a_log_without_flush_or_with_a_missing_mark_is_refused() {
+    fn a_log_without_flush_or_mark_or_with_another_end_is_refused() {
         let story = Story::named("publisher").unwrap();
         let header = Header {
             medium: "vfat".to_owned(),
@@ -270,8 +278,15 @@ mod tests {
             steps: Vec::new(),
         };
         let mark = |step| Entry::Write { sector: 2048, data: mark_sector(step, "commit", step), fua: false };
-        let finish = |entries| finish(header.clone(), Image::new(2 << 20), BlockLog { entries }, story);
+        let mut end = Image::new(2 << 20);
+        end.write_at(1 << 20, &mark_sector(3, "commit", 3));
+        let finish = |entries: Vec<Entry>| {
+            let recording = Recording::new(header.clone(), Image::new(2 << 20), BlockLog { entries }).unwrap();
+            finish(recording, &end, story)
+        };
         assert!(finish(vec![mark(1), mark(2), Entry::Flush, mark(3)]).is_ok());
+        let swapped = finish(vec![mark(1), mark(3), Entry::Flush, mark(2)]);
+        assert!(swapped.is_err_and(|error| error.to_string().contains("offset 1048576")));
         assert!(finish(vec![mark(1), mark(2), mark(3)]).is_err_and(|error| error.to_string().contains("flush")));
         assert!(finish(vec![mark(1), Entry::Flush]).is_err_and(|error| error.to_string().contains("marks")));
     }

@@ -45,12 +45,13 @@ pub struct Story {
 
 use Host::{Nothing, Publish, PublishAndCut};
 
-const CLONE: &str = "chunkstore clone {url} {store} --trust {fingerprint} --json";
-const SYNC: &str = "chunkstore sync --store {store} --json";
+const CLONE: &str = "chunkstore clone {url} {store} --trust {fingerprint} --json --progress never";
+const SYNC: &str = "chunkstore sync --store {store} --json --progress never";
 /// Slow, so that the cable is pulled within a pack.
-const SYNC_CUT: &str = "chunkstore sync --store {store} --json --timeout 3s --limit-rate 400K";
-const INIT: &str = "chunkstore init {store} --keys /tmp/keys --no-passphrase --json";
-const COMMIT: &str = "chunkstore commit /tmp/files --store {store} --keys /tmp/keys --no-passphrase --json";
+const SYNC_CUT: &str = "chunkstore sync --store {store} --json --progress never --timeout 3s --limit-rate 400K";
+const INIT: &str = "chunkstore init {store} --keys /tmp/keys --no-passphrase --json --progress never";
+const COMMIT: &str =
+    "chunkstore commit /tmp/files --store {store} --keys /tmp/keys --no-passphrase --json --progress never";
 const WEEK_1: &str =
     "mkdir /tmp/files && cd /tmp/files && ftpget -P {port} 10.0.2.2 ../week week-1.cpio && cpio -idu <../week";
 const WEEK_2: &str = "cd /tmp/files && ftpget -P {port} 10.0.2.2 ../week week-2.cpio && cpio -idu <../week";
@@ -128,7 +129,7 @@ mod tests {
         for step in STORIES.iter().flat_map(|story| story.steps) {
             let [command, prepare] = [step.command, step.prepare].map(|text| names.fill(text));
             assert!(!command.contains('{') && !prepare.contains('{'), "{command} {prepare}");
-            assert!(command.contains("/mnt/key/store") && command.contains("--json"), "{command}");
+            assert!(command.contains("/mnt/key/store") && command.contains("--json --progress never"), "{command}");
             assert!(!step.verb.contains(' ') && !prepare.contains("/mnt"), "{prepare}");
         }
     }
