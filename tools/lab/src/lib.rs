@@ -7,5 +7,8 @@
 
 pub mod error;
 pub mod image;
+pub mod initramfs;
 pub mod kit;
 pub mod machine;
+pub mod media;
+pub mod setup;

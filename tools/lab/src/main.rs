@@ -2,7 +2,32 @@
 
 use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
+use lab::setup;
+
+/// Power cuts and pulled plugs on real file systems.
+#[derive(Parser)]
+#[command(name = "cargo xtask lab", max_term_width = 100)]
+struct CommandLine {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Brings together what a machine needs
+    Setup(setup::SetupArgs),
+}
+
 fn main() -> ExitCode {
-    eprintln!("lab: setup, record, replay, unplug, kill, report");
-    ExitCode::from(2)
+    let result = match CommandLine::parse().verb {
+        Verb::Setup(args) => setup::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lab: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -1,0 +1,184 @@
+//! The guest's root file system: a cpio archive in the `newc` form, as the kernel unpacks it
+//! (Documentation/driver-api/early-userspace/buffer-format.rst of Linux).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::error::{LabError, Result};
+
+/// The guest's first process.
+const INIT: &str = include_str!("../guest/init");
+const DIRS: &[&str] = &["bin", "dev", "mnt", "modules", "proc", "root", "sys", "tmp"];
+/// What is loaded, in this order, after what it depends on; with the options of the module.
+const MODULES: &[(&str, &str)] = &[
+    ("xhci_pci", ""),
+    ("usb_storage", "delay_use=0"),
+    ("uas", ""),
+    ("crct10dif_generic", ""),
+    ("sd_mod", ""),
+    ("nls_cp437", ""),
+    ("nls_ascii", ""),
+    ("nls_iso8859_1", ""),
+    ("nls_utf8", ""),
+    ("vfat", ""),
+    ("exfat", ""),
+    ("ntfs3", ""),
+    ("crc32c_generic", ""),
+    ("ext4", ""),
+    ("virtio_pci", ""),
+    ("virtio_net", ""),
+    ("loop", ""),
+];
+
+/// An archive that grows.
+#[derive(Default)]
+struct Archive {
+    bytes: Vec<u8>,
+    entries: usize,
+}
+
+impl Archive {
+    fn dir(&mut self, name: &str) {
+        self.entry(name, 0o040_755, &[]);
+    }
+
+    fn file(&mut self, name: &str, executable: bool, content: &[u8]) {
+        self.entry(name, if executable { 0o100_755 } else { 0o100_644 }, content);
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        self.entry("TRAILER!!!", 0, &[]);
+        self.bytes
+    }
+
+    fn entry(&mut self, name: &str, mode: u32, content: &[u8]) {
+        self.entries += 1;
+        // Inode, mode, owner, group, links, time, size, four device numbers, length of the name, checksum.
+        let (inode, size, name_size) = (self.entries, content.len(), name.len() + 1);
+        let fields = [inode, mode as usize, 0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0];
+        self.bytes.extend_from_slice(b"070701");
+        for field in fields {
+            self.bytes.extend_from_slice(format!("{field:08X}").as_bytes());
+        }
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.push(0);
+        self.pad();
+        self.bytes.extend_from_slice(content);
+        self.pad();
+    }
+
+    fn pad(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+    }
+}
+
+/// A root file system, and the modules that the kernel does not have.
+pub struct Initramfs {
+    /// The archive.
+    pub bytes: Vec<u8>,
+    /// Names of modules that are neither built in nor beside the kernel.
+    pub missing: Vec<&'static str>,
+}
+
+/// Puts together busybox, the program, the modules and the guest's init. `modules` is the directory of one kernel's
+/// modules with the lists that depmod wrote.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn build(modules: &Path, busybox: &Path, chunkstore: &Path) -> Result<Initramfs> {
+    let read_text = |name: &str| read(&modules.join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let plan = Plan::new(&read_text("modules.dep")?, &read_text("modules.builtin")?);
+    let mut archive = Archive::default();
+    DIRS.iter().for_each(|dir| archive.dir(dir));
+    archive.file("init", true, INIT.as_bytes());
+    archive.file("bin/busybox", true, &read(busybox)?);
+    archive.file("bin/chunkstore", true, &read(chunkstore)?);
+    let mut list = String::new();
+    for (path, options) in &plan.files {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        archive.file(&format!("modules/{name}"), false, &read(&modules.join(path))?);
+        list.push_str(format!("{name} {options}").trim_end());
+        list.push('\n');
+    }
+    archive.file("modules/list", false, list.as_bytes());
+    Ok(Initramfs { bytes: archive.finish(), missing: plan.missing })
+}
+
+/// Which files are loaded, in order, with their options.
+#[derive(Debug, Default)]
+struct Plan {
+    files: Vec<(String, &'static str)>,
+    missing: Vec<&'static str>,
+}
+
+impl Plan {
+    /// Reads `modules.dep`, where a line is `file: file...`, later ones to be loaded first, and `modules.builtin`.
+    fn new(dependencies: &str, builtin: &str) -> Self {
+        let lines = dependencies.lines().filter_map(|line| line.split_once(':'));
+        let known: BTreeMap<String, (&str, &str)> = lines.map(|(file, needs)| (stem(file), (file, needs))).collect();
+        let builtin: Vec<String> = builtin.lines().map(stem).collect();
+        let mut plan = Self::default();
+        for (name, options) in MODULES {
+            let Some((file, needs)) = known.get(*name) else {
+                if !builtin.iter().any(|module| module == name) {
+                    plan.missing.push(name);
+                }
+                continue;
+            };
+            needs.split_whitespace().rev().for_each(|need| plan.add(need, ""));
+            plan.add(file, options);
+        }
+        plan
+    }
+
+    fn add(&mut self, file: &str, options: &'static str) {
+        if !self.files.iter().any(|(known, _)| known == file) {
+            self.files.push((file.to_owned(), options));
+        }
+    }
+}
+
+/// Returns a module's name: its file without folder and ending, with `_` for `-`, which the kernel treats alike.
+fn stem(file: &str) -> String {
+    let name = file.trim().rsplit('/').next().unwrap_or_default();
+    name.split('.').next().unwrap_or_default().replace('-', "_")
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| LabError::because(format!("cannot read {}", path.display()), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_is_as_the_kernel_reads_it() {
+        let mut archive = Archive::default();
+        archive.dir("bin");
+        archive.file("bin/a", true, b"12345");
+        let bytes = archive.finish();
+        let header = |at: usize, field: usize| {
+            let digits = std::str::from_utf8(&bytes[at + 6 + 8 * field..at + 14 + 8 * field]).unwrap();
+            usize::from_str_radix(digits, 16).unwrap()
+        };
+        // 110 bytes of header and "bin\0" make 114, padded to 116.
+        assert_eq!((&bytes[..6], header(0, 1), header(0, 11)), (b"070701".as_slice(), 0o040_755, 4));
+        assert_eq!((&bytes[116..122], header(116, 1), header(116, 6)), (b"070701".as_slice(), 0o100_755, 5));
+        assert_eq!(&bytes[226..240], b"bin/a\x0012345\0\0\0".as_slice());
+        assert_eq!(bytes.len() % 4, 0);
+        assert!(bytes.ends_with(b"TRAILER!!!\0\0\0\0"));
+    }
+
+    #[test]
+    fn modules_come_after_what_they_need_and_a_missing_one_is_named() {
+        let dependencies = "kernel/a/xhci-pci.ko: kernel/a/xhci-hcd.ko kernel/b/usbcore.ko\n\
+                            kernel/a/xhci-hcd.ko: kernel/b/usbcore.ko\nkernel/b/usbcore.ko:\nnonsense\n\
+                            kernel/c/usb-storage.ko: kernel/b/usbcore.ko\nkernel/d/unused.ko:\n";
+        let plan = Plan::new(dependencies, "kernel/fs/ext4/ext4.ko\n");
+        let names: Vec<_> = plan.files.iter().map(|(file, options)| (stem(file), *options)).collect();
+        let expected = [("usbcore", ""), ("xhci_hcd", ""), ("xhci_pci", ""), ("usb_storage", "delay_use=0")];
+        assert_eq!(names, expected.map(|(name, options)| (name.to_owned(), options)));
+        assert!(plan.missing.contains(&"ntfs3") && !plan.missing.contains(&"ext4"));
+    }
+}
