@@ -16,7 +16,7 @@ const GAP: Duration = Duration::from_millis(250);
 /// How long the run has to end in its own words.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long the system takes to strike a device from its list after the first call failed.
-const DELAY: Duration = Duration::from_millis(500);
+const DELAY: Duration = Duration::from_secs(1);
 
 /// Held for good by whoever tells how the run ended, so that it is told once.
 static LAST_WORD: Mutex<()> = Mutex::new(());

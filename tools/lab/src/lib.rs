@@ -5,10 +5,16 @@
 //! how to run it and what it found.
 #![allow(clippy::disallowed_methods, reason = "a tool may read files, clocks and the environment")]
 
+pub mod bench;
 pub mod error;
 pub mod image;
 pub mod initramfs;
+pub mod kill;
 pub mod kit;
 pub mod machine;
 pub mod media;
+pub mod recovery;
 pub mod setup;
+pub mod trials;
+pub mod unplug;
+pub mod weeks;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use lab::setup;
+use lab::{kill, setup, unplug};
 
 /// Power cuts and pulled plugs on real file systems.
 #[derive(Parser)]
@@ -17,11 +17,17 @@ struct CommandLine {
 enum Verb {
     /// Brings together what a machine needs
     Setup(setup::SetupArgs),
+    /// Pulls a key out of a running sync, again and again
+    Unplug(unplug::UnplugArgs),
+    /// Kills a running sync, or the whole machine
+    Kill(kill::KillArgs),
 }
 
 fn main() -> ExitCode {
     let result = match CommandLine::parse().verb {
         Verb::Setup(args) => setup::run(&args),
+        Verb::Unplug(args) => unplug::run(&args),
+        Verb::Kill(args) => kill::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
