@@ -131,8 +131,9 @@ impl Bench {
     /// When it does not end in time.
     pub fn end(&mut self, job: Job, at_most: Duration) -> Result<Ended> {
         let (code, _) = self.machine.finish(job, at_most)?;
-        let stdout = self.machine.run("cat /tmp/out", AT_MOST)?;
-        let stderr = self.machine.run("cat /tmp/err", AT_MOST)?;
+        // The line carries text, and what `cat` writes is a file's own bytes.
+        let mut shown = |file| self.machine.run(&format!("tail -c 65536 {file} | tr -cd '\\t\\n -~'"), AT_MOST);
+        let (stdout, stderr) = (shown("/tmp/out")?, shown("/tmp/err")?);
         Ok(Ended { code, stdout, stderr })
     }
 

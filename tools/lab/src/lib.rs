@@ -18,3 +18,4 @@ pub mod setup;
 pub mod trials;
 pub mod unplug;
 pub mod weeks;
+pub mod worn;

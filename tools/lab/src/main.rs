@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use lab::{kill, setup, unplug};
+use lab::{kill, setup, unplug, worn};
 
 /// Power cuts and pulled plugs on real file systems.
 #[derive(Parser)]
@@ -21,6 +21,8 @@ enum Verb {
     Unplug(unplug::UnplugArgs),
     /// Kills a running sync, or the whole machine
     Kill(kill::KillArgs),
+    /// Tries keys that are old, slow, full, protected or broken in one place
+    Worn(worn::WornArgs),
 }
 
 fn main() -> ExitCode {
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         Verb::Setup(args) => setup::run(&args),
         Verb::Unplug(args) => unplug::run(&args),
         Verb::Kill(args) => kill::run(&args),
+        Verb::Worn(args) => worn::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

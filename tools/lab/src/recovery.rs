@@ -24,6 +24,13 @@ pub struct Recovered {
 /// # Errors
 /// Says which demand was not met.
 pub fn recover(bench: &mut Bench, weeks: &Weeks) -> Result<Recovered> {
+    open_and_sync(bench, weeks).map_err(|error| {
+        let said = bench.guest("dmesg | grep -iE 'fat-fs|exfat-fs|ext4-fs|ntfs3' | tail -4").unwrap_or_default();
+        LabError::new(format!("{error}\n  the guest's kernel: {}", said.replace('\n', "\n  ")))
+    })
+}
+
+fn open_and_sync(bench: &mut Bench, weeks: &Weeks) -> Result<Recovered> {
     let here = parse_sums(&bench.guest(&format!("cd {STORE} && {SUMS}"))?);
     let whole = weeks.packs().iter().filter(|(path, hash)| here.get(*path) == Some(hash)).count() as u64;
     let status = must(bench.program(&format!("status --store {STORE} --json"))?, "status")?.json();
