@@ -57,16 +57,20 @@ fn carry_out(
     let context = context::Context::new(settings, Arc::clone(output));
     let media = Arc::new(verbs::media(verb, &context));
     let told = Arc::clone(output);
-    let end = move |error: &Error| {
-        pulled::take_last_word();
-        tell(error);
-        told.event(&report::as_json(error));
-        std::process::exit(error.kind().exit_code().into());
-    };
+    let end = move |error: &Error| end_now(error, &told);
     pulled::watch(Arc::clone(&media), Arc::clone(&context.clock), end)?;
     let outcome = pulled::settle(verbs::run(verb, &context), &media, context.clock.as_ref())?;
     output.flush()?;
     Ok(outcome)
+}
+
+/// Ends the process from beside a run that waits for something.
+#[expect(clippy::disallowed_methods, reason = "main does not return while the run waits")]
+fn end_now(error: &Error, output: &output::Output) {
+    pulled::take_last_word();
+    tell(error);
+    output.event(&report::as_json(error));
+    std::process::exit(error.kind().exit_code().into());
 }
 
 /// Shows help and versions on stdout, wrong usage on stderr.

@@ -27,7 +27,6 @@ fn an_error_on_a_device_that_left_the_list_is_one_of_the_medium() {
 
 #[cfg(target_os = "linux")]
 #[test]
-#[expect(clippy::disallowed_methods, reason = "plants entries as the system has them")]
 fn a_device_behind_a_usb_bus_or_a_card_reader_can_be_pulled() {
     let dir = tempfile::tempdir().unwrap();
     for (name, place, expected) in [
