@@ -208,6 +208,30 @@ impl Machine {
         self.explained(gone).map(drop)
     }
 
+    /// Plugs the network's cable in or out.
+    ///
+    /// # Errors
+    /// When QEMU does not answer.
+    pub fn set_network(&mut self, up: bool) -> Result<()> {
+        self.qmp("set_link", &json!({ "name": "net", "up": up })).map(drop)
+    }
+
+    /// Writes a file's bytes to a logged key at an offset, past the guest, which must have nothing there.
+    ///
+    /// # Errors
+    /// When QEMU refuses or the write fails.
+    pub fn write_behind(&mut self, key: &Key, file: &Path, offset: u64, len_bytes: usize) -> Result<()> {
+        let file =
+            std::path::absolute(file).map_err(|error| LabError::because("there is no current directory", error))?;
+        let line = format!("qemu-io {} \"write -s {} {offset} {len_bytes}\"", key.log_node(), file.display());
+        let said = self.qmp("human-monitor-command", &json!({ "command-line": line }))?;
+        match said.as_str() {
+            Some("") => Ok(()),
+            Some(said) if said.starts_with("wrote ") => Ok(()),
+            _ => Err(LabError::new(format!("QEMU did not do `{line}`: {said}"))),
+        }
+    }
+
     /// Stops the guest's processor.
     ///
     /// # Errors

@@ -3,37 +3,51 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use lab::{kill, setup, unplug, worn};
+use lab::amplification::{self, AmplificationArgs};
+use lab::kill::{self, KillArgs};
+use lab::record::{self, RecordArgs};
+use lab::replay::{self, ReplayArgs};
+use lab::setup::{self, SetupArgs};
+use lab::unplug::{self, UnplugArgs};
+use lab::worn::{self, WornArgs};
 
-/// Power cuts and pulled plugs on real file systems.
+/// What a power cut or a pulled plug leaves on real file systems, and whether a store survives it.
 #[derive(Parser)]
-#[command(name = "cargo xtask lab", max_term_width = 100)]
-struct CommandLine {
+#[command(name = "cargo xtask lab")]
+struct Args {
     #[command(subcommand)]
-    verb: Verb,
+    part: Part,
 }
 
 #[derive(Subcommand)]
-enum Verb {
+enum Part {
     /// Brings together what a machine needs
-    Setup(setup::SetupArgs),
+    Setup(SetupArgs),
+    /// Plays stories in a machine and logs every write that reaches the key
+    Record(RecordArgs),
+    Replay(ReplayArgs),
+    Amplification(AmplificationArgs),
     /// Pulls a key out of a running sync, again and again
-    Unplug(unplug::UnplugArgs),
+    Unplug(UnplugArgs),
     /// Kills a running sync, or the whole machine
-    Kill(kill::KillArgs),
+    Kill(KillArgs),
     /// Tries keys that are old, slow, full, protected or broken in one place
-    Worn(worn::WornArgs),
+    Worn(WornArgs),
 }
 
 fn main() -> ExitCode {
-    let result = match CommandLine::parse().verb {
-        Verb::Setup(args) => setup::run(&args),
-        Verb::Unplug(args) => unplug::run(&args),
-        Verb::Kill(args) => kill::run(&args),
-        Verb::Worn(args) => worn::run(&args),
+    let done = match Args::parse().part {
+        Part::Setup(args) => setup::run(&args).map(|()| true),
+        Part::Record(args) => record::run(&args).map(|()| true),
+        Part::Replay(args) => replay::run(&args),
+        Part::Amplification(args) => amplification::run(&args).map(|()| true),
+        Part::Unplug(args) => unplug::run(&args).map(|()| true),
+        Part::Kill(args) => kill::run(&args).map(|()| true),
+        Part::Worn(args) => worn::run(&args).map(|()| true),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("lab: {error}");
             ExitCode::FAILURE

@@ -165,8 +165,14 @@ impl Key {
         let write_cache = if self.write_cache { "on" } else { "off" };
         json!({
             "driver": "usb-storage", "id": self.name, "bus": "xhci.0", "drive": top, "removable": true,
-            "write-cache": write_cache,
+            // Marks are written beside the device.
+            "write-cache": write_cache, "share-rw": self.log.is_some(),
         })
+    }
+
+    /// Returns the name of the node that logs.
+    pub(super) fn log_node(&self) -> String {
+        self.node("log")
     }
 
     fn node(&self, kind: &str) -> String {

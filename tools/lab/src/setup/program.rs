@@ -51,7 +51,7 @@ fn cargo_build(target: &str, flags: Option<&str>) -> Result<PathBuf> {
 /// Finds the executable among cargo's messages, one JSON object a line.
 fn executable(messages: &str) -> Option<PathBuf> {
     let parsed = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    parsed.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).last()
+    parsed.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back()
 }
 
 #[cfg(test)]
