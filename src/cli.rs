@@ -24,6 +24,7 @@ mod outcome;
 mod output;
 mod passphrase;
 mod progress;
+mod pulled;
 mod quantities;
 mod remotes;
 mod report;
@@ -54,9 +55,22 @@ fn carry_out(
     output: &Arc<output::Output>,
 ) -> Result<outcome::Outcome> {
     let context = context::Context::new(settings, Arc::clone(output));
-    let outcome = verbs::run(verb, &context)?;
+    let media = Arc::new(verbs::media(verb, &context));
+    let told = Arc::clone(output);
+    let end = move |error: &Error| end_now(error, &told);
+    pulled::watch(Arc::clone(&media), Arc::clone(&context.clock), end)?;
+    let outcome = pulled::settle(verbs::run(verb, &context), &media, context.clock.as_ref())?;
     output.flush()?;
     Ok(outcome)
+}
+
+/// Ends the process from beside a run that waits for something.
+#[expect(clippy::disallowed_methods, reason = "main does not return while the run waits")]
+fn end_now(error: &Error, output: &output::Output) {
+    pulled::take_last_word();
+    tell(error);
+    output.event(&report::as_json(error));
+    std::process::exit(error.kind().exit_code().into());
 }
 
 /// Shows help and versions on stdout, wrong usage on stderr.
@@ -71,6 +85,7 @@ fn refuse_line(error: &clap::Error) -> ExitCode {
 
 /// Tells of an error and returns the exit code.
 fn conclude(ended: Result<outcome::Outcome>, output: &output::Output) -> u8 {
+    pulled::take_last_word();
     let error = match ended {
         Ok(outcome) => return outcome.exit_code(),
         // Whoever closed the pipe has read what it wanted.

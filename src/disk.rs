@@ -12,6 +12,7 @@ use crate::base::StorePath;
 pub mod cache;
 pub mod folder;
 pub mod host;
+pub mod medium;
 pub mod os;
 pub mod os_folder;
 #[cfg(unix)]
@@ -20,6 +21,7 @@ pub mod sim;
 pub mod sim_folder;
 
 pub use folder::Folder;
+pub use medium::Medium;
 pub use os::OsDisk;
 pub use os_folder::OsFolder;
 pub use sim::SimDisk;
@@ -273,6 +275,12 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// [`DiskError`].
     fn free_bytes(&self) -> Result<u64, DiskError>;
+
+    /// Returns whether the medium is known to be gone, so that a long run ends before a call fails: a system may take writes
+    /// for a key that was pulled until its cache is full. No says nothing.
+    fn is_gone(&self) -> bool {
+        false
+    }
 }
 
 /// Reads a whole file of at most `max_bytes`; nothing when there is none.

@@ -152,6 +152,9 @@ impl From<StoreError> for Error {
 
 impl From<DiskError> for Error {
     fn from(error: DiskError) -> Self {
+        if error.kind == DiskErrorKind::Gone {
+            return StoreError::from(error).into();
+        }
         Self::lift(kind_of_disk(error.kind), error)
     }
 }

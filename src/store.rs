@@ -204,7 +204,7 @@ pub fn settle(disk: &dyn Disk, error: StoreError) -> StoreError {
         StoreError::Disk(error) => matches!(error.kind, DiskErrorKind::NotFound | DiskErrorKind::Io),
         _ => false,
     };
-    if suspicious && !matches!(read_marker(disk), Ok(Some(_))) {
+    if suspicious && (disk.is_gone() || !matches!(read_marker(disk), Ok(Some(_)))) {
         return StoreError::Gone(if let StoreError::Disk(error) = error { Some(error) } else { None });
     }
     error

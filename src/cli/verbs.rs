@@ -1,11 +1,14 @@
 //! The verbs: each turns its arguments into what an op takes, runs it, and shows what came of it.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use super::args::Verb;
 use super::context::Context;
 use super::outcome::Outcome;
 use crate::base::monitor::Problem;
+use crate::disk::Medium;
 use crate::error::Result;
 
 mod cat;
@@ -48,6 +51,26 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Demo(args) => super::demo::run(args, context),
         Verb::Version(_) => version::run(context),
     }
+}
+
+/// Returns the media that a verb needs until its end.
+pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
+    let store = || Some(context.store_path());
+    let paths = match verb {
+        Verb::Init(args) => [Some(args.path.clone()), None],
+        Verb::Clone(args) => [Some(args.path.clone()), None],
+        Verb::Commit(args) => [store(), Some(args.folder.clone())],
+        Verb::Restore(args) => [store(), Some(args.target.clone())],
+        // An address that is no path stands for the working directory, which costs nothing but a look.
+        Verb::Push(args) => [store(), args.remote.as_ref().map(PathBuf::from)],
+        Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) | Verb::Verify(_) => {
+            [store(), None]
+        }
+        Verb::Remote(_) | Verb::Version(_) => [None, None],
+        #[cfg(unix)]
+        Verb::Serve(_) | Verb::Demo(_) => [None, None],
+    };
+    paths.into_iter().flatten().map(|path| Medium::below(&path)).collect()
 }
 
 /// Returns problems as they stand in a document.

@@ -90,7 +90,7 @@ pub fn clone_store(
     // What the remote shows must hold before the first byte is written.
     look(&mut caller, &pinned)?;
     let store = pinned.newest().trust.store;
-    store::create_layout(disk.as_ref())?;
+    store::create_layout(disk.as_ref()).map_err(|error| settle(disk.as_ref(), error.into()))?;
     let made = make(remote, disk, &pinned, request, run, &meter);
     let (replica, received, target) = made.map_err(|error| settle(disk.as_ref(), error))?;
     let mut state = HostState::load(cache, store);
@@ -131,7 +131,7 @@ fn make(
 /// Tells a medium that went away from one that fails: directories were made, so an empty one is none.
 fn settle(disk: &dyn Disk, error: Error) -> Error {
     let is_empty = || disk.list(&StorePath::root()).is_ok_and(|names| names.is_empty());
-    if matches!(error.kind(), ErrorKind::Other | ErrorKind::Corrupt) && is_empty() {
+    if matches!(error.kind(), ErrorKind::Other | ErrorKind::Corrupt) && (disk.is_gone() || is_empty()) {
         return Error::with_source(ErrorKind::Gone, "the medium went away", error);
     }
     error

@@ -102,7 +102,7 @@ pub fn commit(
     check_request(request)?;
     store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
     let medium = Arc::clone(&disk);
-    lock_and_commit(disk, folder, request, run).map_err(|error| settle(medium.as_ref(), error))
+    lock_and_commit(disk, folder, request, run).map_err(|error| settle(medium.as_ref(), folder, error))
 }
 
 fn lock_and_commit(
@@ -152,13 +152,20 @@ fn require_newest(store: &Store, state: &HostState) -> Result<()> {
 }
 
 /// Tells a missing medium from anything that a vanished one looks like, once the marker had been read.
-fn settle(disk: &dyn Disk, error: Error) -> Error {
+fn settle(disk: &dyn Disk, folder: &dyn Folder, error: Error) -> Error {
     use ErrorKind::{Corrupt, NoIdentity, NoStore, Other};
     let suspicious = matches!(error.kind(), Corrupt | NoIdentity | NoStore | Other);
+    if suspicious && folder.is_gone() {
+        return folder_gone();
+    }
     if suspicious && !matches!(store::read_marker(disk), Ok(Some(_))) {
         return Error::with_source(ErrorKind::Gone, "the medium went away", error);
     }
     error
+}
+
+fn folder_gone() -> Error {
+    Error::new(ErrorKind::Gone, "the medium of the folder to commit went away")
 }
 
 fn check_request(request: &CommitRequest<'_>) -> Result<()> {
@@ -228,6 +235,10 @@ fn read_folder(
         run,
     };
     let tree = read_tree(start, &job, &mut writer)?;
+    // On a medium that went away the folder looks empty, or as the system last saw it.
+    if folder.is_gone() {
+        return Err(folder_gone());
+    }
     let root_now = root_of(folder)?;
     if !same_root(root_stat, &root_now) {
         return Err(Error::new(ErrorKind::Other, "the folder to commit was replaced while it was read"));

@@ -78,7 +78,10 @@ pub fn restore(
     let mut done = restorer.done;
     let result = result.and_then(|()| restorer.batch.finish().map_err(target_error));
     run.monitor.end(Task::Restore);
-    result.map_err(|error| settle(&reading, error))?;
+    result.map_err(|error| settle(&reading, folder, error))?;
+    if folder.is_gone() {
+        return Err(target_gone());
+    }
     // A medium that was pulled makes everything look damaged: believe it only while the marker still stands.
     if done.damaged > 0
         && let gone @ StoreError::Gone(_) = reading.store.settle(StoreError::damaged("an entry"))
@@ -89,8 +92,13 @@ pub fn restore(
     Ok(done)
 }
 
-fn settle(reading: &Reading, error: Stop) -> Error {
+fn target_gone() -> Error {
+    Error::new(ErrorKind::Gone, "the target's medium went away")
+}
+
+fn settle(reading: &Reading, folder: &dyn Folder, error: Stop) -> Error {
     match error {
+        Stop::Other(error) if error.kind() == ErrorKind::Other && folder.is_gone() => target_gone(),
         Stop::Store(error) => reading.store.settle(error).into(),
         Stop::Other(error) => error,
     }

@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "a tool may read files, clocks and the environment")]
 
 pub mod amplification;
+pub mod bench;
 pub mod blocklog;
 pub mod check;
 pub mod content;
@@ -14,6 +15,7 @@ pub mod error;
 pub mod image;
 pub mod image_file;
 pub mod initramfs;
+pub mod kill;
 pub mod kit;
 pub mod machine;
 pub mod media;
@@ -21,10 +23,15 @@ pub mod medium;
 pub mod publisher;
 pub mod record;
 pub mod recording;
+pub mod recovery;
 pub mod replay;
 pub mod sample;
 pub mod scenario;
 pub mod setup;
 pub mod states;
+pub mod trials;
+pub mod unplug;
 pub mod volume;
 pub mod volume_disk;
+pub mod weeks;
+pub mod worn;
