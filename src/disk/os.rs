@@ -161,7 +161,13 @@ impl Disk for OsDisk {
             None | Some(DiskFileKind::File) => {}
             Some(_) => return Err(DiskError::of(DiskErrorKind::WrongType, "rename over", to, "not a regular file")),
         }
-        self.root.rename(from.as_str(), to.as_str()).map_err(|error| self.failed("rename", from, error))
+        self.root.rename(from.as_str(), to.as_str()).map_err(|error| self.failed("rename", from, error))?;
+        if self.capabilities.atomic_replace {
+            return Ok(());
+        }
+        // On FAT the new name has length 0 until the file itself is synced under it; the sync of the directory leaves that so.
+        let (file, _) = self.open_file("sync", to, Access::Write)?;
+        file.sync_all().map_err(|error| self.failed("sync", to, error))
     }
 
     fn remove(&self, path: &StorePath) -> Result<(), DiskError> {
