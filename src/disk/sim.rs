@@ -331,6 +331,34 @@ impl SimDisk {
         state.now.file(&state.key(path)).map(|(_, inode)| inode.live.to_vec())
     }
 
+    /// Returns the BLAKE3 hash of a file's bytes without a call; nothing where no file stands.
+    #[must_use]
+    pub fn content_hash(&self, path: &str) -> Option<blake3::Hash> {
+        let state = self.state();
+        state.now.file(&state.key(path)).map(|(_, inode)| inode.live.hash())
+    }
+
+    /// Returns a hash of all that programs see: every name as it is shown, and every file's bytes.
+    ///
+    /// Two media of one profile with the same fingerprint cannot be told apart by any call.
+    #[must_use]
+    pub fn fingerprint(&self) -> blake3::Hash {
+        let state = self.state();
+        let mut hasher = blake3::Hasher::new();
+        for (key, node) in state.now.live.iter() {
+            // No name holds a zero byte, so where one ends is never in doubt.
+            hasher.update(key.as_bytes()).update(b"\0").update(node.name.as_bytes()).update(b"\0");
+            match node.body {
+                Body::Dir => hasher.update(b"d"),
+                Body::File(ino) => {
+                    let hash = state.now.inodes.get(&ino).map(|inode| inode.live.hash());
+                    hasher.update(b"f").update(hash.unwrap_or_else(|| blake3::hash(b"")).as_bytes())
+                }
+            };
+        }
+        hasher.finalize()
+    }
+
     /// Puts a file on the medium itself, durable at once, its directories too; replaces what a file there holds.
     pub fn put(&self, path: &str, bytes: &[u8]) {
         let mut state = self.state();

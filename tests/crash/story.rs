@@ -19,9 +19,10 @@ use chunkstore::ops::sync::{SyncRequest, Synced, sync};
 use chunkstore::path_remote::PathRemote;
 use chunkstore::remote::{Remote, RemoteError, Session};
 use chunkstore::store::object::{Sealer, pointer_to};
-use chunkstore::store::pack::pack_is_whole;
 use chunkstore::store::writer::PackWriter;
-use chunkstore::store::{self, Basis, EXPIRY_SECS, Next, Store};
+use chunkstore::store::{self, Basis, EXPIRY_SECS, Next, Store, layout};
+
+use crate::sweep::Seen;
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000_000_000);
 
@@ -55,10 +56,10 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    pub fn new() -> Self {
+    pub fn new(variant: u64) -> Self {
         let (disk, keys) = (SimDisk::new(Profile::Ext4), tempfile::tempdir().unwrap());
         let request = InitRequest { readers: vec![], keys: keys.path(), root_keys: keys.path(), passphrase: None };
-        let random = SeededRandom::new(5);
+        let random = SeededRandom::new(5 + variant * 1000);
         let clock = FixedClock::new(NOW);
         let run = Run { clock: &clock, random: &random, monitor: &RecordingMonitor::default() };
         let fingerprint = init(&disk, &request, run).unwrap().fingerprint;
@@ -120,15 +121,17 @@ pub fn sync_with(disk: &SimDisk, remote: &Arc<dyn Remote>, accept_older: bool) -
 }
 
 pub fn is_whole(disk: &SimDisk, pack: &chunkstore::format::manifest::PackRef) -> bool {
-    pack_is_whole(disk, pack, &mut |_| {}).unwrap()
+    disk.content_hash(layout::pack(&pack.hash).as_str()).is_some_and(|hash| *hash.as_bytes() == pack.hash.0)
 }
 
 /// Checks that a disk holds a generation with all its packs even if nothing more persists, and no trace of a run.
-pub fn require_settled(disk: &SimDisk, generation: u64) {
+pub fn require_settled(disk: &SimDisk, generation: u64, right: &Seen) {
     let least = disk.plug_back();
-    let store = open(&least);
-    assert_eq!(store.head().head.generation.0, generation);
-    assert!(store.packs().packs().iter().all(|pack| is_whole(&least, pack)), "a pack is not whole");
+    right.once(generation, &least, || {
+        let store = open(&least);
+        assert_eq!(store.head().head.generation.0, generation);
+        assert!(store.packs().packs().iter().all(|pack| is_whole(&least, pack)), "a pack is not whole");
+    });
     // A trace that comes back with a cut is looked at by the next run.
     assert!(disk.content("pending").is_none() && disk.content("replica/unclean").is_none(), "a trace stayed");
 }
@@ -136,47 +139,53 @@ pub fn require_settled(disk: &SimDisk, generation: u64) {
 /// A recorded sync from one generation to another.
 pub struct Story {
     pub disk: SimDisk,
-    /// What the key lay on before.
-    pub before: SimDisk,
     pub remote: Arc<dyn Remote>,
     pub from: u64,
     pub to: u64,
     pub accept_older: bool,
     /// The packs of the target.
     pub target: Store,
+    pub right: Seen,
 }
 
 impl Story {
     /// A week's update: small packs, and one that is long enough to be gone on with.
-    pub fn update(profile: Profile) -> Self {
-        let publisher = Publisher::new();
+    ///
+    /// Variant 0 is the plain one; others have more packs and commits, and other lengths.
+    pub fn update(profile: Profile, variant: u64) -> Self {
+        let publisher = Publisher::new(variant);
         publisher.commit(&[9000, 2000]);
         let disk = SimDisk::new(profile);
         publisher.clone_to(&disk, &publisher.remote()).unwrap();
-        publisher.commit(&[1_400_000, 30_000, 700]);
-        publisher.commit(&[5000]);
+        let len = |plain: u64| usize::try_from(plain + variant * 7919 % plain).unwrap();
+        publisher.commit(&[1_400_000, len(30_000), len(700)]);
+        publisher.commit(&[len(5000)]);
+        for more in 0..variant % 3 {
+            publisher.commit(&[len(20_000 << more), len(900)]);
+        }
         Self::record(&disk.settled(), publisher.remote(), false)
     }
 
     /// A server that was set back on purpose.
-    pub fn back(profile: Profile) -> Self {
-        let publisher = Publisher::new();
+    pub fn back(profile: Profile, variant: u64) -> Self {
+        let publisher = Publisher::new(variant);
         publisher.commit(&[9000, 2000]);
         let older = publisher.remote();
         let disk = SimDisk::new(profile);
-        publisher.commit(&[3000]);
-        publisher.commit(&[3000]);
+        for _ in 0..2 + variant % 3 {
+            publisher.commit(&[3000]);
+        }
         publisher.clone_to(&disk, &publisher.remote()).unwrap();
         Self::record(&disk.settled(), older, true)
     }
 
     fn record(disk: &SimDisk, remote: Arc<dyn Remote>, accept_older: bool) -> Self {
-        let (from, before) = (open(disk).head().head.generation.0, disk.settled());
+        let from = open(disk).head().head.generation.0;
         sync_with(disk, &remote, accept_older).unwrap();
         let target = open(disk);
         let to = target.head().head.generation.0;
         assert_ne!(from, to);
-        require_settled(disk, to);
-        Self { disk: disk.clone(), before, remote, from, to, accept_older, target }
+        require_settled(disk, to, &Seen::default());
+        Self { disk: disk.clone(), remote, from, to, accept_older, target, right: Seen::default() }
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::base::StorePath;
 use crate::disk::{Disk, DiskErrorKind, LockKind, read_all};
 
-const BUDGET: ImageBudget = ImageBudget { max_images: 2000, seed: 7 };
+const BUDGET: ImageBudget = ImageBudget { max_images: 2000, seed: 7, tears: 0 };
 
 fn path(text: &str) -> StorePath {
     StorePath::new(text).unwrap()
@@ -208,7 +208,7 @@ fn images_are_deterministic_bounded_and_hold_the_extremes() {
         create(&disk, &format!("F{number}"), &pattern(1500));
     }
     let run = |seed| -> Vec<(String, Vec<Option<Vec<u8>>>)> {
-        let budget = ImageBudget { max_images: 300, seed };
+        let budget = ImageBudget { max_images: 300, seed, tears: 0 };
         let show = |(label, image): (ImageLabel, SimDisk)| {
             (label.to_string(), (0..30).map(|number| image.content(&format!("F{number}"))).collect())
         };
