@@ -4,7 +4,10 @@
 //! space, and vanishes. It takes every liberty that the contract of [`Disk`](super::Disk) leaves, and the ones that
 //! were measured on real media. Everything is in memory and follows from the calls and a seed; no time, no threads.
 //!
-//! Limits: one power cut loses whole sectors of 512 bytes, never a part of one, and never what was synced.
+//! Limits: one power cut loses whole sectors of 512 bytes, never a part of one, and never what was synced. Kinder than real FAT
+//! is that a rename holds once its directory was synced (Linux leaves an empty file until the file is synced again), that a
+//! removed name comes back with its own bytes (its clusters may be another file's by then), that no name stands twice,
+//! and that every file of an image can be read (a lost chain of clusters gives an I/O error, and a read-only mount).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
