@@ -8,7 +8,7 @@ use chunkstore::disk::{SimDisk, SimFolder};
 use chunkstore::ops::verify::ProblemKind;
 use chunkstore::store::{Store, layout};
 
-use crate::publisher::{Holding, Publisher, folder_after, folder_of_two_packs, holding};
+use crate::publisher::{Holding, Publisher, folder_after, folder_of_two_packs, folder_variant, holding};
 use crate::sweep::{Met, Recorded, Seen, Sweep};
 
 /// One committed state of a recorded run.
@@ -155,7 +155,7 @@ const KINDS: [&str; 3] = ["old", "new", "packs found again"];
 
 fn sweep(test: &'static str, profile: Profile, before: u64, commits: u64) {
     let sweep = Sweep::new(test, 8);
-    let record = |variant| History::record(profile, |step| folder_after(variant, step), before, commits);
+    let record = |variant| History::record(profile, |step| folder_variant(variant, step), before, commits);
     let count = sweep.run(record);
     sweep.require(count, 15 * commits as usize, &KINDS);
     if matches!(profile, Profile::ExFat | Profile::Fat32) {
@@ -166,7 +166,7 @@ fn sweep(test: &'static str, profile: Profile, before: u64, commits: u64) {
 /// Cuts the next commit, too, after each cut. // U7
 fn sweep_again(test: &'static str, profile: Profile) {
     let sweep = Sweep::new(test, 3);
-    let count = sweep.run_again(|variant| History::record(profile, |step| folder_after(variant, step), 1, 3));
+    let count = sweep.run_again(|variant| History::record(profile, |step| folder_variant(variant, step), 1, 3));
     sweep.require(count, 30, &KINDS);
 }
 
@@ -237,7 +237,7 @@ mod merging {
 
     #[test]
     fn the_ninth_commit_merges() {
-        let history = History::record(Profile::Ext4, |step| folder_after(0, step), 8, 1);
+        let history = History::record(Profile::Ext4, folder_after, 8, 1);
         let unlocked = open(&history.disk).unlock(&history.publisher.readers).unwrap();
         assert_eq!(unlocked.sealed.indexes.len(), 1);
     }

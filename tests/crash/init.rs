@@ -17,7 +17,7 @@ fn generation(disk: &SimDisk) -> Result<u64, StoreError> {
 fn check_whole(publisher: &Publisher, disk: &SimDisk) {
     assert_eq!(generation(disk).unwrap(), 1);
     assert_eq!(publisher.verify(disk).unwrap().findings, []);
-    let folder = folder_after(0, 1);
+    let folder = folder_after(1);
     assert_eq!(publisher.commit(disk, &folder).unwrap().generation.0, 2);
     assert_eq!(publisher.restored(&disk.plug_back()), holding(&folder));
 }

@@ -130,7 +130,7 @@ pub fn holding(folder: &SimFolder) -> Holding {
 /// Builds the folder after the first `steps` changes: the first makes it, each other changes, adds and removes.
 ///
 /// Variant 0 is the plain one; others have more files and other lengths.
-pub fn folder_after(variant: u64, steps: u64) -> SimFolder {
+pub fn folder_variant(variant: u64, steps: u64) -> SimFolder {
     let folder = SimFolder::default();
     let seed = |number| number + variant * 1000;
     let len = |plain: u64| usize::try_from(plain + variant * 7919 % plain).unwrap();
@@ -155,6 +155,11 @@ pub fn folder_after(variant: u64, steps: u64) -> SimFolder {
     }
     folder.settle();
     folder
+}
+
+/// Builds the plain folder after the first `steps` changes.
+pub fn folder_after(steps: u64) -> SimFolder {
+    folder_variant(0, steps)
 }
 
 /// Builds a folder whose bytes fill one pack of data and begin a second one; before the first step it is empty.

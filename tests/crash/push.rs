@@ -11,7 +11,7 @@ use chunkstore::path_remote::PathRemote;
 use chunkstore::remote::Remote;
 use chunkstore::store::{Store, StoreError};
 
-use crate::publisher::{Holding, Publisher, folder_after, holding};
+use crate::publisher::{Holding, Publisher, folder_variant, holding};
 use crate::story::{OneByOne, is_whole};
 use crate::sweep::{Met, Recorded, Seen, Sweep};
 
@@ -35,7 +35,7 @@ struct Push {
 
 impl Push {
     fn record(profile: Profile, variant: u64, before: u64) -> Self {
-        let folder_after = |step| folder_after(variant, step);
+        let folder_after = |step| folder_variant(variant, step);
         let (source, target) = (SimDisk::new(Profile::Ext4), SimDisk::new(profile));
         let publisher = Publisher::init(&source).unwrap();
         for step in 1..=before {

@@ -6,7 +6,7 @@ use chunkstore::disk::sim_folder::SimRules;
 use chunkstore::disk::{Folder, SimDisk, SimFolder};
 use chunkstore::folder::is_temporary;
 
-use crate::publisher::{Holding, Publisher, folder_after, holding, noise, rel};
+use crate::publisher::{Holding, Publisher, folder_variant, holding, noise, rel};
 use crate::sweep::{Met, Sweep};
 
 fn is_temporary_path(path: &RelPath) -> bool {
@@ -28,7 +28,7 @@ fn target(rules: SimRules) -> (SimFolder, Holding) {
 fn record(variant: u64, rules: SimRules) -> (SimFolder, impl Fn(&Met, usize, &SimFolder)) {
     let disk = SimDisk::new(Profile::Ext4);
     let publisher = Publisher::init(&disk).unwrap();
-    let source = folder_after(variant, 3);
+    let source = folder_variant(variant, 3);
     source.remove_file(&rel("b/link")).unwrap();
     publisher.commit(&disk, &source).unwrap();
     let (folder, before) = target(rules);

@@ -22,8 +22,6 @@ use chunkstore::store::object::{Sealer, pointer_to};
 use chunkstore::store::writer::PackWriter;
 use chunkstore::store::{self, Basis, EXPIRY_SECS, Next, Store, layout};
 
-use crate::sweep::Seen;
-
 const NOW: Timestamp = Timestamp(1_767_225_600_000_000_000);
 
 /// A disk as a remote for one session at a time, so that a run is the same each time.
@@ -125,27 +123,34 @@ pub fn is_whole(disk: &SimDisk, pack: &chunkstore::format::manifest::PackRef) ->
 }
 
 /// Checks that a disk holds a generation with all its packs even if nothing more persists, and no trace of a run.
-pub fn require_settled(disk: &SimDisk, generation: u64, right: &Seen) {
-    let least = disk.plug_back();
-    right.once(generation, &least, || {
-        let store = open(&least);
-        assert_eq!(store.head().head.generation.0, generation);
-        assert!(store.packs().packs().iter().all(|pack| is_whole(&least, pack)), "a pack is not whole");
-    });
-    // A trace that comes back with a cut is looked at by the next run.
+pub fn require_settled(disk: &SimDisk, generation: u64) {
+    require_generation(&disk.plug_back(), generation);
+    require_no_trace(disk);
+}
+
+/// Checks that a disk opens as a generation with all its packs.
+pub fn require_generation(disk: &SimDisk, generation: u64) {
+    let store = open(disk);
+    assert_eq!(store.head().head.generation.0, generation);
+    assert!(store.packs().packs().iter().all(|pack| is_whole(disk, pack)), "a pack is not whole");
+}
+
+/// Checks that no trace of a run stayed; one that comes back with a cut is looked at by the next run.
+pub fn require_no_trace(disk: &SimDisk) {
     assert!(disk.content("pending").is_none() && disk.content("replica/unclean").is_none(), "a trace stayed");
 }
 
 /// A recorded sync from one generation to another.
 pub struct Story {
     pub disk: SimDisk,
+    /// What the key lay on before.
+    pub before: SimDisk,
     pub remote: Arc<dyn Remote>,
     pub from: u64,
     pub to: u64,
     pub accept_older: bool,
     /// The packs of the target.
     pub target: Store,
-    pub right: Seen,
 }
 
 impl Story {
@@ -180,12 +185,12 @@ impl Story {
     }
 
     fn record(disk: &SimDisk, remote: Arc<dyn Remote>, accept_older: bool) -> Self {
-        let from = open(disk).head().head.generation.0;
+        let (from, before) = (open(disk).head().head.generation.0, disk.settled());
         sync_with(disk, &remote, accept_older).unwrap();
         let target = open(disk);
         let to = target.head().head.generation.0;
         assert_ne!(from, to);
-        require_settled(disk, to, &Seen::default());
-        Self { disk: disk.clone(), remote, from, to, accept_older, target, right: Seen::default() }
+        require_settled(disk, to);
+        Self { disk: disk.clone(), before, remote, from, to, accept_older, target }
     }
 }

@@ -8,17 +8,37 @@ use chunkstore::format::manifest::PackRef;
 use chunkstore::remote::Remote;
 use chunkstore::store::{Store, StoreError, layout};
 
-use crate::story::{Publisher, Story, is_whole, open, require_settled, sync_with};
+use crate::story::{Publisher, Story, is_whole, open, require_generation, require_no_trace, sync_with};
 use crate::sweep::{Met, Recorded, Seen, Sweep};
 
-impl Recorded for Story {
+/// A recorded sync, and the states that were found right after the next one.
+struct Syncing {
+    story: Story,
+    right: Seen,
+}
+
+impl From<Story> for Syncing {
+    fn from(story: Story) -> Self {
+        assert_eq!(open(&story.before).head().head.generation.0, story.from);
+        Self { story, right: Seen::default() }
+    }
+}
+
+/// Checks that a disk holds a generation whatever persists, and no trace of a run.
+fn settled_once(disk: &SimDisk, generation: u64, right: &Seen) {
+    let least = disk.plug_back();
+    right.once(generation, &least, || require_generation(&least, generation));
+    require_no_trace(disk);
+}
+
+impl Recorded for Syncing {
     fn disk(&self) -> &SimDisk {
-        &self.disk
+        &self.story.disk
     }
 
     fn again(&self, image: &SimDisk) -> (usize, usize) {
-        let before = open(image).head().head.generation.0 == self.to;
-        assert_eq!(sync_with(image, &self.remote, self.accept_older).unwrap().generation.0, self.to);
+        let before = open(image).head().head.generation.0 == self.story.to;
+        assert_eq!(sync_with(image, &self.story.remote, self.story.accept_older).unwrap().generation.0, self.story.to);
         (usize::from(before), 1)
     }
 
@@ -26,11 +46,11 @@ impl Recorded for Story {
     fn check(&self, met: &Met, promise: usize, image: &SimDisk) {
         let store = open(image);
         let opened = store.head().head.generation.0;
-        assert!(opened == self.from || opened == self.to, "opened generation {opened}");
-        assert!(promise == 0 || opened == self.to, "it was done");
-        met.note(if opened == self.from { "old" } else { "new" });
+        assert!(opened == self.story.from || opened == self.story.to, "opened generation {opened}");
+        assert!(promise == 0 || opened == self.story.to, "it was done");
+        met.note(if opened == self.story.from { "old" } else { "new" });
         assert!(store.packs().packs().iter().all(|pack| is_whole(image, pack)), "a pack of what opens is not whole");
-        let packs = self.target.packs().packs();
+        let packs = self.story.target.packs().packs();
         let whole = packs.iter().filter(|pack| is_whole(image, pack)).count();
         let partial = packs.iter().any(|pack| {
             let len = image.content(layout::pack(&pack.hash).as_str()).map_or(0, |bytes| bytes.len() as u64);
@@ -39,14 +59,14 @@ impl Recorded for Story {
         if partial {
             met.note("partial");
         }
-        let synced = sync_with(image, &self.remote, self.accept_older).unwrap();
-        assert_eq!(synced.generation.0, self.to);
+        let synced = sync_with(image, &self.story.remote, self.story.accept_older).unwrap();
+        assert_eq!(synced.generation.0, self.story.to);
         let (fetched, reused) = (synced.packs_fetched as usize, synced.packs_reused as usize);
         assert_eq!((fetched, reused), (packs.len() - whole, whole), "a whole pack came again");
-        if opened == self.from && reused > store.packs().packs().len() {
+        if opened == self.story.from && reused > store.packs().packs().len() {
             met.note("packs found again");
         }
-        require_settled(image, self.to, &self.right);
+        settled_once(image, self.story.to, &self.right);
     }
 }
 
@@ -55,21 +75,21 @@ const KINDS: [&str; 4] = ["old", "new", "partial", "packs found again"];
 
 fn sweep(test: &'static str, profile: Profile) {
     let sweep = Sweep::new(test, 24);
-    let count = sweep.run(|variant| Story::update(profile, variant));
+    let count = sweep.run(|variant| Syncing::from(Story::update(profile, variant)));
     sweep.require(count, 40, &KINDS);
 }
 
 /// Cuts the next sync, too, after each cut. // U7
 fn sweep_again(test: &'static str, profile: Profile) {
     let sweep = Sweep::new(test, 3);
-    let count = sweep.run_again(|variant| Story::update(profile, variant));
+    let count = sweep.run_again(|variant| Syncing::from(Story::update(profile, variant)));
     sweep.require(count, 30, &KINDS);
 }
 
 /// Goes back to a state that a server was set back to.
 fn sweep_back(test: &'static str, profile: Profile) {
     let sweep = Sweep::new(test, 24);
-    let count = sweep.run(|variant| Story::back(profile, variant));
+    let count = sweep.run(|variant| Syncing::from(Story::back(profile, variant)));
     sweep.require(count, 12, &KINDS[..2]);
 }
 
@@ -132,7 +152,7 @@ impl Recorded for Clone {
             }
             Err(error) => panic!("{error}"),
         }
-        require_settled(image, 2, &self.right);
+        settled_once(image, 2, &self.right);
     }
 }
 
