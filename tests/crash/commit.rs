@@ -8,7 +8,7 @@ use chunkstore::disk::{SimDisk, SimFolder};
 use chunkstore::ops::verify::ProblemKind;
 use chunkstore::store::{Store, layout};
 
-use crate::publisher::{Holding, Publisher, folder_after, folder_of_two_packs, folder_variant, holding};
+use crate::publisher::{Holding, Publisher, folder_after, folder_variant, holding, noise, rel};
 use crate::sweep::{Met, Recorded, Seen, Sweep};
 
 /// One committed state of a recorded run.
@@ -168,6 +168,17 @@ fn sweep_again(test: &'static str, profile: Profile) {
     let sweep = Sweep::new(test, 3);
     let count = sweep.run_again(|variant| History::record(profile, |step| folder_variant(variant, step), 1, 3));
     sweep.require(count, 30, &KINDS);
+}
+
+/// Builds a folder whose bytes fill one pack of data and begin a second one; before the first step it is empty.
+fn folder_of_two_packs(steps: u64) -> SimFolder {
+    let folder = SimFolder::default();
+    if steps > 0 {
+        folder.put_file(&rel("first"), &noise(400, 9 << 20));
+        folder.put_file(&rel("second"), &noise(401, 10 << 20));
+    }
+    folder.settle();
+    folder
 }
 
 /// A commit whose data fill more than one pack. // U7

@@ -162,17 +162,6 @@ pub fn folder_after(steps: u64) -> SimFolder {
     folder_variant(0, steps)
 }
 
-/// Builds a folder whose bytes fill one pack of data and begin a second one; before the first step it is empty.
-pub fn folder_of_two_packs(steps: u64) -> SimFolder {
-    let folder = SimFolder::default();
-    if steps > 0 {
-        folder.put_file(&rel("first"), &noise(400, 9 << 20));
-        folder.put_file(&rel("second"), &noise(401, 10 << 20));
-    }
-    folder.settle();
-    folder
-}
-
 /// Pseudo-random bytes of a seed, which do not compress.
 pub fn noise(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
