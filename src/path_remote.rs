@@ -2,13 +2,13 @@
 //!
 //! It keeps every durability step of the disk's contract, so that what was sent survives a cut on that side too.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::StorePath;
-use crate::disk::{Disk, DiskError, DiskErrorKind, WriteFile};
+use crate::disk::{Disk, DiskError, DiskErrorKind, ReadAt, WriteFile};
 use crate::remote::{Fetched, Remote, RemoteError, RemoteErrorKind, Session};
 
 /// Longest piece of a transfer.
@@ -109,6 +109,31 @@ impl PathSession {
         self.shared.disk.sync_dir(&path.parent()).map_err(failed)
     }
 
+    /// Reads a source as long as it gives what a file holds; returns how much that was, and what was read beyond it.
+    fn skip_same(
+        &mut self,
+        path: &StorePath,
+        there: &dyn ReadAt,
+        source: &mut dyn Read,
+    ) -> Result<(u64, Cursor<Vec<u8>>), RemoteError> {
+        let (mut same_bytes, mut held) = (0, vec![0; self.buffer.len()]);
+        loop {
+            let count = match source.read(&mut self.buffer) {
+                Ok(count) => count.min(self.buffer.len()),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(RemoteError::new(RemoteErrorKind::Local, "send", path, error)),
+            };
+            let given = self.buffer.get(..count).unwrap_or_default();
+            // What cannot be read is not the same; a medium that is gone shows when the file is written.
+            let there = there.read_at(same_bytes, held.get_mut(..count).unwrap_or_default()).unwrap_or(0);
+            let same = given.iter().zip(held.iter().take(there)).take_while(|(one, other)| one == other).count();
+            same_bytes += same as u64;
+            if count == 0 || same < count {
+                return Ok((same_bytes, Cursor::new(given.get(same..).unwrap_or_default().to_vec())));
+            }
+        }
+    }
+
     /// Writes a whole file under a name where at most a leftover stands.
     fn write_fresh(&mut self, act: &'static str, path: &StorePath, source: &mut dyn Read) -> Result<(), RemoteError> {
         let failed = |error: DiskError| unwritten(act, path, &error);
@@ -153,8 +178,14 @@ impl Session for PathSession {
         Ok(Fetched { len_bytes: given, at_end: more == 0 })
     }
 
+    /// Keeps what stands as far as it is the same, so that a file which a committed state names is never taken away.
     fn send(&mut self, path: &StorePath, source: &mut dyn Read) -> Result<(), RemoteError> {
-        self.write_fresh("send", path, source)
+        let Ok(there) = self.shared.disk.open(path) else { return self.write_fresh("send", path, source) };
+        let (keep_bytes, rest) = self.skip_same(path, there.as_ref(), source)?;
+        drop(there);
+        let opened = self.shared.disk.append_after(path, keep_bytes);
+        let file = opened.map_err(|error| unwritten("send", path, &error))?;
+        self.pour("send", path, file, &mut rest.chain(source))
     }
 
     fn send_from(&mut self, path: &StorePath, offset: u64, source: &mut dyn Read) -> Result<(), RemoteError> {

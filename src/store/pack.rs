@@ -145,7 +145,8 @@ pub(super) fn holds(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> bool {
 /// [`DiskError`]; whatever `hear` returns.
 pub fn hash_file(file: &dyn ReadAt, hear: &mut dyn FnMut(u64)) -> Result<[u8; 32], DiskError> {
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 1 << 20];
+    let longest = file.len_bytes().clamp(1, 1 << 20);
+    let mut buffer = vec![0; usize::try_from(longest).unwrap_or(1)];
     let mut offset = 0;
     loop {
         let count = file.read_at(offset, &mut buffer)?;
