@@ -120,7 +120,7 @@ pub fn main() -> ExitCode {
 ///
 /// # Errors
 /// [`ErrorKind::NoStore`], [`ErrorKind::NoIdentity`] where one is needed, [`ErrorKind::Other`] where nothing is what was
-/// asked for, [`ErrorKind::Interrupted`] when the reader of the sink has gone.
+/// asked for, [`ErrorKind::Gone`], [`ErrorKind::Interrupted`] when the reader of the sink has gone.
 pub fn run(line: &CommandLine, sink: &mut dyn Write) -> Result<u8> {
     let view = View::open(&line.store, &|store| identities(line, store))?;
     let mut screen = Screen::new(sink, line.json);
@@ -142,6 +142,10 @@ pub fn run(line: &CommandLine, sink: &mut dyn Write) -> Result<u8> {
         Some(Verb::Path { spot }) => objects::show_by_path(&view, opened(&view)?, spot, &mut screen)?.map(|()| true),
     };
     let found = found.map_err(sink_error)?;
+    // A pulled key looks like a damaged store.
+    if screen.wrong() > 0 && view.is_gone() {
+        return Err(Error::new(ErrorKind::Gone, "the medium went away while it was looked at"));
+    }
     match screen.wrong() {
         0 if !found => Err(Error::new(ErrorKind::Other, "nothing here begins so")),
         0 => Ok(0),

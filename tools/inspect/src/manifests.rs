@@ -194,10 +194,9 @@ fn read_file(view: &View, path: &StorePath) -> (Shown, Content) {
 /// # Errors
 /// Those of the sink.
 pub fn show_one(view: &View, wanted: &str, screen: &mut Screen<'_>) -> io::Result<bool> {
-    let wanted = wanted.to_ascii_uppercase().replace('.', "");
-    let digits = &wanted[..wanted.len().min(11)];
+    let digits: String = wanted.to_ascii_uppercase().chars().filter(|c| *c != '.').take(11).collect();
     let listed = view.disk.list(&layout::manifests()).unwrap_or_default();
-    let fits = |name: &str| name.replace('.', "").starts_with(digits);
+    let fits = |name: &str| name.replace('.', "").starts_with(&digits);
     let mut found = false;
     for (name, _) in listed.iter().filter(|(name, _)| fits(name)) {
         let Ok(path) = StorePath::new(&format!("manifests/{name}")) else { continue };

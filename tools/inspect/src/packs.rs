@@ -5,7 +5,7 @@ use std::io;
 
 use chunkstore::base::limits::PACK_MAX_BYTES;
 use chunkstore::base::{PackHash, StorePath};
-use chunkstore::disk::{Disk, DiskFileKind};
+use chunkstore::disk::{Disk, DiskErrorKind, DiskFileKind};
 use chunkstore::format::manifest::PackRef;
 use chunkstore::format::pack::{PACK_HEADER_BYTES, PackHeader};
 use chunkstore::store::layout;
@@ -27,7 +27,11 @@ pub fn show_all(view: &View, screen: &mut Screen<'_>) -> io::Result<()> {
         screen.show(&listed(view, pack))?;
     }
     let known: HashSet<StorePath> = view.packs.iter().map(|pack| layout::pack(&pack.hash)).collect();
-    for (path, len_bytes) in standing(view).into_iter().filter(|(path, _)| !known.contains(path)).take(ITEMS_MAX) {
+    let (files, problems) = standing(view);
+    if !problems.is_empty() {
+        screen.show(&Shown::new("file").with("file", "packs").but_all(problems))?;
+    }
+    for (path, len_bytes) in files.into_iter().filter(|(path, _)| !known.contains(path)).take(ITEMS_MAX) {
         let shown = Shown::new("file").with_text("file", &path).with("here_len_bytes", len_bytes);
         screen.show(&shown.with("listed", false))?;
     }
@@ -53,12 +57,20 @@ fn listed(view: &View, pack: &PackRef) -> Shown {
     }
 }
 
-/// Returns the files in `packs/` with their lengths.
-fn standing(view: &View) -> Vec<(StorePath, u64)> {
+/// Returns the files in `packs/` with their lengths, and which directories do not read. One that is missing holds nothing.
+fn standing(view: &View) -> (Vec<(StorePath, u64)>, Vec<String>) {
     let mut files = Vec::new();
+    let mut problems = Vec::new();
     for first_byte in 0..=255 {
         let dir = layout::pack_dir(first_byte);
-        let listed = view.disk.list(&dir).unwrap_or_default();
+        let listed = match view.disk.list(&dir) {
+            Ok(listed) => listed,
+            Err(error) if error.kind == DiskErrorKind::NotFound => continue,
+            Err(error) => {
+                problems.push(why(error));
+                continue;
+            }
+        };
         let plain = listed.into_iter().filter(|(_, metadata)| metadata.kind == DiskFileKind::File);
         files.extend(
             plain.filter_map(|(name, metadata)| {
@@ -66,7 +78,7 @@ fn standing(view: &View) -> Vec<(StorePath, u64)> {
             }),
         );
     }
-    files
+    (files, problems)
 }
 
 /// Shows one pack by its hash or the beginning of it, or by its path; tells whether there is one.
@@ -88,7 +100,7 @@ pub fn show_one(view: &View, wanted: &str, with_objects: bool, screen: &mut Scre
     let in_name = |path: &StorePath| {
         path.as_str().to_ascii_lowercase().replace(['/', '.'], "").starts_with(&format!("packs{digits}"))
     };
-    for (path, len_bytes) in standing(view).into_iter().filter(|(path, _)| in_name(path)) {
+    for (path, len_bytes) in standing(view).0.into_iter().filter(|(path, _)| in_name(path)) {
         found = true;
         let shown = Shown::new("file").with_text("file", &path).with("here_len_bytes", len_bytes).with("listed", false);
         let (shown, _) = with_header(view, &path, shown);

@@ -13,6 +13,9 @@ use chunkstore::store::trust::TrustChain;
 use crate::shown::{Screen, Shown};
 use crate::why;
 
+/// The most records that are looked at; a store keeps four.
+const RECORDS_MAX: usize = 64;
+
 /// What stands under the name of a record.
 pub struct Record {
     /// Its place.
@@ -39,6 +42,10 @@ pub fn read_records(disk: &dyn Disk) -> (Vec<Record>, Vec<String>) {
     });
     let mut generations: Vec<_> = listed.iter().filter_map(|(name, _)| layout::head_record_generation(name)).collect();
     generations.sort_unstable_by(|a, b| b.cmp(a));
+    if generations.len() > RECORDS_MAX {
+        problems.push(format!("{} records stand in heads/; the newest {RECORDS_MAX} are shown", generations.len()));
+        generations.truncate(RECORDS_MAX);
+    }
     for generation in generations {
         records.extend(read_record(disk, layout::head_record(generation), Some(generation), false));
     }

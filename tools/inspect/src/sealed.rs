@@ -94,7 +94,14 @@ fn open_epoch(
     let tags = listed.iter().filter_map(|(name, _)| name.strip_suffix(".age")?.parse::<KeyTag>().ok());
     for tag in tags.take(KEY_FILES_MAX) {
         let path = layout::key_file(epoch, tag);
-        let Ok(Some(bytes)) = read_all(disk, &path, KEY_FILE_MAX_BYTES) else { continue };
+        let bytes = match read_all(disk, &path, KEY_FILE_MAX_BYTES) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => continue,
+            Err(error) => {
+                wrong.push(why(error));
+                continue;
+            }
+        };
         let content = match unwrap(identities, &bytes, KEY_FILE_MAX_BYTES) {
             Ok(content) => decode_key_file(&content, store, epoch).map_err(why),
             Err(WrapError::NoMatch) => continue,

@@ -38,13 +38,14 @@ pub fn show(disk: &dyn Disk, store: Option<StoreId>, screen: &mut Screen<'_>) ->
     Ok(())
 }
 
-/// Returns the versions that names promise, ascending; no more than a chain may have.
+/// Returns the versions that names promise, ascending, of those that a chain may have.
 fn versions(disk: &dyn Disk) -> Result<Vec<u32>, String> {
     let listed = disk.list(&layout::trust_dir()).map_err(why)?;
-    let number = |name: &str| name.parse().ok().filter(|version: &u32| version.to_string() == name && *version > 0);
+    let number = |name: &str| {
+        name.parse().ok().filter(|version: &u32| version.to_string() == name && (1..=CHAIN_MAX).contains(version))
+    };
     let mut versions: Vec<u32> = listed.iter().filter_map(|(name, _)| number(name)).collect();
     versions.sort_unstable();
-    versions.truncate(CHAIN_MAX as usize);
     Ok(versions)
 }
 

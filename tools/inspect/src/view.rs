@@ -29,6 +29,8 @@ pub struct View {
     pub store: StoreId,
     /// What is wrong beside the records: the marker, the directories.
     pub problems: Vec<String>,
+    /// Whether the marker read.
+    pub is_marked: bool,
     /// The chain of trust, as far as it holds.
     pub trust: Option<TrustChain>,
     /// Every record.
@@ -74,7 +76,14 @@ impl View {
         let packs = packs_of(&chain);
         let given = identities(store)?;
         let sealed = Sealed::open(disk.as_ref(), store, state.as_ref(), &chain, &given);
-        Ok(Self { disk, store, problems, trust, records, state, chain, packs, sealed })
+        let is_marked = marker.is_some();
+        Ok(Self { disk, store, problems, is_marked, trust, records, state, chain, packs, sealed })
+    }
+
+    /// Returns whether the medium went away since: its marker read then and does not now.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.is_marked && read_marker(self.disk.as_ref()).is_err()
     }
 
     /// Returns whether all manifests of the shown state read, so that its packs are all known.

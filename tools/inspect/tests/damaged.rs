@@ -273,6 +273,31 @@ fn objects_are_found_by_id_and_by_path() {
     assert_eq!(copy.show(&["path", ":/"]).0, 2);
 }
 
+#[test]
+fn names_that_a_hostile_medium_makes_up_are_bounded() {
+    let copy = Copy::new();
+    let made_up =
+        ["trust/4294967295", "trust/0", "heads/18446744073709551615", "keys/4294967295", "manifests/x", "packs/AA/y"];
+    for name in made_up {
+        let path = copy.store().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, b"made up").unwrap();
+    }
+    let record = std::fs::read(copy.store().join("HEAD")).unwrap();
+    for n in 100..300 {
+        std::fs::write(copy.store().join(format!("heads/{n:08}")), &record).unwrap();
+    }
+    let (code, shown) = copy.show(&[]);
+    assert_eq!((code, of(&shown, "trust").len()), (13, 1));
+    assert!(of(&shown, "head").len() < 70, "{} records", of(&shown, "head").len());
+    for odd in ["\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}", "", "...", "0/../.."] {
+        for verb in ["manifest", "pack", "object", "path"] {
+            let code = copy.show(&[verb, odd]).0;
+            assert!(matches!(code, 0 | 1 | 2 | 13), "{verb} {odd:?}: {code}");
+        }
+    }
+}
+
 /// Every file of the store, cut and changed in turn: each still ends with a code, and what can be shown is.
 #[test]
 fn no_damage_ends_the_looking() {
