@@ -49,6 +49,14 @@ pub fn main() -> ExitCode {
     ExitCode::from(conclude(ended, &output))
 }
 
+/// Checks the text of a configuration file, as a run would read it.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] with line and column where it is not understood.
+pub fn check_config(text: &str) -> Result<()> {
+    config::Config::parse(text, std::path::Path::new("config.toml")).map(drop)
+}
+
 fn carry_out(
     verb: &args::Verb,
     settings: settings::Settings,

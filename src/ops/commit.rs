@@ -223,7 +223,7 @@ fn read_folder(
     let mut writer = pack_writer(start)?;
     let replica =
         start.store.replica()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "the store has no replica id"))?;
-    let sequence = start.store.head().head.generation.0 + 1;
+    let sequence = start.store.head().head.generation.next().ok_or(StoreError::NoGenerationLeft)?.0;
     let job = Job {
         folder,
         excludes: &request.excludes,

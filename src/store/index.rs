@@ -181,7 +181,11 @@ fn lost_packs(disk: &dyn Disk, set: &PackSet) -> Result<HashSet<PackHash>, Store
     Ok(lost)
 }
 
-fn read_part(
+/// Reads and opens one part of a merged index where the sealed part says that it lies.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when it is missing, does not open or is not in the format, and those of the disk.
+pub fn read_part(
     disk: &dyn Disk,
     part: &IndexRef,
     keys: &ReaderKeys,

@@ -14,6 +14,8 @@ mod clone;
 mod commit;
 mod damage;
 mod env;
+mod fixture;
+mod last_generation;
 #[path = "../crash/publisher.rs"]
 mod publisher;
 mod push;

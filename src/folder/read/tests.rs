@@ -28,8 +28,8 @@ fn folder_with(bytes: &[u8]) -> (SimFolder, Stat) {
 
 fn read(folder: &SimFolder, clock: &FixedClock, expected: &Stat) -> (ReadOutcome, Vec<u8>) {
     let mut bytes = b"left from the file before".to_vec();
-    let outcome = StableReader::new(folder, clock).read_small(&path("f"), expected, &mut bytes);
-    (outcome, bytes)
+    let outcome = StableReader::new(folder, clock).read_small(&path("f"), expected, 1 << 20, &mut bytes);
+    (outcome.unwrap(), bytes)
 }
 
 #[test]
@@ -90,6 +90,19 @@ fn a_file_that_grows_without_end_is_given_up() {
     let (outcome, bytes) = read(&folder, &later(), &stat);
     assert!(matches!(outcome, ReadOutcome::Changing));
     assert!(bytes.len() < 10_000);
+}
+
+/// No more is collected than the caller has room for, however long the file has become.
+#[test]
+fn a_small_file_that_grew_is_not_collected() {
+    let (folder, stat) = folder_with(&[1; 10]);
+    folder.put_file(&path("f"), &[2; 300_000]);
+    let clock = later();
+    let mut reader = StableReader::new(&folder, &clock);
+    let mut bytes = Vec::new();
+    assert!(reader.read_small(&path("f"), &stat, 65_536, &mut bytes).is_none());
+    assert!(bytes.capacity() <= 65_536, "{}", bytes.capacity());
+    assert!(reader.read_small(&path("f"), &stat, 300_000, &mut bytes).is_some());
 }
 
 /// A file that is changed, within one grain of the times, between the first and the second read.

@@ -302,7 +302,7 @@ impl Source<'_> {
                 long.push((name, stat));
             }
         }
-        self.small_files(open, small)?;
+        long.extend(self.small_files(open, small)?);
         for (name, stat) in long {
             self.long_file(open, name, &stat)?;
         }
@@ -345,14 +345,20 @@ impl Source<'_> {
         Ok(())
     }
 
-    fn small_files(&mut self, open: &mut Open, files: Vec<(EntryName, Stat)>) -> std::result::Result<(), Stop> {
+    /// Reads small files as one stream; returns those that grew too long for that.
+    fn small_files(
+        &mut self,
+        open: &mut Open,
+        files: Vec<(EntryName, Stat)>,
+    ) -> std::result::Result<Vec<(EntryName, Stat)>, Stop> {
+        let mut grown = Vec::new();
         let mut bytes = Vec::new();
         let mut start = 0;
         for (name, stat) in files {
             self.job.run.check()?;
             let Ok(path) = open.path.join(&name) else { continue };
-            match self.reader.read_small(&path, &stat, &mut bytes) {
-                ReadOutcome::Read { stat } => {
+            match self.reader.read_small(&path, &stat, SMALL_BYTES, &mut bytes) {
+                Some(ReadOutcome::Read { stat }) => {
                     self.job.run.monitor.advance(Task::Commit, Amount { files: 1, bytes: bytes.len() as u64 });
                     let len_bytes = bytes.len() as u64;
                     self.cutter.take(&bytes)?;
@@ -360,14 +366,15 @@ impl Source<'_> {
                     self.add_file(open, name, &path, &stat, origin);
                     start += len_bytes;
                 }
-                outcome => self.unread(open, &name, &path, &outcome),
+                Some(outcome) => self.unread(open, &name, &path, &outcome),
+                None => grown.push((name, stat)),
             }
         }
         if start > 0 {
             self.cutter.end()?;
             open.streams += 1;
         }
-        Ok(())
+        Ok(grown)
     }
 
     fn long_file(&mut self, open: &mut Open, name: EntryName, stat: &Stat) -> std::result::Result<(), Stop> {
