@@ -21,7 +21,7 @@ const STATES_MIN: u64 = 3000;
 fn no_cut_in_the_recordings_breaks_a_store() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
     let files = recordings(&[dir]).unwrap();
-    let len_bytes: u64 = files.iter().map(|file| std::fs::metadata(file).unwrap().len()).sum();
+    let len_bytes: u64 = files.iter().map(|file| file.metadata().unwrap().len()).sum();
     assert!(len_bytes <= DATA_MAX_BYTES, "the recordings take {len_bytes} bytes");
     let mut all = Row::default();
     for file in files {
