@@ -37,7 +37,7 @@ enum Access {
 
 /// A directory of the real file system.
 pub struct OsDisk {
-    root: Arc<system::Root>,
+    root: system::Root,
     capabilities: Capabilities,
     medium: Arc<Medium>,
 }
@@ -52,7 +52,7 @@ impl OsDisk {
         let wrap = |error| medium.judge(DiskError::new("open", root.display(), error));
         let opened = system::Root::open(root).map_err(wrap)?;
         let capabilities = opened.capabilities().map_err(wrap)?;
-        Ok(Self { root: Arc::new(opened), capabilities, medium })
+        Ok(Self { root: opened, capabilities, medium })
     }
 
     /// Creates a directory (not its parents) where none stands, readable for its owner alone, and opens it.
@@ -125,13 +125,7 @@ impl Disk for OsDisk {
 
     fn create_new(&self, path: &StorePath) -> Result<Box<dyn WriteFile>, DiskError> {
         let (file, _) = self.open_file("create", path, Access::CreateNew)?;
-        Ok(Box::new(OsWriteFile {
-            file,
-            path: path.clone(),
-            failed: false,
-            root: Arc::clone(&self.root),
-            medium: Arc::clone(&self.medium),
-        }))
+        Ok(Box::new(OsWriteFile { file, path: path.clone(), failed: false, medium: Arc::clone(&self.medium) }))
     }
 
     fn append_after(&self, path: &StorePath, keep_bytes: u64) -> Result<Box<dyn WriteFile>, DiskError> {
@@ -142,17 +136,9 @@ impl Disk for OsDisk {
         let wrap = |error| self.failed("append to", path, error);
         if len_bytes > keep_bytes {
             file.set_len(keep_bytes).map_err(wrap)?;
-            // Clusters are let go of only after the length says so: see `sync_allocation`.
-            file.sync_all().map_err(wrap)?;
         }
         io::Seek::seek(&mut file, io::SeekFrom::Start(keep_bytes)).map_err(wrap)?;
-        Ok(Box::new(OsWriteFile {
-            file,
-            path: path.clone(),
-            failed: false,
-            root: Arc::clone(&self.root),
-            medium: Arc::clone(&self.medium),
-        }))
+        Ok(Box::new(OsWriteFile { file, path: path.clone(), failed: false, medium: Arc::clone(&self.medium) }))
     }
 
     fn rename(&self, from: &StorePath, to: &StorePath) -> Result<(), DiskError> {
@@ -178,7 +164,7 @@ impl Disk for OsDisk {
         }
         match self.root.remove(path.as_str()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed("remove", path, error)),
-            _ => self.root.sync_removal(path.as_str()).map_err(|error| self.failed("sync the removal of", path, error)),
+            _ => Ok(()),
         }
     }
 
@@ -287,7 +273,6 @@ struct OsWriteFile {
     file: File,
     path: StorePath,
     failed: bool,
-    root: Arc<system::Root>,
     medium: Arc<Medium>,
 }
 
@@ -311,11 +296,7 @@ impl WriteFile for OsWriteFile {
     }
 
     fn sync(&mut self) -> Result<(), DiskError> {
-        let root = Arc::clone(&self.root);
-        self.act("sync", |file| {
-            root.sync_allocation(file)?;
-            file.sync_all()
-        })
+        self.act("sync", |file| file.sync_all())
     }
 }
 

@@ -90,7 +90,7 @@ pub fn clone_store(
     // What the remote shows must hold before the first byte is written.
     look(&mut caller, &pinned)?;
     let store = pinned.newest().trust.store;
-    store::create_layout(disk.as_ref()).map_err(|error| settle(disk.as_ref(), error.into()))?;
+    store::create_layout(disk.as_ref())?;
     let made = make(remote, disk, &pinned, request, run, &meter);
     let (replica, received, target) = made.map_err(|error| settle(disk.as_ref(), error))?;
     let mut state = HostState::load(cache, store);

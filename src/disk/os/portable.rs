@@ -103,18 +103,6 @@ impl Root {
         sync_dir_at(&full)
     }
 
-    /// Does nothing: what Linux needs here on FAT, other systems see to themselves as far as is known.
-    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "the same shape as where it does something")]
-    pub(super) fn sync_allocation(&self, _: &File) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// Does nothing, as [`Root::sync_allocation`].
-    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "the same shape as where it does something")]
-    pub(super) fn sync_removal(&self, _: &str) -> io::Result<()> {
-        Ok(())
-    }
-
     /// Returns the bytes that can still be written: unknown here, so no limit.
     #[expect(clippy::unnecessary_wraps, reason = "the same shape as on systems that can fail")]
     pub(super) fn free_bytes(&self) -> io::Result<u64> {

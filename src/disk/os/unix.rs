@@ -138,35 +138,6 @@ impl Root {
         }
     }
 
-    /// Makes durable which clusters files have, where that must not come after the file that has them.
-    ///
-    /// Linux syncs a file on FAT as its data, its directory entry and last the table of clusters. A plug pulled before the last
-    /// leaves an entry whose clusters are free: reading or removing the file then makes Linux call the file system broken and
-    /// refuse all writes. The sync of any other handle, as the root's, writes the whole table and leaves the entry alone
-    /// (`fat_file_fsync` in fs/fat/file.c).
-    pub(super) fn sync_allocation(&self, file: &File) -> io::Result<()> {
-        #[cfg(target_os = "linux")]
-        if file_system(&self.0)? == FileSystem::Fat {
-            // Starts to write the data, so that little of it comes after the table: clusters of a file that has none yet are
-            // lost until the file system is repaired. It is an advice, and may be left aside.
-            let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
-            rustix::fs::fsync(&self.0)?;
-        }
-        let _ = file;
-        Ok(())
-    }
-
-    /// Makes the removal of a name durable before the table of clusters that lets go of its file, for the same reason: the sync
-    /// of the directory writes its entries first.
-    pub(super) fn sync_removal(&self, path: &str) -> io::Result<()> {
-        #[cfg(target_os = "linux")]
-        if file_system(&self.0)? == FileSystem::Fat {
-            rustix::fs::fsync(self.parent(path)?.0)?;
-        }
-        let _ = path;
-        Ok(())
-    }
-
     /// Returns the bytes that can still be written.
     pub(super) fn free_bytes(&self) -> io::Result<u64> {
         let state = rustix::fs::fstatvfs(&self.0)?;

@@ -10,9 +10,6 @@ use crate::store::pack::{PackState, pack_state, read_exactly};
 
 /// Bytes that are read back at a time.
 const READ_BACK_BYTES: u64 = MIB;
-/// Bytes after which what came is synced: a pulled key loses no more of a pack, and the system has no reason to write a file's
-/// length in an order of its own, which on FAT leaves files that Linux cannot even remove.
-const SYNC_BYTES: u64 = 4 * MIB;
 
 /// The file of a pack that is not whole yet.
 pub struct Incoming<'a> {
@@ -22,7 +19,6 @@ pub struct Incoming<'a> {
     file: Box<dyn WriteFile>,
     hasher: blake3::Hasher,
     len_bytes: u64,
-    unsynced_bytes: u64,
 }
 
 impl<'a> Incoming<'a> {
@@ -42,7 +38,7 @@ impl<'a> Incoming<'a> {
             Some(hasher) => (disk.append_after(&path, standing)?, hasher, standing),
             None => (create_fresh(disk, &path)?, blake3::Hasher::new(), 0),
         };
-        Ok(Self { disk, pack, path, file, hasher, len_bytes, unsynced_bytes: 0 })
+        Ok(Self { disk, pack, path, file, hasher, len_bytes })
     }
 
     /// Returns where it stands.
@@ -65,9 +61,6 @@ impl<'a> Incoming<'a> {
 
     /// Appends a piece; never more than is missing.
     ///
-    /// # Durability
-    /// All but the last 4 MiB are as durable as [`Incoming::keep`] makes them.
-    ///
     /// # Errors
     /// [`DiskError`].
     pub fn append(&mut self, piece: &[u8]) -> Result<(), DiskError> {
@@ -76,10 +69,6 @@ impl<'a> Incoming<'a> {
         self.file.append(piece).inspect_err(|_| self.discard())?;
         self.hasher.update(piece);
         self.len_bytes += piece.len() as u64;
-        self.unsynced_bytes += piece.len() as u64;
-        if self.unsynced_bytes >= SYNC_BYTES {
-            self.sync()?;
-        }
         Ok(())
     }
 
@@ -95,7 +84,6 @@ impl<'a> Incoming<'a> {
     }
 
     fn sync(&mut self) -> Result<(), DiskError> {
-        self.unsynced_bytes = 0;
         self.file.sync().inspect_err(|_| self.discard())
     }
 

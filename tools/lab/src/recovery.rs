@@ -26,7 +26,10 @@ pub struct Recovered {
 pub fn recover(bench: &mut Bench, weeks: &Weeks) -> Result<Recovered> {
     open_and_sync(bench, weeks).map_err(|error| {
         let said = bench.guest("dmesg | grep -iE 'fat-fs|exfat-fs|ext4-fs|ntfs3' | tail -4").unwrap_or_default();
-        LabError::new(format!("{error}\n  the guest's kernel: {}", said.replace('\n', "\n  ")))
+        let unread =
+            format!("cd {STORE} && find . -type f | while read f; do cat $f >/tmp/read 2>&1 || ls -l $f; done");
+        let unread = bench.guest(&unread).unwrap_or_default();
+        LabError::new(format!("{error}\n  the guest's kernel: {said}\n  files that do not read: {unread}"))
     })
 }
 
