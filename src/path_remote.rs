@@ -84,6 +84,29 @@ fn unwritten(act: &'static str, path: &StorePath, error: &DiskError) -> RemoteEr
     if missing { RemoteError { kind: RemoteErrorKind::Refused, ..error } } else { error }
 }
 
+/// Most bytes of a leftover that are held in memory while it is written anew: more than any pack that this version makes.
+const KEPT_MAX_BYTES: u64 = 64 << 20;
+
+/// Reads the first bytes of a leftover.
+fn read_kept(path: &StorePath, there: &dyn ReadAt, len_bytes: u64) -> Result<Vec<u8>, RemoteError> {
+    if len_bytes > KEPT_MAX_BYTES {
+        let why = "what an earlier run left there is too long to be written anew: remove it";
+        return Err(RemoteError::new(RemoteErrorKind::Unsupported, "resume sending", path, why));
+    }
+    let mut kept = vec![0; usize::try_from(len_bytes).unwrap_or(0)];
+    let mut filled = 0;
+    while filled < kept.len() {
+        let room = kept.get_mut(filled..).unwrap_or_default();
+        match there.read_at(filled as u64, room).map_err(|error| unwritten("send", path, &error))? {
+            0 => {
+                return Err(RemoteError::new(RemoteErrorKind::Local, "send", path, "the file there shrank meanwhile"));
+            }
+            count => filled += count,
+        }
+    }
+    Ok(kept)
+}
+
 impl PathSession {
     /// Appends a source to an open file, and makes the file and its name durable.
     fn pour(
@@ -182,6 +205,12 @@ impl Session for PathSession {
     fn send(&mut self, path: &StorePath, source: &mut dyn Read) -> Result<(), RemoteError> {
         let Ok(there) = self.shared.disk.open(path) else { return self.write_fresh("send", path, source) };
         let (keep_bytes, rest) = self.skip_same(path, there.as_ref(), source)?;
+        let is_same = keep_bytes == there.len_bytes() && rest.get_ref().is_empty();
+        if !is_same && !self.shared.disk.capabilities().append_after_cut {
+            let kept = read_kept(path, there.as_ref(), keep_bytes)?;
+            drop(there);
+            return self.write_fresh("send", path, &mut kept.as_slice().chain(rest).chain(source));
+        }
         drop(there);
         let opened = self.shared.disk.append_after(path, keep_bytes);
         let file = opened.map_err(|error| unwritten("send", path, &error))?;
@@ -189,8 +218,8 @@ impl Session for PathSession {
     }
 
     fn send_from(&mut self, path: &StorePath, offset: u64, source: &mut dyn Read) -> Result<(), RemoteError> {
-        if self.length(path)? != Some(offset) {
-            let why = "disk does not hold exactly what came before";
+        if self.length(path)? != Some(offset) || !self.shared.disk.capabilities().append_after_cut {
+            let why = "disk does not hold exactly what came before, or may not be appended to";
             return Err(RemoteError::new(RemoteErrorKind::Unsupported, "resume sending", path, why));
         }
         let opened = self.shared.disk.append_after(path, offset);

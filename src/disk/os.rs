@@ -37,7 +37,7 @@ enum Access {
 
 /// A directory of the real file system.
 pub struct OsDisk {
-    root: system::Root,
+    root: Arc<system::Root>,
     capabilities: Capabilities,
     medium: Arc<Medium>,
 }
@@ -52,7 +52,7 @@ impl OsDisk {
         let wrap = |error| medium.judge(DiskError::new("open", root.display(), error));
         let opened = system::Root::open(root).map_err(wrap)?;
         let capabilities = opened.capabilities().map_err(wrap)?;
-        Ok(Self { root: opened, capabilities, medium })
+        Ok(Self { root: Arc::new(opened), capabilities, medium })
     }
 
     /// Creates a directory (not its parents) where none stands, readable for its owner alone, and opens it.
@@ -65,6 +65,12 @@ impl OsDisk {
     pub fn create(root: &Path) -> Result<Self, DiskError> {
         super::host::create_private_dirs(root).map_err(|error| Medium::below(root).judge(error))?;
         Self::open(root)
+    }
+
+    /// Wraps a file that is open for writing.
+    fn writing(&self, file: File, path: &StorePath) -> Box<dyn WriteFile> {
+        let (root, medium) = (Arc::clone(&self.root), Arc::clone(&self.medium));
+        Box::new(OsWriteFile { file, path: path.clone(), failed: false, reserved: false, root, medium })
     }
 
     /// Makes the error of a call that failed.
@@ -125,7 +131,7 @@ impl Disk for OsDisk {
 
     fn create_new(&self, path: &StorePath) -> Result<Box<dyn WriteFile>, DiskError> {
         let (file, _) = self.open_file("create", path, Access::CreateNew)?;
-        Ok(Box::new(OsWriteFile { file, path: path.clone(), failed: false, medium: Arc::clone(&self.medium) }))
+        Ok(self.writing(file, path))
     }
 
     fn append_after(&self, path: &StorePath, keep_bytes: u64) -> Result<Box<dyn WriteFile>, DiskError> {
@@ -138,7 +144,7 @@ impl Disk for OsDisk {
             file.set_len(keep_bytes).map_err(wrap)?;
         }
         io::Seek::seek(&mut file, io::SeekFrom::Start(keep_bytes)).map_err(wrap)?;
-        Ok(Box::new(OsWriteFile { file, path: path.clone(), failed: false, medium: Arc::clone(&self.medium) }))
+        Ok(self.writing(file, path))
     }
 
     fn rename(&self, from: &StorePath, to: &StorePath) -> Result<(), DiskError> {
@@ -147,13 +153,7 @@ impl Disk for OsDisk {
             None | Some(DiskFileKind::File) => {}
             Some(_) => return Err(DiskError::of(DiskErrorKind::WrongType, "rename over", to, "not a regular file")),
         }
-        self.root.rename(from.as_str(), to.as_str()).map_err(|error| self.failed("rename", from, error))?;
-        if self.capabilities.atomic_replace {
-            return Ok(());
-        }
-        // On FAT the new name has length 0 until the file itself is synced under it; the sync of the directory leaves that so.
-        let (file, _) = self.open_file("sync", to, Access::Write)?;
-        file.sync_all().map_err(|error| self.failed("sync", to, error))
+        self.root.rename(from.as_str(), to.as_str()).map_err(|error| self.failed("rename", from, error))
     }
 
     fn remove(&self, path: &StorePath) -> Result<(), DiskError> {
@@ -273,6 +273,9 @@ struct OsWriteFile {
     file: File,
     path: StorePath,
     failed: bool,
+    /// Its clusters are durable already.
+    reserved: bool,
+    root: Arc<system::Root>,
     medium: Arc<Medium>,
 }
 
@@ -291,12 +294,26 @@ impl OsWriteFile {
 }
 
 impl WriteFile for OsWriteFile {
+    fn reserve(&mut self, len_bytes: u64) -> Result<(), DiskError> {
+        let root = Arc::clone(&self.root);
+        let mut reserved = false;
+        self.act("reserve room for", |file| root.reserve(file, len_bytes).map(|done| reserved = done))?;
+        self.reserved = reserved;
+        Ok(())
+    }
+
     fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         self.act("write", |file| file.write_all(bytes))
     }
 
     fn sync(&mut self) -> Result<(), DiskError> {
-        self.act("sync", |file| file.sync_all())
+        let (root, reserved) = (Arc::clone(&self.root), self.reserved);
+        self.act("sync", |file| {
+            if !reserved {
+                root.sync_table()?;
+            }
+            file.sync_all()
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use super::object::{Purpose, SealedObject, open_outer, seal_outer};
 use crate::base::limits::{PACK_MAX_BYTES, PACK_TARGET_BYTES};
 use crate::base::{Epoch, PackHash, StoreId, StorePath};
 use crate::crypto::Secret;
-use crate::disk::{Disk, DiskError, DiskErrorKind, ReadAt, read_all};
+use crate::disk::{Disk, DiskError, DiskErrorKind, ReadAt, read_all, write_whole};
 use crate::format::Class;
 use crate::format::manifest::PackRef;
 use crate::format::pack::{
@@ -119,7 +119,7 @@ pub fn create_immutable(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> Resu
 }
 
 fn write_immutable(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut file = match disk.create_new(path) {
+    let file = match disk.create_new(path) {
         Ok(file) => file,
         Err(error) if error.kind == DiskErrorKind::Exists => {
             if holds(disk, path, bytes) {
@@ -130,8 +130,7 @@ fn write_immutable(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> Result<()
         }
         Err(error) => return Err(error.into()),
     };
-    file.append(bytes)?;
-    Ok(file.sync()?)
+    Ok(write_whole(file, bytes)?)
 }
 
 /// Returns whether a file holds exactly these bytes.

@@ -59,6 +59,7 @@ impl Disk for VolumeDisk {
             atomic_replace: false,
             sync_dir: true,
             case_sensitive: false,
+            append_after_cut: false,
             max_file_bytes: match self.volume.kind() {
                 VolumeKind::Fat32 => u64::from(u32::MAX),
                 VolumeKind::ExFat => i64::MAX.unsigned_abs(),
