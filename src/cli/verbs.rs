@@ -5,20 +5,27 @@ use serde_json::{Value, json};
 use super::args::Verb;
 use super::context::Context;
 use super::outcome::Outcome;
+use crate::base::ObjectId;
 use crate::base::monitor::Problem;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 
 mod cat;
 mod clone;
 mod commit;
+mod completions;
+mod diff;
+mod export;
+mod find;
 mod init;
 mod log;
 mod ls;
+mod man;
 mod push;
 mod remote;
 mod restore;
 #[cfg(unix)]
 mod serve;
+mod stats;
 mod status;
 mod sync;
 mod verify;
@@ -39,6 +46,10 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Log(_) => log::run(context),
         Verb::Ls(args) => ls::run(args, context),
         Verb::Cat(args) => cat::run(args, context),
+        Verb::Find(args) => find::run(args, context),
+        Verb::Diff(args) => diff::run(args, context),
+        Verb::Stats(args) => stats::run(args, context),
+        Verb::Export(args) => export::run(args, context),
         Verb::Restore(args) => restore::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::Remote(args) => remote::run(args, context),
@@ -46,8 +57,22 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Serve(args) => serve::run(args, context),
         #[cfg(unix)]
         Verb::Demo(args) => super::demo::run(args, context),
+        Verb::Completions(args) => completions::run(args, context),
+        Verb::Man(args) => man::run(args, context),
         Verb::Version(_) => version::run(context),
     }
+}
+
+/// Returns what came of a run that carried on past what is damaged.
+fn past_damage(damaged: u64) -> Outcome {
+    if damaged > 0 { Outcome::Found(ErrorKind::Corrupt) } else { Outcome::Done }
+}
+
+/// Shortens a snapshot's id for people.
+fn short_id(id: &ObjectId) -> String {
+    let mut text = id.to_string();
+    text.truncate(12);
+    text
 }
 
 /// Returns problems as they stand in a document.
