@@ -14,6 +14,7 @@ use crate::format::tree::{Entry, Node};
 use crate::ops::Run;
 use crate::ops::open::{Reading, Stopped, named_at};
 use crate::store::StoreError;
+use crate::store::reader::ObjectReader;
 use crate::tree::diff::{Difference, Trees, walk_differences};
 use crate::tree::read::{Named, entries_max, same_bytes};
 
@@ -242,39 +243,13 @@ impl Comparer<'_> {
         Ok(false)
     }
 
-    /// Says how two entries of one path differ, if it is worth a word.
+    /// Says how two entries of one path differ, if it is worth a word; what cannot be read is told, and counts as changed.
     fn compare(&mut self, path: &RelPath, old: &Entry, new: &Entry) -> Result<Option<ChangeKind>> {
-        if std::mem::discriminant(&old.node) != std::mem::discriminant(&new.node) {
-            return Ok(Some(ChangeKind::Type));
-        }
-        let is_content = match (&old.node, &new.node) {
-            (
-                Node::File { len_bytes: old_len, content: old_content },
-                Node::File { len_bytes: new_len, content: new_content },
-            ) => {
-                // The same bytes may be cut in another way, when the files beside them changed.
-                old_len != new_len
-                    || (old_content != new_content
-                        && !self.unless_damaged(path, same_bytes(&self.reading.reader, old_content, new_content))?)
-            }
-            (Node::Dir { .. }, Node::Dir { .. }) => false,
-            (old, new) => old != new,
-        };
-        let mut times_aside = old.meta.clone();
-        if let Node::Dir { .. } = new.node {
-            (times_aside.mtime_secs, times_aside.mtime_nanos) = (new.meta.mtime_secs, new.meta.mtime_nanos);
-        }
-        let is_metadata = times_aside != new.meta || old.extensions != new.extensions;
-        Ok(if is_content { Some(ChangeKind::Content) } else { is_metadata.then_some(ChangeKind::Metadata) })
-    }
-
-    /// Passes an answer on; what cannot be read is told, and counts as changed.
-    fn unless_damaged(&mut self, path: &RelPath, answer: std::result::Result<bool, StoreError>) -> Result<bool> {
-        match answer {
-            Ok(answer) => Ok(answer),
+        match kind_of_change(&self.reading.reader, old, new) {
+            Ok(kind) => Ok(kind),
             Err(error) if error.costs_one_entry() => {
                 self.damaged(path, &error);
-                Ok(false)
+                Ok(Some(ChangeKind::Content))
             }
             Err(error) => Err(self.reading.store.settle(error).into()),
         }
@@ -430,6 +405,35 @@ impl Comparer<'_> {
         }
         Ok(())
     }
+}
+
+/// Says how two entries of one path differ, if it is worth a word. Where the same bytes may have been cut in another way, when
+/// the files beside them changed, they are read and compared.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] and others, of what had to be read.
+pub fn kind_of_change(
+    reader: &ObjectReader,
+    old: &Entry,
+    new: &Entry,
+) -> std::result::Result<Option<ChangeKind>, StoreError> {
+    if std::mem::discriminant(&old.node) != std::mem::discriminant(&new.node) {
+        return Ok(Some(ChangeKind::Type));
+    }
+    let is_content = match (&old.node, &new.node) {
+        (
+            Node::File { len_bytes: old_len, content: old_content },
+            Node::File { len_bytes: new_len, content: new_content },
+        ) => old_len != new_len || (old_content != new_content && !same_bytes(reader, old_content, new_content)?),
+        (Node::Dir { .. }, Node::Dir { .. }) => false,
+        (old, new) => old != new,
+    };
+    let mut aside = old.meta.clone();
+    if let Node::Dir { .. } = new.node {
+        (aside.mtime_secs, aside.mtime_nanos) = (new.meta.mtime_secs, new.meta.mtime_nanos);
+    }
+    let is_metadata = aside != new.meta || old.extensions != new.extensions;
+    Ok(if is_content { Some(ChangeKind::Content) } else { is_metadata.then_some(ChangeKind::Metadata) })
 }
 
 fn one_sided(candidate: Candidate, kind: ChangeKind) -> Change {

@@ -4,8 +4,10 @@
 //! small ones into memory, larger ones once to check and once to copy. What is damaged or what the archive cannot hold is left
 //! out, and told. Limits: a zip keeps its directory in memory until the end, about a few hundred bytes an entry.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::rc::Rc;
 
 use crate::base::monitor::{Amount, Problem, Task};
 use crate::base::{EntryName, FileId, RelPath};
@@ -76,9 +78,34 @@ trait Archive {
     /// # Errors
     /// Those of the sink.
     fn finish(self: Box<Self>) -> io::Result<()>;
+}
 
-    /// Leaves the archive without its end.
-    fn abandon(self: Box<Self>);
+/// A sink that takes nothing more once it failed or was shut. The writers of archives write the end of one when they are
+/// dropped; behind a part of a file, that would make it look whole.
+struct Fused<'a> {
+    sink: &'a mut dyn Write,
+    is_shut: Rc<Cell<bool>>,
+}
+
+impl Fused<'_> {
+    fn attempt<T>(&mut self, idle: T, act: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
+        if self.is_shut.get() {
+            return Ok(idle);
+        }
+        let result = act(self.sink);
+        self.is_shut.set(result.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted));
+        result
+    }
+}
+
+impl Write for Fused<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.attempt(bytes.len(), |sink| sink.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.attempt((), |sink| sink.flush())
+    }
 }
 
 /// Writes a part of a snapshot to a sink: what lies in a directory under its names from there on, anything else under its own.
@@ -94,6 +121,8 @@ pub fn export(
     run: Run<'_>,
 ) -> Result<Exported> {
     let (_, snapshot, named) = at(reading, spot)?;
+    let is_shut = Rc::new(Cell::new(false));
+    let sink = Fused { sink, is_shut: Rc::clone(&is_shut) };
     let archive: Box<dyn Archive + '_> = match format {
         ArchiveFormat::Tar => Box::new(tar::TarArchive::new(sink)),
         ArchiveFormat::Zip => Box::new(zip::ZipArchive::new(sink)),
@@ -105,13 +134,11 @@ pub fn export(
     let Exporter { archive, done, .. } = exporter;
     run.monitor.end(Task::Read);
     let exported = exported.and_then(|()| reading.check_medium(done.damaged));
-    match exported {
-        Ok(()) => archive.finish().map_err(unwritten)?,
-        Err(error) => {
-            archive.abandon();
-            return Err(error);
-        }
+    if let Err(error) = exported {
+        is_shut.set(true);
+        return Err(error);
     }
+    archive.finish().map_err(unwritten)?;
     Ok(done)
 }
 

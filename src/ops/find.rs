@@ -12,6 +12,7 @@ use crate::format::sealed::SnapshotRef;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Entry, Node};
 use crate::ops::Run;
+use crate::ops::diff::kind_of_change;
 use crate::ops::list::at;
 use crate::ops::open::{Reading, Spot, Stopped, named_at};
 use crate::store::StoreError;
@@ -110,7 +111,7 @@ impl Wanted {
 pub struct Found {
     /// Entries that matched.
     pub matched: u64,
-    /// Directories that the store's damage hid.
+    /// Directories and files that the store's damage hid.
     pub damaged: u64,
 }
 
@@ -171,7 +172,7 @@ pub fn find(
     Ok(found)
 }
 
-/// Counts directories that do not read, and tells of them.
+/// Counts what does not read, and tells of it.
 #[derive(Default)]
 struct Broken(u64);
 
@@ -202,7 +203,8 @@ pub fn find_all(
     // Says so when there is none.
     reading.snapshot("HEAD")?;
     let kept = &reading.unlocked.sealed.snapshots;
-    let mut search = Search { reading, path, pattern, run, broken: Broken::default(), found: Found::default(), take };
+    let (broken, unread, found) = (Broken::default(), Broken::default(), Found::default());
+    let mut search = Search { reading, path, pattern, run, broken, unread, found, take };
     let mut is_anywhere = false;
     run.monitor.begin(Task::Read, None);
     let mut next: Option<Side> = None;
@@ -217,7 +219,7 @@ pub fn find_all(
     if !is_anywhere {
         return Err(Error::new(ErrorKind::Other, format!("no snapshot holds {path}")));
     }
-    let found = Found { damaged: search.broken.0, ..search.found };
+    let found = Found { damaged: search.broken.0 + search.unread.0, ..search.found };
     reading.check_medium(found.damaged)?;
     Ok(found)
 }
@@ -240,7 +242,10 @@ struct Search<'a> {
     path: &'a RelPath,
     pattern: &'a Pattern,
     run: Run<'a>,
+    /// Directories that do not read.
     broken: Broken,
+    /// Files that do not.
+    unread: Broken,
     found: Found,
     take: &'a mut dyn FnMut(&SnapshotRef, Event, &RelPath, &Entry) -> Result<()>,
 }
@@ -292,9 +297,9 @@ impl Search<'_> {
         let (event, is_wanted) = match difference {
             Difference::Old(entry) => (Event::Removed, matches(entry)),
             Difference::New(entry) => (Event::Added, matches(entry)),
-            // A directory that only holds something else now is no news of its own.
-            Difference::Both(old, new) if same_but_for_tree(old, new) => return Ok(()),
-            Difference::Both(old, new) => (Event::Changed, matches(old) || matches(new)),
+            Difference::Both(old, new) => {
+                (Event::Changed, (matches(old) || matches(new)) && self.is_change(path, old, new)?)
+            }
         };
         if is_wanted {
             self.found.matched += 1;
@@ -302,15 +307,16 @@ impl Search<'_> {
         }
         Ok(())
     }
-}
 
-/// Returns whether two directories differ in nothing but what they hold, and the time that goes with it.
-fn same_but_for_tree(old: &Entry, new: &Entry) -> bool {
-    let Node::Dir { .. } = new.node else { return false };
-    let mut aside = old.clone();
-    if let Node::Dir { .. } = old.node {
-        aside.node = new.node.clone();
+    /// Returns whether two entries differ in more than how they are stored; what cannot be read is told, and counts as a
+    /// change.
+    fn is_change(&mut self, path: &RelPath, old: &Entry, new: &Entry) -> Result<bool> {
+        match kind_of_change(&self.reading.reader, old, new) {
+            Ok(kind) => Ok(kind.is_some()),
+            Err(error) => {
+                let kept = self.unread.keep(self.run, path, error);
+                kept.map(|()| true).map_err(|error| self.reading.store.settle(error).into())
+            }
+        }
     }
-    (aside.meta.mtime_secs, aside.meta.mtime_nanos) = (new.meta.mtime_secs, new.meta.mtime_nanos);
-    aside == *new
 }

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 mod contract;
 mod failures;
+mod messages;
+mod reading;
 mod story;
 mod usage;
 

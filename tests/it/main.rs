@@ -14,9 +14,11 @@ mod clone;
 mod commit;
 mod damage;
 mod env;
+mod handmade;
 #[path = "../crash/publisher.rs"]
 mod publisher;
 mod push;
+mod reading;
 mod scene;
 mod sync;
 mod tight;

@@ -1,11 +1,12 @@
 //! A tar archive in POSIX's pax form: a ustar header for each entry, and before it, where that cannot say it all, a pax
-//! header with what it cannot: long names, times with nanoseconds or before 1970, long owners.
+//! header with what it cannot: long names, times with nanoseconds or before 1970, long owners. Extended attributes, once entries
+//! have them, are records of that header as well (`SCHILY.xattr.NAME`).
 
 use std::io::{self, Write};
 
 use tar::{Builder, EntryType, Header};
 
-use super::Archive;
+use super::{Archive, Fused};
 use crate::base::RelPath;
 use crate::format::tree::{Entry, Meta, Node};
 
@@ -20,14 +21,14 @@ const ID_MAX: u32 = (1 << 21) - 1;
 
 /// Writes a tar archive.
 pub struct TarArchive<'a> {
-    builder: Builder<&'a mut dyn Write>,
+    builder: Builder<Fused<'a>>,
     /// Bytes of the file that is being written.
     file_bytes: u64,
 }
 
 impl<'a> TarArchive<'a> {
     /// Begins an archive.
-    pub fn new(sink: &'a mut dyn Write) -> Self {
+    pub fn new(sink: Fused<'a>) -> Self {
         Self { builder: Builder::new(sink), file_bytes: 0 }
     }
 }
@@ -88,11 +89,6 @@ impl Archive for TarArchive<'_> {
     fn finish(mut self: Box<Self>) -> io::Result<()> {
         self.builder.finish()?;
         self.builder.get_mut().flush()
-    }
-
-    fn abandon(self: Box<Self>) {
-        // Dropping the builder would write the mark of a whole archive.
-        std::mem::forget(self);
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use zip::write::{FullFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use super::Archive;
+use super::{Archive, Fused};
 use crate::base::RelPath;
 use crate::format::tree::{Entry, Meta, Node};
 
@@ -18,12 +18,12 @@ const NAME_MAX_BYTES: usize = u16::MAX as usize;
 
 /// Writes a zip archive.
 pub struct ZipArchive<'a> {
-    writer: ZipWriter<StreamWriter<&'a mut dyn Write>>,
+    writer: ZipWriter<StreamWriter<Fused<'a>>>,
 }
 
 impl<'a> ZipArchive<'a> {
     /// Begins an archive.
-    pub fn new(sink: &'a mut dyn Write) -> Self {
+    pub fn new(sink: Fused<'a>) -> Self {
         Self { writer: ZipWriter::new_stream(sink) }
     }
 }
@@ -77,11 +77,6 @@ impl Archive for ZipArchive<'_> {
     fn finish(self: Box<Self>) -> io::Result<()> {
         let sink = self.writer.finish().map_err(io::Error::from)?;
         sink.into_inner().flush()
-    }
-
-    fn abandon(self: Box<Self>) {
-        // Dropping the writer would write the directory of a whole archive.
-        std::mem::forget(self);
     }
 }
 
