@@ -30,8 +30,23 @@ pub fn log(reading: &Reading) -> Result<Vec<(SnapshotRef, Snapshot)>> {
 pub fn at(reading: &Reading, spot: &Spot) -> Result<(SnapshotRef, Snapshot, Named)> {
     let (named, snapshot) = reading.snapshot(&spot.snapshot)?;
     let found = named_at(reading, &snapshot, &spot.path)?;
-    let found = found.ok_or_else(|| Error::new(ErrorKind::Other, format!("the snapshot holds no {}", spot.path)))?;
+    let found = found.ok_or_else(|| Error::new(ErrorKind::Other, absence(reading, &snapshot, &spot.path)))?;
     Ok((named.clone(), snapshot, found))
+}
+
+/// Says that nothing goes by a path, and whether that is because it leads through something that is no directory.
+fn absence(reading: &Reading, snapshot: &Snapshot, path: &RelPath) -> String {
+    let mut above = path.split_last();
+    while let Some((dir, _)) = above {
+        match named_at(reading, snapshot, &dir) {
+            Ok(Some(Named::Entry(entry))) if !matches!(entry.node, Node::Dir { .. }) => {
+                return format!("the snapshot holds no {path}: {dir} is no directory");
+            }
+            Ok(None) => above = dir.split_last(),
+            _ => break,
+        }
+    }
+    format!("the snapshot holds no {path}")
 }
 
 /// Gives the entries of a directory to `take`, by name, and with `recursive` all that lies below; or the one entry that the

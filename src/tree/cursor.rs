@@ -96,7 +96,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// As [`Cursor::open`].
-    pub fn next(&mut self) -> Result<Option<Entry>, StoreError> {
+    pub fn next_entry(&mut self) -> Result<Option<Entry>, StoreError> {
         while let Some(Front::Node(_)) = self.ahead.last() {
             self.open()?;
         }

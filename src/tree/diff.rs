@@ -82,7 +82,7 @@ pub fn walk_differences(
     let mut left = entries_max;
     let mut open = vec![(path.clone(), Differences::new(reader, trees))];
     while let Some((path, differences)) = open.last_mut() {
-        let difference = match differences.next() {
+        let difference = match differences.next_difference() {
             Ok(Some(difference)) => difference,
             Ok(None) => {
                 open.pop();
@@ -128,11 +128,11 @@ impl<'a> Differences<'a> {
     ///
     /// # Errors
     /// As [`Cursor::open`]; there is nothing more to come then.
-    pub fn next(&mut self) -> Result<Option<Difference>, StoreError> {
+    pub fn next_difference(&mut self) -> Result<Option<Difference>, StoreError> {
         loop {
             match self.step()? {
                 Step::Met => {}
-                Step::Found(difference) => return Ok(Some(difference)),
+                Step::Found(difference) => return Ok(Some(*difference)),
                 Step::End => return Ok(None),
             }
         }
@@ -173,12 +173,12 @@ impl<'a> Differences<'a> {
     }
 
     fn take(&mut self, order: Ordering) -> Result<Step, StoreError> {
-        let old = if order == Ordering::Greater { None } else { self.old.next()? };
-        let new = if order == Ordering::Less { None } else { self.new.next()? };
+        let old = if order == Ordering::Greater { None } else { self.old.next_entry()? };
+        let new = if order == Ordering::Less { None } else { self.new.next_entry()? };
         Ok(match (old, new) {
-            (Some(old), Some(new)) => Step::Found(Difference::Both(Box::new(old), Box::new(new))),
-            (Some(old), None) => Step::Found(Difference::Old(old)),
-            (None, Some(new)) => Step::Found(Difference::New(new)),
+            (Some(old), Some(new)) => Step::Found(Box::new(Difference::Both(Box::new(old), Box::new(new)))),
+            (Some(old), None) => Step::Found(Box::new(Difference::Old(old))),
+            (None, Some(new)) => Step::Found(Box::new(Difference::New(new))),
             (None, None) => Step::End,
         })
     }
@@ -187,7 +187,7 @@ impl<'a> Differences<'a> {
 enum Step {
     /// Something was passed over or opened.
     Met,
-    Found(Difference),
+    Found(Box<Difference>),
     End,
 }
 

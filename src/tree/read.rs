@@ -43,7 +43,7 @@ pub fn for_each_entry(
     take: &mut dyn FnMut(Entry) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut cursor = Cursor::new(reader, root);
-    while let Some(entry) = cursor.next()? {
+    while let Some(entry) = cursor.next_entry()? {
         take(entry)?;
     }
     Ok(())
@@ -152,7 +152,7 @@ pub fn walk(
     let mut left = start.entries_max;
     let mut open = vec![(start.path.clone(), Cursor::new(reader, &start.tree))];
     while let Some((path, cursor)) = open.last_mut() {
-        let entry = match cursor.next() {
+        let entry = match cursor.next_entry() {
             Ok(Some(entry)) => entry,
             Ok(None) => {
                 open.pop();

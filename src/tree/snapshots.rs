@@ -27,7 +27,7 @@ pub enum NameError {
     #[error("no snapshot goes by {0:?}: `log` lists them; an id prefix of 4 digits, HEAD~N, a tag or @DATE name one")]
     Unknown(String),
     /// There are not so many.
-    #[error("{name:?} goes back too far: the store keeps {count} snapshots, the oldest is HEAD~{}", count - 1)]
+    #[error("{name:?} goes back too far: the oldest snapshot that is kept is HEAD~{}", count - 1)]
     TooFar {
         /// The name.
         name: String,

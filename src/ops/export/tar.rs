@@ -117,7 +117,7 @@ impl Pax {
         }
     }
 
-    fn number(&mut self, key: &'static str, number: impl ToString) {
+    fn number(&mut self, key: &'static str, number: &dyn ToString) {
         self.0.push((key, number.to_string().into_bytes()));
     }
 }
@@ -154,21 +154,17 @@ fn device(header: &mut Header, rdev: u64, entry_type: EntryType) -> io::Result<E
 
 fn set_meta(header: &mut Header, pax: &mut Pax, meta: &Meta) {
     header.set_mode(meta.mode);
+    header.set_uid(u64::from(meta.uid.min(ID_MAX)));
+    header.set_gid(u64::from(meta.gid.min(ID_MAX)));
     for (key, id) in [("uid", meta.uid), ("gid", meta.gid)] {
-        let fits = u64::from(id.min(ID_MAX));
-        if key == "uid" {
-            header.set_uid(fits)
-        } else {
-            header.set_gid(fits)
-        }
         if id > ID_MAX {
-            pax.number(key, id);
+            pax.number(key, &id);
         }
     }
     let secs = u64::try_from(meta.mtime_secs).unwrap_or(0);
     header.set_mtime(secs.min(SIZE_MAX));
     if meta.mtime_nanos != 0 || meta.mtime_secs < 0 || secs > SIZE_MAX {
-        pax.number("mtime", decimal_time(meta.mtime_secs, meta.mtime_nanos));
+        pax.number("mtime", &decimal_time(meta.mtime_secs, meta.mtime_nanos));
     }
 }
 

@@ -12,7 +12,7 @@ type Names = Vec<EntryName>;
 fn differences(reader: &ObjectReader, old: &Pointer, new: &Pointer) -> (Names, Names, Names) {
     let mut found = (vec![], vec![], vec![]);
     let mut all = Differences::new(reader, Trees { old: Some(*old), new: Some(*new) });
-    while let Some(difference) = all.next().unwrap() {
+    while let Some(difference) = all.next_difference().unwrap() {
         match difference {
             Difference::Old(entry) => found.0.push(entry.name),
             Difference::New(entry) => found.1.push(entry.name),
