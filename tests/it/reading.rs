@@ -85,6 +85,24 @@ fn moves_into_and_out_of_directories_that_come_and_go_are_found() {
 }
 
 #[test]
+fn a_directory_that_became_a_file_is_one_change_of_type_and_what_it_held_is_gone() {
+    let scene = Scene::new();
+    commit(&scene, |hand| {
+        let (a, b) = (hand.file("a", 1, b"a"), hand.file("b", 2, b"b"));
+        let inner = hand.dir("in", 3, vec![b]);
+        let thing = hand.dir("thing", 4, vec![a, inner]);
+        hand.tree(vec![thing])
+    });
+    commit(&scene, |hand| {
+        let thing = hand.file("thing", 5, b"thing");
+        hand.tree(vec![thing])
+    });
+    let (all, done) = changes(&scene, "/").unwrap();
+    assert_eq!(all, ["T /thing", "- /thing/a", "- /thing/in", "- /thing/in/b"]);
+    assert_eq!((done.removed_bytes, done.changed_bytes), (2, 5));
+}
+
+#[test]
 fn the_same_bytes_cut_in_another_way_are_no_change() {
     use chunkstore::format::tree::{Content, Node};
     let scene = Scene::new();

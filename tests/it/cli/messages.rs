@@ -41,7 +41,6 @@ fn assert_message(cli: &Cli, name: &str, args: &[&str], code: i32) {
     });
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn help_of_every_verb() {
     let cli = Cli::new();
@@ -59,7 +58,6 @@ fn help_of_every_verb() {
     }
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn a_sentence_for_every_exit_code() {
     let cli = Cli::with_store();
@@ -105,14 +103,12 @@ fn a_sentence_for_every_exit_code() {
 }
 
 /// Commits a name that is no UTF-8.
-#[cfg(target_os = "linux")]
 fn odd_name(cli: &Cli) {
     use std::os::unix::ffi::OsStrExt;
     std::fs::write(cli.path("files").join(std::ffi::OsStr::from_bytes(b"odd\xff")), b"x").unwrap();
     cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
 }
 
-#[cfg(target_os = "linux")]
 fn pack_count(cli: &Cli) -> usize {
     let status = cli.ok(&["status", "--store", "pub", "--json"]).document();
     status["packs"].as_u64().unwrap() as usize
