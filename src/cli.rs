@@ -39,8 +39,7 @@ pub fn main() -> ExitCode {
         Ok(line) => line,
         Err(error) => return refuse_line(&error),
     };
-    // What `cat` writes is a file's own bytes.
-    let json = line.global.json && !matches!(line.verb, args::Verb::Cat(_));
+    let json = line.global.json && !line.verb.writes_bytes();
     let quiet = line.global.quiet;
     let settings = settings::Settings::new(line.global, environment::Environment::read());
     let color = settings.as_ref().is_ok_and(|settings| settings.color);

@@ -24,7 +24,7 @@ use crate::disk::folder::{FileKind, Stat};
 use crate::disk::{Disk, Folder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::Excludes;
-use crate::format::sealed::{SnapshotRef, TAG_MAX_BYTES, TAGS_MAX};
+use crate::format::sealed::{SnapshotRef, TAGS_MAX};
 use crate::format::snapshot::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, Snapshot, Totals};
 use crate::ops::Run;
 use crate::ops::host_state::HostState;
@@ -169,11 +169,12 @@ fn folder_gone() -> Error {
 }
 
 fn check_request(request: &CommitRequest<'_>) -> Result<()> {
-    let bad_tag =
-        |tag: &String| tag.is_empty() || tag.len() > TAG_MAX_BYTES || tag.starts_with('@') || tag.contains(':');
-    if request.tags.len() > TAGS_MAX || request.tags.iter().any(bad_tag) {
-        let text = "a tag is 1 to 64 bytes, holds no colon and does not begin with @; a snapshot has at most 64";
-        return Err(Error::new(ErrorKind::Usage, text));
+    if request.tags.len() > TAGS_MAX {
+        return Err(Error::new(ErrorKind::Usage, format!("a snapshot has at most {TAGS_MAX} tags")));
+    }
+    for tag in &request.tags {
+        let refused = |error| Error::with_source(ErrorKind::Usage, format!("{tag:?} cannot be a tag"), error);
+        snapshots::check_tag(tag).map_err(refused)?;
     }
     if request.message.len() > MESSAGE_MAX_BYTES || request.author.len() > AUTHOR_MAX_BYTES {
         return Err(Error::new(ErrorKind::Usage, "a message is at most 64 KiB, an author 1 KiB"));

@@ -10,7 +10,7 @@ use crate::base::monitor::{Amount, CountingMonitor, Problem, Task};
 use crate::base::{FileId, RelPath};
 use crate::crypto::wrap::Identity;
 use crate::disk::folder::{Attributes, FileKind, FileTime};
-use crate::disk::{Disk, DiskError, DiskErrorKind, Folder};
+use crate::disk::{Disk, DiskError, Folder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::{BatchLimits, BatchWriter};
 use crate::format::snapshot::Snapshot;
@@ -19,7 +19,7 @@ use crate::ops::Run;
 use crate::ops::open::{Reading, Spot};
 use crate::store::StoreError;
 use crate::store::reader::ObjectReader;
-use crate::tree::read::{Named, resolve, stream_file, walk};
+use crate::tree::read::{Named, Start, resolve, stream_file, walk};
 
 /// What `restore` is asked for.
 pub struct RestoreRequest<'a> {
@@ -110,15 +110,6 @@ enum Stop {
     Other(Error),
 }
 
-/// Returns whether damage in the store, a bad sector among it, costs one entry and what is below it, and not the run.
-fn costs_one_entry(error: &StoreError) -> bool {
-    match error {
-        StoreError::Corrupt { .. } | StoreError::TooNew(_) => true,
-        StoreError::Disk(error) => error.kind == DiskErrorKind::Io,
-        _ => false,
-    }
-}
-
 fn target_error(error: DiskError) -> Stop {
     Stop::Other(Error::from(error).within("cannot write to the target"))
 }
@@ -148,18 +139,17 @@ impl Restorer<'_> {
         };
         let attributes = self.attributes(meta);
         self.batch.directory(&root, attributes).map_err(target_error)?;
-        self.below(&tree, &root)
+        self.below(&Start::at(snapshot, &tree, &root))
     }
 
-    fn below(&mut self, tree: &crate::format::Pointer, path: &RelPath) -> std::result::Result<(), Stop> {
+    fn below(&mut self, start: &Start) -> std::result::Result<(), Stop> {
         // The walk knows store errors only; whatever else stops it is carried past it.
         let mut stopped = None;
         let mut damaged = Vec::new();
         let reader = self.reader;
         let walked = walk(
             reader,
-            tree,
-            path,
+            start,
             &mut |path, entry| {
                 self.entry(path, entry).map_err(|stop| match stop {
                     Stop::Store(error) => error,
@@ -170,7 +160,7 @@ impl Restorer<'_> {
                 })
             },
             &mut |path, error| {
-                if !costs_one_entry(&error) {
+                if !error.costs_one_entry() {
                     return Err(error);
                 }
                 damaged.push((path.clone(), error));
@@ -245,7 +235,7 @@ impl Restorer<'_> {
         }
         match streamed {
             Ok(()) => {}
-            Err(error) if costs_one_entry(&error) => {
+            Err(error) if error.costs_one_entry() => {
                 drop(file);
                 self.report_damage(path, &error);
                 return Ok(false);

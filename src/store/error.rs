@@ -86,6 +86,18 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// Returns whether damage in the store, a bad sector among it, costs one entry and what is below it, and not the run.
+    #[must_use]
+    pub fn costs_one_entry(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::TooNew(_) => true,
+            Self::Disk(error) => error.kind == DiskErrorKind::Io,
+            _ => false,
+        }
+    }
+}
+
 impl From<DiskError> for StoreError {
     fn from(error: DiskError) -> Self {
         match error.kind {

@@ -7,6 +7,9 @@ use serde_json::Value;
 
 mod contract;
 mod failures;
+#[cfg(target_os = "linux")]
+mod messages;
+mod reading;
 mod story;
 mod usage;
 

@@ -15,10 +15,12 @@ mod commit;
 mod damage;
 mod env;
 mod fixture;
+mod handmade;
 mod last_generation;
 #[path = "../crash/publisher.rs"]
 mod publisher;
 mod push;
+mod reading;
 mod scene;
 mod sync;
 mod tight;

@@ -21,7 +21,7 @@ use crate::format::tree::{Content, Entry, Meta, Node, OWNER_MAX_BYTES, TARGET_MA
 use crate::format::{Extent, Pointer};
 use crate::ops::Run;
 use crate::store::StoreError;
-use crate::tree::read::{entries, walk};
+use crate::tree::read::{Start, entries, walk};
 
 /// Files below this length share chunks with their neighbours.
 const SMALL_BYTES: u64 = 64 * 1024;
@@ -445,13 +445,16 @@ impl Source<'_> {
             _ => totals.others += 1,
         };
         count(kept);
-        if let Node::Dir { tree } = &kept.node {
+        if let Node::Dir { tree } = &kept.node
+            && let Some(parent) = self.job.parent
+        {
             let mut below = |_: &RelPath, entry: &Entry| {
                 count(entry);
                 Ok(true)
             };
             // What does not read is for `verify` to tell; the entry stays all the same.
-            let _ = walk(self.parts.reader, tree, &RelPath::root(), &mut below, &mut |_, _| Ok(()));
+            let start = Start::at(parent, tree, &RelPath::root());
+            let _ = walk(self.parts.reader, &start, &mut below, &mut |_, _| Ok(()));
         }
     }
 
