@@ -76,7 +76,9 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
         Verb::Restore(args) => with_store(std::slice::from_ref(&args.target)),
         // An address that is no path stands for the working directory, which costs nothing but a look.
         Verb::Push(args) => with_store(args.remote.as_ref().map(PathBuf::from).as_slice()),
-        Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) | Verb::Verify(_) => with_store(&[]),
+        Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) | Verb::Verify(_) => {
+            with_store(&[])
+        }
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
         Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
         #[cfg(unix)]
