@@ -10,7 +10,7 @@ use lab::recording::Recording;
 use lab::replay::{Replay, Row, recordings};
 use lab::states::{Choice, Torn, states};
 
-const CHOICE: Choice = Choice { torn: Torn::Few, subsets: 4, seed: 1, window: 0 };
+const CHOICE: Choice = Choice { torn: Torn::Few, subsets: 20, seed: 1, window: 0 };
 /// Most bytes that the repository keeps of recordings.
 const DATA_MAX_BYTES: u64 = 10 << 20;
 /// Fewest states that are worth the name of a test.
@@ -30,7 +30,7 @@ fn no_cut_in_the_recordings_breaks_a_store() {
             all.add(&replay(&file, &recording));
         }
     }
-    assert!(all.states >= STATES_MIN && all.none > 0, "{all:?}");
+    assert!(all.states >= STATES_MIN && all.old > 0 && all.new > 0 && all.none > 0, "{all:?}");
 }
 
 /// Looks at the states of one recording.
@@ -45,6 +45,7 @@ fn replay(file: &Path, recording: &Recording) -> Row {
     }
     let row = tally.total();
     assert_eq!(row.failures(), 0, "{}: {row:?}", file.display());
-    assert!(row.old > 0 && row.new > 0 && tally.deep > 0, "{}: {row:?}", file.display());
+    // On FAT a swung HEAD is mostly empty, so that few states open as new or old with it.
+    assert!(row.old > 0 && tally.deep > 0, "{}: {row:?}", file.display());
     row
 }
