@@ -44,6 +44,11 @@ const FAT_4K: &[&str] = &["mkfs.vfat", "-F", "32", "-s", "8"];
 const EXT4: &[&str] = &["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"];
 
 /// Every medium. Desktops mount vfat with `flush`.
+///
+/// # Durability
+/// NTFS-3G answers an `fsync`, of a file or a directory, by one of the whole device, unless nothing was written since the
+/// last; so the key is flushed as with the kernel's drivers. But it keeps no journal: a cut within a change leaves a mirror
+/// that differs from the file table, or a directory that cannot be listed, until the volume is repaired.
 pub const MEDIA: &[Medium] = &[
     medium("vfat", FAT, (VFAT, ""), 64),
     medium("vfat-flush", FAT, (VFAT, "flush"), 64),
