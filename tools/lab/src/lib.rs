@@ -17,7 +17,7 @@ pub mod initramfs;
 pub mod kit;
 pub mod machine;
 pub mod media;
-pub mod medium;
+pub mod opening;
 pub mod publisher;
 pub mod record;
 pub mod recording;

@@ -1,4 +1,4 @@
-//! [`MountedMedium`]: ext4 and NTFS, which the lab does not read itself: each image is mounted by the host, which replays the
+//! [`Mounts`]: ext4 and NTFS, which the lab does not read itself: each image is mounted by the host, which replays the
 //! journal, looked at, and unmounted. It takes root and some ten milliseconds a state, so only a sample is looked at.
 //!
 //! NTFS-3G changes the first record of the master file table and that record's mirror one after the other, and mounts no
@@ -15,7 +15,7 @@ use chunkstore::disk::OsDisk;
 use crate::error::{LabError, Result};
 use crate::image::Image;
 use crate::image_file::{is_installed, run, write_image};
-use crate::medium::{Medium, Opened};
+use crate::opening::{Opened, OpensImages};
 use crate::recording::Header;
 
 /// A file system that the host mounts.
@@ -28,7 +28,7 @@ enum Driver {
 }
 
 /// Opens images by mounting them.
-pub struct MountedMedium {
+pub struct Mounts {
     driver: Driver,
     scratch: tempfile::TempDir,
     /// Makes the names of files and mount points.
@@ -39,7 +39,7 @@ pub struct MountedMedium {
     store: String,
 }
 
-impl MountedMedium {
+impl Mounts {
     /// Looks whether the host can mount such images.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl MountedMedium {
     }
 }
 
-impl Drop for MountedMedium {
+impl Drop for Mounts {
     fn drop(&mut self) {
         let [all, repaired] = [&self.next, &self.repaired].map(|count| count.load(Ordering::Relaxed));
         if repaired > 0 {
@@ -99,7 +99,7 @@ fn is_root(made: &Path) -> bool {
     }) == 0
 }
 
-impl Medium for MountedMedium {
+impl OpensImages for Mounts {
     fn open(&self, image: &Arc<Image>) -> Result<Opened> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let file = self.scratch.path().join(format!("{number}.img"));

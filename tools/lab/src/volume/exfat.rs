@@ -108,7 +108,7 @@ fn decode(entry: u32) -> Link {
     match entry {
         0 => Link::Broken(Damage("its chain leads through a free cluster")),
         BAD_CLUSTER => Link::Broken(Damage("its chain leads through a bad cluster")),
-        BAD_CLUSTER.. => Link::End,
+        mark if mark > BAD_CLUSTER => Link::End,
         next => Link::Next(next),
     }
 }
