@@ -2,6 +2,8 @@
 //!
 //! Takes no root, no machine and no network. The long form is `cargo xtask lab replay`.
 
+#![allow(clippy::disallowed_methods, reason = "the lab's tests read its recordings")]
+
 use std::path::Path;
 
 use lab::check::Facts;
