@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::blocklog::Entry;
 use crate::error::{LabError, Result};
 use crate::image::SECTOR_BYTES;
-use crate::medium::{Medium, medium_of};
+use crate::opening::{OpensImages, opener_of};
 use crate::recording::Recording;
 use crate::replay::recordings;
 use crate::states::{Player, StateId};
@@ -76,7 +76,7 @@ impl Step {
 ///
 /// # Errors
 /// [`LabError`] where the store at a mark does not list.
-pub fn steps(recording: &Recording, medium: &dyn Medium) -> Result<Vec<Step>> {
+pub fn steps(recording: &Recording, medium: &dyn OpensImages) -> Result<Vec<Step>> {
     let mut player = Player::new(recording);
     let mut before = BTreeMap::new();
     let mut start = 0;
@@ -130,7 +130,7 @@ fn payload(disk: &dyn Disk) -> Result<BTreeMap<String, u64>> {
 pub fn run(args: &AmplificationArgs) -> Result<()> {
     for path in recordings(&args.recordings)? {
         let recording = Recording::read(&path)?;
-        let medium = match medium_of(&recording.header) {
+        let medium = match opener_of(&recording.header) {
             Ok(medium) => medium,
             Err(error) => {
                 eprintln!("lab: SKIPPED {}: {error}", path.display());

@@ -26,7 +26,7 @@ use chunkstore::store::pack::pack_is_whole;
 use chunkstore::store::{Store, StoreError, layout, replica};
 
 use crate::error::{LabError, Result};
-use crate::medium::Medium;
+use crate::opening::OpensImages;
 use crate::recording::{Mark, Recording};
 use crate::states::{Player, StateId};
 
@@ -94,7 +94,7 @@ impl Facts {
     ///
     /// # Errors
     /// [`LabError`] where the recording has no marks, one is not where its step ended, or its end does not open.
-    pub fn gather(recording: &Recording, medium: &dyn Medium) -> Result<Self> {
+    pub fn gather(recording: &Recording, medium: &dyn OpensImages) -> Result<Self> {
         let time = recording.header.recorded.parse();
         let time = time.map_err(|error| LabError::because("the recording's time does not read", error))?;
         let last_mark =

@@ -1,7 +1,7 @@
 //! The guest's root file system: a cpio archive of busybox, the program, modules and the guest's init.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use crate::cpio::Archive;
 use crate::error::{LabError, Result};
@@ -22,7 +22,7 @@ const MODULES: &[(&str, &str)] = &[
     ("nls_utf8", ""),
     ("vfat", ""),
     ("exfat", ""),
-    ("ntfs3", ""),
+    ("fuse", ""),
     ("crc32c_generic", ""),
     ("ext4", ""),
     ("virtio_pci", ""),
@@ -39,11 +39,11 @@ pub struct Initramfs {
 }
 
 /// Puts together busybox, the program, the modules and the guest's init. `modules` is the directory of one kernel's
-/// modules with the lists that depmod wrote.
+/// modules with the lists that depmod wrote; `host_files` are files of the host that lie at the same path in the guest.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn build(modules: &Path, busybox: &Path, chunkstore: &Path) -> Result<Initramfs> {
+pub fn build(modules: &Path, busybox: &Path, chunkstore: &Path, host_files: &[PathBuf]) -> Result<Initramfs> {
     let read_text = |name: &str| read(&modules.join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let plan = Plan::new(&read_text("modules.dep")?, &read_text("modules.builtin")?);
     let mut archive = Archive::default();
@@ -51,6 +51,7 @@ pub fn build(modules: &Path, busybox: &Path, chunkstore: &Path) -> Result<Initra
     archive.file("init", true, INIT.as_bytes());
     archive.file("bin/busybox", true, &read(busybox)?);
     archive.file("bin/chunkstore", true, &read(chunkstore)?);
+    add_host_files(&mut archive, host_files)?;
     let mut list = String::new();
     for (path, options) in &plan.files {
         let name = path.rsplit('/').next().unwrap_or(path);
@@ -60,6 +61,18 @@ pub fn build(modules: &Path, busybox: &Path, chunkstore: &Path) -> Result<Initra
     }
     archive.file("modules/list", false, list.as_bytes());
     Ok(Initramfs { bytes: archive.finish(), missing: plan.missing })
+}
+
+/// Adds files of the host at their own paths, after the directories that they lie in.
+fn add_host_files(archive: &mut Archive, files: &[PathBuf]) -> Result<()> {
+    let name = |path: &Path| path.to_string_lossy().trim_start_matches('/').to_owned();
+    let parents = files.iter().flat_map(|file| file.ancestors().skip(1)).map(name);
+    let parents: BTreeSet<String> = parents.filter(|dir| !dir.is_empty() && !DIRS.contains(&dir.as_str())).collect();
+    parents.iter().for_each(|dir| archive.dir(dir));
+    for file in files {
+        archive.file(&name(file), true, &read(file)?);
+    }
+    Ok(())
 }
 
 /// Which files are loaded, in order, with their options.
@@ -119,6 +132,6 @@ mod tests {
         let names: Vec<_> = plan.files.iter().map(|(file, options)| (stem(file), *options)).collect();
         let expected = [("usbcore", ""), ("xhci_hcd", ""), ("xhci_pci", ""), ("usb_storage", "delay_use=0")];
         assert_eq!(names, expected.map(|(name, options)| (name.to_owned(), options)));
-        assert!(plan.missing.contains(&"ntfs3") && !plan.missing.contains(&"ext4"));
+        assert!(plan.missing.contains(&"fuse") && !plan.missing.contains(&"ext4"));
     }
 }

@@ -19,7 +19,7 @@ pub mod kill;
 pub mod kit;
 pub mod machine;
 pub mod media;
-pub mod medium;
+pub mod opening;
 pub mod publisher;
 pub mod record;
 pub mod recording;

@@ -5,6 +5,15 @@ use std::process::Command;
 
 use crate::error::{LabError, Result};
 
+/// How the guest mounts a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// The kernel's driver, by its name.
+    Kernel(&'static str),
+    /// A program in user space, by its name; setup puts it into the guest.
+    Program(&'static str),
+}
+
 /// A file system on a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Medium {
@@ -12,9 +21,9 @@ pub struct Medium {
     pub name: &'static str,
     /// The command that makes it, without the image.
     pub mkfs: &'static [&'static str],
-    /// What `mount -t` is given in the guest.
-    pub fs_type: &'static str,
-    /// What `mount -o` is given; empty for the defaults.
+    /// What mounts it.
+    pub driver: Driver,
+    /// What follows `-o` when it is mounted; empty for the defaults.
     pub options: &'static str,
     /// The size of the file system.
     pub volume_bytes: u64,
@@ -23,24 +32,30 @@ pub struct Medium {
 const fn medium(
     name: &'static str,
     mkfs: &'static [&'static str],
-    (fs_type, options): (&'static str, &'static str),
+    (driver, options): (Driver, &'static str),
     volume_mib: u64,
 ) -> Medium {
-    Medium { name, mkfs, fs_type, options, volume_bytes: volume_mib << 20 }
+    Medium { name, mkfs, driver, options, volume_bytes: volume_mib << 20 }
 }
 
+const VFAT: Driver = Driver::Kernel("vfat");
 const FAT: &[&str] = &["mkfs.vfat", "-F", "32", "-s", "1"];
 const FAT_4K: &[&str] = &["mkfs.vfat", "-F", "32", "-s", "8"];
 const EXT4: &[&str] = &["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"];
 
 /// Every medium. Desktops mount vfat with `flush`.
+///
+/// # Durability
+/// NTFS-3G answers an `fsync`, of a file or a directory, by one of the whole device, unless nothing was written since the
+/// last; so the key is flushed as with the kernel's drivers. But it keeps no journal: a cut within a change leaves a mirror
+/// that differs from the file table, or a directory that cannot be listed, until the volume is repaired.
 pub const MEDIA: &[Medium] = &[
-    medium("vfat", FAT, ("vfat", ""), 64),
-    medium("vfat-flush", FAT, ("vfat", "flush"), 64),
-    medium("vfat-4k", FAT_4K, ("vfat", ""), 320),
-    medium("exfat", &["mkfs.exfat"], ("exfat", ""), 64),
-    medium("ntfs", &["mkfs.ntfs", "-Q", "-q", "-F"], ("ntfs3", ""), 64),
-    medium("ext4", EXT4, ("ext4", ""), 64),
+    medium("vfat", FAT, (VFAT, ""), 64),
+    medium("vfat-flush", FAT, (VFAT, "flush"), 64),
+    medium("vfat-4k", FAT_4K, (VFAT, ""), 320),
+    medium("exfat", &["mkfs.exfat"], (Driver::Kernel("exfat"), ""), 64),
+    medium("ntfs", &["mkfs.ntfs", "-Q", "-q", "-F"], (Driver::Program("ntfs-3g"), ""), 64),
+    medium("ext4", EXT4, (Driver::Kernel("ext4"), ""), 64),
 ];
 
 /// Space behind the file system, where the marks are written.
@@ -90,7 +105,11 @@ impl Medium {
     #[must_use]
     pub fn mount_command(&self, device: &str, at: &str) -> String {
         let options = if self.options.is_empty() { String::new() } else { format!("-o {} ", self.options) };
-        format!("mkdir -p {at} && mount -t {} {options}{device} {at}", self.fs_type)
+        let mount = match self.driver {
+            Driver::Kernel(fs_type) => format!("mount -t {fs_type}"),
+            Driver::Program(program) => program.to_owned(),
+        };
+        format!("mkdir -p {at} && {mount} {options}{device} {at}")
     }
 }
 
@@ -107,6 +126,8 @@ mod tests {
         );
         let plain = Medium::named("exfat").unwrap();
         assert_eq!(plain.mount_command("/dev/sdb", "/m"), "mkdir -p /m && mount -t exfat /dev/sdb /m");
+        let ntfs = Medium::named("ntfs").unwrap();
+        assert_eq!(ntfs.mount_command("/dev/sda", "/m"), "mkdir -p /m && ntfs-3g /dev/sda /m");
         assert_eq!(plain.device_bytes(), (64 << 20) + MARKS_BYTES);
         let error = Medium::named("zfs").unwrap_err().to_string();
         assert!(MEDIA.iter().all(|medium| error.contains(medium.name)), "{error}");

@@ -14,7 +14,7 @@ use crate::check::{Facts, Failed, Failure, Outcome, check};
 use crate::error::{LabError, Result};
 use crate::image::Image;
 use crate::image_file::{Fsck, write_image};
-use crate::medium::{Medium, has_reader, medium_of};
+use crate::opening::{OpensImages, has_reader, opener_of};
 use crate::recording::Recording;
 use crate::states::{Choice, Player, StateId, Torn, states};
 
@@ -211,7 +211,7 @@ pub struct Replay<'a> {
     /// What it says about its states.
     pub facts: &'a Facts,
     /// Opens the images.
-    pub medium: &'a dyn Medium,
+    pub medium: &'a dyn OpensImages,
     /// Every how many states the next sync is tried, too.
     pub deep_every: u64,
     /// The checker, and every how many states it repairs a copy that is looked at again.
@@ -369,8 +369,8 @@ pub fn recordings(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 /// Opens what reads a recording; a host that cannot is told of, and the recording is skipped.
-fn open_medium(path: &Path, recording: &Recording) -> Option<Box<dyn Medium>> {
-    match medium_of(&recording.header) {
+fn open_medium(path: &Path, recording: &Recording) -> Option<Box<dyn OpensImages>> {
+    match opener_of(&recording.header) {
         Ok(medium) => Some(medium),
         Err(error) => {
             eprintln!("lab: SKIPPED {}: {error}", path.display());

@@ -1,5 +1,9 @@
-//! [`MountedMedium`]: ext4 and NTFS, which the lab does not read itself: each image is mounted by the host, which replays the
+//! [`Mounts`]: ext4 and NTFS, which the lab does not read itself: each image is mounted by the host, which replays the
 //! journal, looked at, and unmounted. It takes root and some ten milliseconds a state, so only a sample is looked at.
+//!
+//! NTFS-3G changes the first record of the master file table and that record's mirror one after the other, and mounts no
+//! volume in which they differ. Such an image is mounted after `ntfsfix`, which copies the record to the mirror; how many
+//! there were is said at the end.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +15,7 @@ use chunkstore::disk::OsDisk;
 use crate::error::{LabError, Result};
 use crate::image::Image;
 use crate::image_file::{is_installed, run, write_image};
-use crate::medium::{Medium, Opened};
+use crate::opening::{Opened, OpensImages};
 use crate::recording::Header;
 
 /// A file system that the host mounts.
@@ -24,16 +28,18 @@ enum Driver {
 }
 
 /// Opens images by mounting them.
-pub struct MountedMedium {
+pub struct Mounts {
     driver: Driver,
     scratch: tempfile::TempDir,
     /// Makes the names of files and mount points.
     next: AtomicU64,
+    /// Images that were mounted only after a repair.
+    repaired: AtomicU64,
     volume_bytes: u64,
     store: String,
 }
 
-impl MountedMedium {
+impl Mounts {
     /// Looks whether the host can mount such images.
     ///
     /// # Errors
@@ -54,13 +60,33 @@ impl MountedMedium {
             return Err(LabError::new(format!("only root may mount {}: run this part as root", header.medium)));
         }
         let (volume_bytes, store) = (header.volume_bytes, header.store.clone());
-        Ok(Self { driver, scratch, next: AtomicU64::new(0), volume_bytes, store })
+        Ok(Self { driver, scratch, next: AtomicU64::new(0), repaired: AtomicU64::new(0), volume_bytes, store })
     }
 
     fn mount(&self, file: &Path, point: &Path) -> Result<()> {
         match self.driver {
             Driver::Ext4 => run(Command::new("mount").args(["-t", "ext4", "-o", "loop"]).args([file, point]), 0),
-            Driver::Ntfs3g => run(Command::new("ntfs-3g").args([file, point]), 0),
+            Driver::Ntfs3g => self.mount_ntfs(file, point),
+        }
+    }
+
+    fn mount_ntfs(&self, file: &Path, point: &Path) -> Result<()> {
+        let mount = || run(Command::new("ntfs-3g").args([file, point]), 0);
+        mount().or_else(|refused| {
+            run(Command::new("ntfsfix").arg(file), 0)
+                .and_then(|()| mount())
+                .map_err(|error| LabError::because(format!("{refused}; after ntfsfix: {error}"), error))?;
+            self.repaired.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        })
+    }
+}
+
+impl Drop for Mounts {
+    fn drop(&mut self) {
+        let [all, repaired] = [&self.next, &self.repaired].map(|count| count.load(Ordering::Relaxed));
+        if repaired > 0 {
+            eprintln!("lab: {repaired} of {all} images were mounted only after ntfsfix");
         }
     }
 }
@@ -73,7 +99,7 @@ fn is_root(made: &Path) -> bool {
     }) == 0
 }
 
-impl Medium for MountedMedium {
+impl OpensImages for Mounts {
     fn open(&self, image: &Arc<Image>) -> Result<Opened> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let file = self.scratch.path().join(format!("{number}.img"));

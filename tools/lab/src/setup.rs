@@ -13,6 +13,7 @@ use crate::kit::{DEFAULT_DIR, Kit};
 use crate::machine::Machine;
 
 mod kernel;
+mod libraries;
 mod packages;
 mod program;
 
@@ -36,7 +37,8 @@ pub fn run(args: &SetupArgs) -> Result<()> {
     packages::install()?;
     let modules = kernel::provide(&kit)?;
     program::build(&kit.chunkstore())?;
-    let initramfs = initramfs::build(&modules, Path::new(packages::BUSYBOX), &kit.chunkstore())?;
+    let ntfs = libraries::with_program(Path::new(packages::NTFS_3G))?;
+    let initramfs = initramfs::build(&modules, Path::new(packages::BUSYBOX), &kit.chunkstore(), &ntfs)?;
     for module in &initramfs.missing {
         tell(&format!("MISSING: this kernel has no module {module}; media that need it are skipped"));
     }

@@ -2,10 +2,12 @@
 //!
 //! Takes no root, no machine and no network. The long form is `cargo xtask lab replay`.
 
+#![allow(clippy::disallowed_methods, reason = "the lab's tests read its recordings")]
+
 use std::path::Path;
 
 use lab::check::Facts;
-use lab::medium::{has_reader, medium_of};
+use lab::opening::{has_reader, opener_of};
 use lab::recording::Recording;
 use lab::replay::{Replay, Row, recordings};
 use lab::states::{Choice, Torn, states};
@@ -35,7 +37,7 @@ fn no_cut_in_the_recordings_breaks_a_store() {
 
 /// Looks at the states of one recording.
 fn replay(file: &Path, recording: &Recording) -> Row {
-    let medium = medium_of(&recording.header).unwrap();
+    let medium = opener_of(&recording.header).unwrap();
     let facts = Facts::gather(recording, medium.as_ref()).unwrap();
     let replay =
         Replay { recording, facts: &facts, medium: medium.as_ref(), deep_every: 100, repair: None, threads: 2 };

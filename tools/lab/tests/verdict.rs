@@ -20,7 +20,7 @@ use lab::blocklog::{BlockLog, Entry};
 use lab::check::{Facts, Failure, Outcome};
 use lab::error::Result;
 use lab::image::{Image, SECTOR_BYTES};
-use lab::medium::{Medium, Opened};
+use lab::opening::{Opened, OpensImages};
 use lab::recording::{Header, Recording, mark_sector};
 use lab::replay::{Replay, Tally};
 use lab::states::{Choice, StateId, Torn, states};
@@ -72,7 +72,7 @@ fn commit(before: &SimDisk, keys: &Path, seed: u64) -> SimDisk {
 /// A medium whose images are one byte: which of some stores is on it.
 struct Staged(Vec<SimDisk>);
 
-impl Medium for Staged {
+impl OpensImages for Staged {
     fn open(&self, image: &Arc<Image>) -> Result<Opened> {
         let mut number = [0];
         image.read_at(0, &mut number);

@@ -8,6 +8,8 @@ use crate::error::{LabError, Result};
 
 /// Debian's static busybox.
 pub const BUSYBOX: &str = "/bin/busybox";
+/// Mounts NTFS in user space, since Debian 12's kernel has no driver that writes it.
+pub const NTFS_3G: &str = "/bin/ntfs-3g";
 const BACKPORTS_LIST: &str = "/etc/apt/sources.list.d/chunkstore-lab-backports.list";
 
 /// Something that a package brings.
@@ -31,6 +33,7 @@ const WANTED: &[Wanted] = &[
     wanted("mkfs.vfat", "dosfstools", Some("the media vfat, vfat-flush and vfat-4k")),
     wanted("mkfs.exfat", "exfatprogs", Some("the medium exfat")),
     wanted("mkfs.ntfs", "ntfs-3g", Some("the medium ntfs")),
+    wanted(NTFS_3G, "ntfs-3g", Some("the medium ntfs")),
     wanted("mkfs.ext4", "e2fsprogs", Some("the medium ext4")),
     wanted("musl-gcc", "musl-tools", Some("the build with musl (the program is then linked with glibc)")),
 ];

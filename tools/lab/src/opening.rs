@@ -1,4 +1,4 @@
-//! [`Medium`]: how the store in an image is opened: by the lab's own readers, or by a mount.
+//! [`OpensImages`]: how the store in an image is opened: by the lab's own readers, or by a mount.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use chunkstore::disk::Disk;
 use crate::error::{LabError, Result};
 use crate::image::Image;
 use crate::recording::Header;
-use crate::sample::MountedMedium;
+use crate::sample::Mounts;
 use crate::volume::Volume;
 use crate::volume_disk::VolumeDisk;
 
 /// Opens the store in an image.
-pub trait Medium: Sync {
+pub trait OpensImages: Sync {
     /// Opens the store; its volume is there for as long as what is returned lives.
     ///
     /// # Errors
@@ -38,11 +38,11 @@ impl Opened {
 }
 
 /// FAT32 and exFAT, by the lab's own readers.
-struct ReadMedium {
+struct Readers {
     store: String,
 }
 
-impl Medium for ReadMedium {
+impl OpensImages for Readers {
     fn open(&self, image: &Arc<Image>) -> Result<Opened> {
         let failed = |error| LabError::because("the volume does not open", error);
         let volume = Volume::open(Arc::clone(image)).map_err(failed)?;
@@ -60,9 +60,9 @@ pub fn has_reader(medium: &str) -> bool {
 ///
 /// # Errors
 /// [`LabError`] for a file system that the lab does not know, or cannot mount here.
-pub fn medium_of(header: &Header) -> Result<Box<dyn Medium>> {
+pub fn opener_of(header: &Header) -> Result<Box<dyn OpensImages>> {
     if has_reader(&header.medium) {
-        return Ok(Box::new(ReadMedium { store: header.store.clone() }));
+        return Ok(Box::new(Readers { store: header.store.clone() }));
     }
-    Ok(Box::new(MountedMedium::new(header)?))
+    Ok(Box::new(Mounts::new(header)?))
 }
