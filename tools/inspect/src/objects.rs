@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 
+use chunkstore::base::clock::{Clock, SystemClock};
 use chunkstore::error::{Error, ErrorKind, Result};
 use chunkstore::format::list::ListNode;
 use chunkstore::format::snapshot::Snapshot;
@@ -192,8 +193,8 @@ pub fn show_by_path(view: &View, opened: &Opened, spot: &str, screen: &mut Scree
     })?;
     let mut problems = Vec::new();
     let reader = reader(view, opened, &mut |problem| problems.push(problem));
-    let named =
-        snapshots::find(part, &spot.snapshot).map_err(|error| Error::new(ErrorKind::Other, error.to_string()))?;
+    let named = snapshots::find(part, &spot.snapshot, SystemClock.now())
+        .map_err(|error| Error::new(ErrorKind::Other, error.to_string()))?;
     if !problems.is_empty()
         && let Err(error) = screen.show(&Shown::new("indexes").but_all(problems))
     {
