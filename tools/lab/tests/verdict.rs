@@ -22,7 +22,7 @@ use lab::error::Result;
 use lab::image::{Image, SECTOR_BYTES};
 use lab::medium::{Medium, Opened};
 use lab::recording::{Header, Recording, mark_sector};
-use lab::replay::{Replay, Tally};
+use lab::replay::{Refused, Replay, Tally};
 use lab::states::{Choice, StateId, Torn, states};
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000_000_000);
@@ -144,8 +144,15 @@ impl Story {
     fn judge(&self, after: u64, more: &SimDisk) -> Tally {
         let (recording, medium) = (Self::recording(after), self.medium(more));
         let facts = Facts::gather(&recording, &medium).unwrap();
-        let replay =
-            Replay { recording: &recording, facts: &facts, medium: &medium, deep_every: 1, repair: None, threads: 2 };
+        let replay = Replay {
+            recording: &recording,
+            facts: &facts,
+            medium: &medium,
+            deep_every: 1,
+            repair: None,
+            refused: Refused::Fail,
+            threads: 2,
+        };
         let choice = Choice { torn: Torn::None, subsets: 0, seed: 1, window: 0 };
         replay.run(&states(&recording, choice), &mut |_| {}).unwrap()
     }
