@@ -199,12 +199,11 @@ pub fn check(
     })
 }
 
-/// Returns which of the refusals an honest next run may meet: it looks at, reads and removes any file of the store, and
+/// Returns whether an honest next run may meet a refusal: it looks at, reads and removes any file of the store, and
 /// appends to packs alone.
 #[must_use]
-pub fn met(refusals: &[Refusal]) -> Option<&Refusal> {
-    let is_met = |refusal: &&Refusal| refusal.act != Act::Append || refusal.path.starts_with("packs/");
-    refusals.iter().find(is_met)
+pub fn is_met(refusal: &Refusal) -> bool {
+    refusal.act != Act::Append || refusal.path.starts_with("packs/")
 }
 
 /// Fails a state that is right but for a refusal; before the first step nothing was promised.

@@ -1,6 +1,6 @@
 //! `lab replay`: looks at every state of recordings and says of each whether what was promised holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::check::{Facts, Failed, Failure, Outcome, check, check_refused, met};
+use crate::check::{Facts, Failed, Failure, Outcome, check, check_refused, is_met};
 use crate::error::{LabError, Result};
 use crate::image::Image;
 use crate::image_file::{Fsck, write_image};
@@ -120,7 +120,7 @@ pub struct Row {
 impl Row {
     fn note(&mut self, Verdict { result, refused }: &Verdict) {
         self.states += 1;
-        self.refused += u64::from(refused.is_some());
+        self.refused += u64::from(!refused.is_empty());
         self.failed += u64::from(result.is_err());
         let count = match result {
             Ok(Outcome::Old) => &mut self.old,
@@ -204,13 +204,13 @@ pub const COLUMNS: [&str; 12] = [
 struct Verdict {
     result: std::result::Result<Outcome, Failed>,
     /// Where Linux would stop writing in the next run.
-    refused: Option<Refusal>,
+    refused: Vec<Refusal>,
 }
 
 impl Verdict {
     fn inconsistent(error: &LabError) -> Self {
         let failed = Failed { failure: Failure::Inconsistent, why: error.to_string() };
-        Self { result: Err(failed), refused: None }
+        Self { result: Err(failed), refused: Vec::new() }
     }
 }
 
@@ -264,17 +264,14 @@ impl Tally {
 
     fn note(&mut self, id: &StateId, is_repaired: bool, is_acknowledged: bool, verdict: Verdict) {
         let kind = if is_repaired { format!("{} repaired", id.kind()) } else { id.kind().to_owned() };
-        let row = self.rows.entry(kind.clone()).or_default();
-        row.note(&verdict);
+        self.rows.entry(kind.clone()).or_default().note(&verdict);
         if let (Ok(outcome), false) = (&verdict.result, is_repaired) {
             self.examples.entry(*outcome).or_insert(*id);
         }
-        if let Some(refusal) = &verdict.refused {
-            let acknowledged = u64::from(is_acknowledged);
-            self.note_refused(
-                &format!("{kind} {}", sort_of(refusal)),
-                RefusedAt { states: 1, acknowledged, example: *id },
-            );
+        let sorts: BTreeSet<String> = verdict.refused.iter().map(sort_of).collect();
+        for sort in sorts {
+            let one = RefusedAt { states: 1, acknowledged: u64::from(is_acknowledged), example: *id };
+            self.note_refused(&format!("{kind} {sort}"), one);
         }
         if let Err(failed) = verdict.result
             && self.findings.len() < FAILURES_MAX
@@ -418,8 +415,8 @@ impl Replay<'_> {
         };
         let expected = self.facts.expected(id);
         let mut result = check(&opened.disk, self.facts, expected, is_deep);
-        let refused = met(&opened.refusals).cloned();
-        if let (Some(refusal), Refused::Fail) = (&refused, self.refused) {
+        let refused: Vec<Refusal> = opened.refusals.into_iter().filter(is_met).collect();
+        if let (Some(refusal), Refused::Fail) = (refused.first(), self.refused) {
             result = result.and_then(|outcome| check_refused(refusal, expected).map(|()| outcome));
         }
         Verdict { result, refused }
@@ -620,7 +617,7 @@ fn explain(args: &ReplayArgs, path: &Path, replay: &Replay<'_>, id: &StateId) ->
 
 fn told(verdict: &Verdict) -> String {
     match &verdict.result {
-        Ok(outcome) => match &verdict.refused {
+        Ok(outcome) => match verdict.refused.first() {
             Some(refusal) => format!("right ({outcome:?}), but refused: {}: {}", refusal.path, sort_of(refusal)),
             None => format!("right ({outcome:?}); the next sync, too"),
         },
