@@ -29,6 +29,7 @@ use crate::error::{LabError, Result};
 use crate::opening::OpensImages;
 use crate::recording::{Mark, Recording};
 use crate::states::{Player, StateId};
+use crate::volume::{Act, Refusal};
 
 /// What a state opened as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +57,8 @@ pub enum Failure {
     Lost,
     /// The next sync does not succeed, or fetches what was there.
     Refetched,
+    /// Linux stops writing to the volume when the next run uses the store's files, until somebody repairs it.
+    Refused,
 }
 
 /// A state that is not what was promised, and why.
@@ -194,6 +197,31 @@ pub fn check(
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word");
         inconsistent(format!("the program panicked: {said}"))
     })
+}
+
+/// Returns whether an honest next run may meet a refusal: it looks at, reads and removes any file of the store, and
+/// appends to packs alone.
+#[must_use]
+pub fn is_met(refusal: &Refusal) -> bool {
+    refusal.act != Act::Append || refusal.path.starts_with("packs/")
+}
+
+/// Fails a state that is right but for a refusal; before the first step nothing was promised.
+///
+/// # Errors
+/// [`Failed`].
+pub fn check_refused(refusal: &Refusal, expected: Expected) -> std::result::Result<(), Failed> {
+    if expected.acknowledged.is_none() {
+        return Ok(());
+    }
+    let act = match refusal.act {
+        Act::LookUp => "is looked up",
+        Act::Read => "is read",
+        Act::Remove => "is removed",
+        Act::Append => "is appended to",
+    };
+    let why = format!("Linux stops writing when {} {act}: {}", refusal.path, refusal.why);
+    Err(Failed { failure: Failure::Refused, why })
 }
 
 fn inconsistent<T>(why: impl Into<String>) -> std::result::Result<T, Failed> {

@@ -9,7 +9,7 @@ use crate::error::{LabError, Result};
 use crate::image::Image;
 use crate::recording::Header;
 use crate::sample::Mounts;
-use crate::volume::Volume;
+use crate::volume::{Refusal, Volume};
 use crate::volume_disk::VolumeDisk;
 
 /// Opens the store in an image.
@@ -25,6 +25,8 @@ pub trait OpensImages: Sync {
 pub struct Opened {
     /// The disk.
     pub disk: Arc<dyn Disk>,
+    /// Where Linux would stop writing to the volume when the store's files are used; known of what the lab reads.
+    pub refusals: Vec<Refusal>,
     /// Dropped after the disk.
     _held: Option<Box<dyn Any>>,
 }
@@ -33,7 +35,7 @@ impl Opened {
     /// Makes it of a disk and what holds its volume.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, held: Option<Box<dyn Any>>) -> Self {
-        Self { disk, _held: held }
+        Self { disk, refusals: Vec::new(), _held: held }
     }
 }
 
@@ -46,7 +48,13 @@ impl OpensImages for Readers {
     fn open(&self, image: &Arc<Image>) -> Result<Opened> {
         let failed = |error| LabError::because("the volume does not open", error);
         let volume = Volume::open(Arc::clone(image)).map_err(failed)?;
-        Ok(Opened::new(Arc::new(VolumeDisk::new(volume, &self.store)), None))
+        let mut refusals = volume.refusals(&self.store);
+        for refusal in &mut refusals {
+            let inside = refusal.path.strip_prefix(&self.store).map(|path| path.trim_start_matches('/').to_owned());
+            refusal.path = inside.filter(|path| !path.is_empty()).unwrap_or_else(|| ".".to_owned());
+        }
+        let opened = Opened::new(Arc::new(VolumeDisk::new(volume, &self.store)), None);
+        Ok(Opened { refusals, ..opened })
     }
 }
 

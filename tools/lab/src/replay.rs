@@ -1,6 +1,6 @@
 //! `lab replay`: looks at every state of recordings and says of each whether what was promised holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::check::{Facts, Failed, Failure, Outcome, check};
+use crate::check::{Facts, Failed, Failure, Outcome, check, check_refused, is_met};
 use crate::error::{LabError, Result};
 use crate::image::Image;
 use crate::image_file::{Fsck, write_image};
 use crate::opening::{OpensImages, has_reader, opener_of};
 use crate::recording::Recording;
 use crate::states::{Choice, Player, StateId, Torn, states};
+use crate::volume::{NodeKind, Refusal};
 
 /// Every how many states the next sync is tried, too.
 const DEEP_EVERY: u64 = 100;
@@ -38,6 +39,15 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(2);
 pub enum After {
     /// The system's checker repairs the file system.
     Fsck,
+}
+
+/// What becomes of a state to which Linux would stop writing in the next run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Refused {
+    /// It fails, once something was acknowledged.
+    Fail,
+    /// It is counted alone.
+    Count,
 }
 
 /// Replays recordings into every state that a power cut may have left, and opens each.
@@ -67,6 +77,9 @@ pub struct ReplayArgs {
     /// A medium that acknowledges flushes and loses up to W of them; shows what is no longer promised, and fails nothing
     #[arg(long, value_name = "W", default_value_t = 0)]
     pub lying: u32,
+    /// What becomes of a state to which Linux would stop writing in the next run
+    #[arg(long, value_enum, default_value = "fail")]
+    pub refused: Refused,
     /// Writes the image of the one state to a file
     #[arg(long, value_name = "FILE", requires = "state")]
     pub image: Option<PathBuf>,
@@ -98,12 +111,18 @@ pub struct Row {
     pub lost: u64,
     /// The next run failed or fetched what was whole.
     pub refetched: u64,
+    /// Linux would stop writing in the next run; counted beside one of the above, unless that is how the state failed.
+    pub refused: u64,
+    /// States that are not what was promised.
+    pub failed: u64,
 }
 
 impl Row {
-    fn note(&mut self, verdict: &std::result::Result<Outcome, Failed>) {
+    fn note(&mut self, Verdict { result, refused }: &Verdict) {
         self.states += 1;
-        let count = match verdict {
+        self.refused += u64::from(!refused.is_empty());
+        self.failed += u64::from(result.is_err());
+        let count = match result {
             Ok(Outcome::Old) => &mut self.old,
             Ok(Outcome::New) => &mut self.new,
             Ok(Outcome::None) => &mut self.none,
@@ -113,34 +132,98 @@ impl Row {
             Err(Failed { failure: Failure::Inconsistent, .. }) => &mut self.inconsistent,
             Err(Failed { failure: Failure::Lost, .. }) => &mut self.lost,
             Err(Failed { failure: Failure::Refetched, .. }) => &mut self.refetched,
+            Err(Failed { failure: Failure::Refused, .. }) => return,
         };
         *count += 1;
     }
 
     /// Returns the counts in the order of [`COLUMNS`].
     #[must_use]
-    pub fn counts(&self) -> [u64; 10] {
-        let Self { states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched } = *self;
-        [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched]
+    pub fn counts(&self) -> [u64; 12] {
+        let Self {
+            states,
+            old,
+            new,
+            none,
+            unread,
+            head_lost,
+            degraded,
+            inconsistent,
+            lost,
+            refetched,
+            refused,
+            failed,
+        } = *self;
+        [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched, refused, failed]
     }
 
     /// Returns how many states are not what was promised.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.inconsistent + self.lost + self.refetched
+        self.failed
     }
 
     /// Adds the counts of another row.
     pub fn add(&mut self, other: &Self) {
-        let [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched] =
+        let [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched, refused, failed] =
             std::array::from_fn(|at| self.counts()[at] + other.counts()[at]);
-        *self = Self { states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched };
+        *self = Self {
+            states,
+            old,
+            new,
+            none,
+            unread,
+            head_lost,
+            degraded,
+            inconsistent,
+            lost,
+            refetched,
+            refused,
+            failed,
+        };
     }
 }
 
 /// The heads of the table.
-pub const COLUMNS: [&str; 10] =
-    ["states", "old", "new", "none", "unread", "head lost", "degraded", "inconsistent", "lost", "refetched"];
+pub const COLUMNS: [&str; 12] = [
+    "states",
+    "old",
+    "new",
+    "none",
+    "unread",
+    "head lost",
+    "degraded",
+    "inconsistent",
+    "lost",
+    "refetched",
+    "refused",
+    "failed",
+];
+
+/// What is said of one state.
+struct Verdict {
+    result: std::result::Result<Outcome, Failed>,
+    /// Where Linux would stop writing in the next run.
+    refused: Vec<Refusal>,
+}
+
+impl Verdict {
+    fn inconsistent(error: &LabError) -> Self {
+        let failed = Failed { failure: Failure::Inconsistent, why: error.to_string() };
+        Self { result: Err(failed), refused: Vec::new() }
+    }
+}
+
+/// How many states of one kind Linux would stop writing to at one sort of path, and one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefusedAt {
+    /// States.
+    pub states: u64,
+    /// Those of them with something acknowledged.
+    pub acknowledged: u64,
+    /// One of those, where there is one.
+    pub example: StateId,
+}
 
 /// A state that is not what was promised.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,6 +245,8 @@ pub struct Tally {
     pub findings: Vec<Finding>,
     /// A state of each outcome, to be looked at.
     pub examples: BTreeMap<Outcome, StateId>,
+    /// By the kind of state and the sort of path and reason, where Linux would stop writing.
+    pub refused: BTreeMap<String, RefusedAt>,
     /// States that were looked at, each counted once.
     pub looked: u64,
     /// States at which the next sync was tried.
@@ -177,20 +262,40 @@ impl Tally {
         total
     }
 
-    fn note(&mut self, id: &StateId, is_repaired: bool, verdict: std::result::Result<Outcome, Failed>) {
+    fn note(&mut self, id: &StateId, is_repaired: bool, is_acknowledged: bool, verdict: Verdict) {
         let kind = if is_repaired { format!("{} repaired", id.kind()) } else { id.kind().to_owned() };
-        self.rows.entry(kind).or_default().note(&verdict);
-        if let (Ok(outcome), false) = (&verdict, is_repaired) {
+        self.rows.entry(kind.clone()).or_default().note(&verdict);
+        if let (Ok(outcome), false) = (&verdict.result, is_repaired) {
             self.examples.entry(*outcome).or_insert(*id);
         }
-        if let Err(failed) = verdict
+        let sorts: BTreeSet<String> = verdict.refused.iter().map(sort_of).collect();
+        for sort in sorts {
+            let one = RefusedAt { states: 1, acknowledged: u64::from(is_acknowledged), example: *id };
+            self.note_refused(&format!("{kind} {sort}"), one);
+        }
+        if let Err(failed) = verdict.result
             && self.findings.len() < FAILURES_MAX
         {
             self.findings.push(Finding { id: *id, is_repaired, failed });
         }
     }
 
+    fn note_refused(&mut self, sort: &str, more: RefusedAt) {
+        let Some(known) = self.refused.get_mut(sort) else {
+            self.refused.insert(sort.to_owned(), more);
+            return;
+        };
+        if known.acknowledged == 0 && more.acknowledged > 0 {
+            known.example = more.example;
+        }
+        known.states += more.states;
+        known.acknowledged += more.acknowledged;
+    }
+
     fn merge(&mut self, other: Self) {
+        for (sort, more) in &other.refused {
+            self.note_refused(sort, *more);
+        }
         for (kind, row) in other.rows {
             self.rows.entry(kind).or_default().add(&row);
         }
@@ -202,6 +307,18 @@ impl Tally {
         self.looked += other.looked;
         self.deep += other.deep;
     }
+}
+
+/// Names the sort of a path, the act and the reason of a refusal.
+fn sort_of(refusal: &Refusal) -> String {
+    let parts: Vec<&str> = refusal.path.split('/').collect();
+    let path = match parts[..] {
+        [dir, _] => format!("{dir}/*"),
+        [dir, .., _] => format!("{dir}/*/*"),
+        _ => refusal.path.clone(),
+    };
+    let kind = if refusal.kind == NodeKind::Dir { " (directory)" } else { "" };
+    format!("{path}{kind}, {:?}: {}", refusal.act, refusal.why)
 }
 
 /// One recording and how its states are looked at.
@@ -216,6 +333,8 @@ pub struct Replay<'a> {
     pub deep_every: u64,
     /// The checker, and every how many states it repairs a copy that is looked at again.
     pub repair: Option<(Fsck, u64)>,
+    /// What becomes of a state to which Linux would stop writing in the next run.
+    pub refused: Refused,
     /// How many threads look.
     pub threads: usize,
 }
@@ -273,33 +392,34 @@ impl Replay<'_> {
         let is_deep = id.is_every(self.deep_every);
         tally.looked += 1;
         tally.deep += u64::from(is_deep);
-        tally.note(id, false, self.judge(id, image, is_deep));
+        let is_acknowledged = self.facts.expected(id).acknowledged.is_some();
+        tally.note(id, false, is_acknowledged, self.judge(id, image, is_deep));
         let Some((fsck, every)) = self.repair else { return };
         if id.is_every(every) {
-            tally.note(id, true, self.judge_repaired(id, image, fsck, path, is_deep));
+            tally.note(id, true, is_acknowledged, self.judge_repaired(id, image, fsck, path, is_deep));
         }
     }
 
     /// Judges what a repair makes of a state; `path` is a file that may be overwritten.
-    fn judge_repaired(
-        &self,
-        id: &StateId,
-        image: &Image,
-        fsck: Fsck,
-        path: &Path,
-        is_deep: bool,
-    ) -> std::result::Result<Outcome, Failed> {
+    fn judge_repaired(&self, id: &StateId, image: &Image, fsck: Fsck, path: &Path, is_deep: bool) -> Verdict {
         match fsck.repair(image, self.recording.header.volume_bytes, path) {
             Ok(repaired) => self.judge(id, &repaired, is_deep),
-            Err(error) => Err(Failed { failure: Failure::Inconsistent, why: error.to_string() }),
+            Err(error) => Verdict::inconsistent(&error),
         }
     }
 
-    fn judge(&self, id: &StateId, image: &Arc<Image>, is_deep: bool) -> std::result::Result<Outcome, Failed> {
-        match self.medium.open(image) {
-            Ok(opened) => check(&opened.disk, self.facts, self.facts.expected(id), is_deep),
-            Err(error) => Err(Failed { failure: Failure::Inconsistent, why: error.to_string() }),
+    fn judge(&self, id: &StateId, image: &Arc<Image>, is_deep: bool) -> Verdict {
+        let opened = match self.medium.open(image) {
+            Ok(opened) => opened,
+            Err(error) => return Verdict::inconsistent(&error),
+        };
+        let expected = self.facts.expected(id);
+        let mut result = check(&opened.disk, self.facts, expected, is_deep);
+        let refused: Vec<Refusal> = opened.refusals.into_iter().filter(is_met).collect();
+        if let (Some(refusal), Refused::Fail) = (refused.first(), self.refused) {
+            result = result.and_then(|outcome| check_refused(refusal, expected).map(|()| outcome));
         }
+        Verdict { result, refused }
     }
 }
 
@@ -324,6 +444,7 @@ pub fn run(args: &ReplayArgs) -> Result<bool> {
             medium: medium.as_ref(),
             deep_every: DEEP_EVERY,
             repair: repair(args, &recording),
+            refused: args.refused,
             threads: 2,
         };
         if let Some(id) = &args.state {
@@ -445,6 +566,11 @@ fn show(args: &ReplayArgs, path: &Path, tally: &Tally) {
             println!("  {outcome:?}, for instance: cargo xtask lab replay {} --state {id}", path.display());
         }
     }
+    for (sort, RefusedAt { states, acknowledged, example }) in &tally.refused {
+        if !args.json {
+            println!("  refused: {states} ({acknowledged} acknowledged), {sort}, for instance --state {example}");
+        }
+    }
     for Finding { id, is_repaired, failed } in &tally.findings {
         let after = if *is_repaired { " --after fsck" } else { "" };
         let how = format!("{:?}", failed.failure).to_lowercase();
@@ -452,7 +578,7 @@ fn show(args: &ReplayArgs, path: &Path, tally: &Tally) {
     }
 }
 
-fn print_line(name: &str, counts: &[String; 10]) {
+fn print_line(name: &str, counts: &[String; 12]) {
     let mut line = format!("{name:<36}");
     for (count, head) in counts.iter().zip(COLUMNS) {
         line.push_str(&format!(" {count:>width$}", width = head.len().max(8)));
@@ -479,19 +605,22 @@ fn explain(args: &ReplayArgs, path: &Path, replay: &Replay<'_>, id: &StateId) ->
         }
         let verdict = replay.judge(id, image, true);
         println!("  as it is: {}", told(&verdict));
-        let mut is_right = verdict.is_ok();
+        let mut is_right = verdict.result.is_ok();
         if let Some((fsck, _)) = replay.repair {
             let verdict = replay.judge_repaired(id, image, fsck, &scratch.path().join("image"), true);
             println!("  after {}: {}", fsck.program(), told(&verdict));
-            is_right &= verdict.is_ok();
+            is_right &= verdict.result.is_ok();
         }
         Ok(is_right)
     })?
 }
 
-fn told(verdict: &std::result::Result<Outcome, Failed>) -> String {
-    match verdict {
-        Ok(outcome) => format!("right ({outcome:?}); the next sync, too"),
+fn told(verdict: &Verdict) -> String {
+    match &verdict.result {
+        Ok(outcome) => match verdict.refused.first() {
+            Some(refusal) => format!("right ({outcome:?}), but refused: {}: {}", refusal.path, sort_of(refusal)),
+            None => format!("right ({outcome:?}); the next sync, too"),
+        },
         Err(Failed { failure, why }) => format!("{failure:?}: {why}"),
     }
 }

@@ -20,9 +20,11 @@ mod exfat;
 mod fat;
 mod file;
 mod heap;
+mod refusals;
 mod walk;
 
 pub use file::VolumeFile;
+pub use refusals::{Act, Refusal};
 pub use walk::{Walked, WalkedKind};
 
 /// Most directories whose content is kept.

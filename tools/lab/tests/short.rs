@@ -9,7 +9,7 @@ use std::path::Path;
 use lab::check::Facts;
 use lab::opening::{has_reader, opener_of};
 use lab::recording::Recording;
-use lab::replay::{Replay, Row, recordings};
+use lab::replay::{Refused, Replay, Row, recordings};
 use lab::states::{Choice, Torn, states};
 
 const CHOICE: Choice = Choice { torn: Torn::Few, subsets: 20, seed: 1, window: 0 };
@@ -39,8 +39,15 @@ fn no_cut_in_the_recordings_breaks_a_store() {
 fn replay(file: &Path, recording: &Recording) -> Row {
     let medium = opener_of(&recording.header).unwrap();
     let facts = Facts::gather(recording, medium.as_ref()).unwrap();
-    let replay =
-        Replay { recording, facts: &facts, medium: medium.as_ref(), deep_every: 100, repair: None, threads: 2 };
+    let replay = Replay {
+        recording,
+        facts: &facts,
+        medium: medium.as_ref(),
+        deep_every: 100,
+        repair: None,
+        refused: Refused::Count,
+        threads: 2,
+    };
     let tally = replay.run(&states(recording, CHOICE), &mut |_| {}).unwrap();
     for found in &tally.findings {
         eprintln!("cargo xtask lab replay {} --state {}: {}", file.display(), found.id, found.failed.why);

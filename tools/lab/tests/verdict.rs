@@ -22,8 +22,9 @@ use lab::error::Result;
 use lab::image::{Image, SECTOR_BYTES};
 use lab::opening::{Opened, OpensImages};
 use lab::recording::{Header, Recording, mark_sector};
-use lab::replay::{Replay, Tally};
+use lab::replay::{Refused, Replay, Tally};
 use lab::states::{Choice, StateId, Torn, states};
+use lab::volume::{Act, NodeKind, Refusal};
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000_000_000);
 const VOLUME_SECTORS: u64 = 8;
@@ -69,14 +70,18 @@ fn commit(before: &SimDisk, keys: &Path, seed: u64) -> SimDisk {
     disk.settled()
 }
 
-/// A medium whose images are one byte: which of some stores is on it.
-struct Staged(Vec<SimDisk>);
+/// A medium whose images are one byte: which of some stores is on it; Linux stops writing to the last.
+struct Staged(Vec<SimDisk>, Vec<Refusal>);
 
 impl OpensImages for Staged {
     fn open(&self, image: &Arc<Image>) -> Result<Opened> {
         let mut number = [0];
         image.read_at(0, &mut number);
-        Ok(Opened::new(Arc::new(self.0[usize::from(number[0])].snapshot()), None))
+        let mut opened = Opened::new(Arc::new(self.0[usize::from(number[0])].snapshot()), None);
+        if usize::from(number[0]) + 1 == self.0.len() {
+            opened.refusals.clone_from(&self.1);
+        }
+        Ok(opened)
     }
 }
 
@@ -137,15 +142,19 @@ impl Story {
     }
 
     fn medium(&self, more: &SimDisk) -> Staged {
-        Staged([&self.stages[..], &[more.settled()]].concat())
+        Staged([&self.stages[..], &[more.settled()]].concat(), vec![])
     }
 
     /// Judges all prefixes, with one more state after the mark of generation `after`.
     fn judge(&self, after: u64, more: &SimDisk) -> Tally {
-        let (recording, medium) = (Self::recording(after), self.medium(more));
-        let facts = Facts::gather(&recording, &medium).unwrap();
+        Self::judge_on(after, &self.medium(more), Refused::Fail)
+    }
+
+    fn judge_on(after: u64, medium: &Staged, refused: Refused) -> Tally {
+        let recording = Self::recording(after);
+        let facts = Facts::gather(&recording, medium).unwrap();
         let replay =
-            Replay { recording: &recording, facts: &facts, medium: &medium, deep_every: 1, repair: None, threads: 2 };
+            Replay { recording: &recording, facts: &facts, medium, deep_every: 1, repair: None, refused, threads: 2 };
         let choice = Choice { torn: Torn::None, subsets: 0, seed: 1, window: 0 };
         replay.run(&states(&recording, choice), &mut |_| {}).unwrap()
     }
@@ -264,4 +273,29 @@ fn a_recording_that_contradicts_its_marks_is_refused() {
     late.0[2] = story.stage(2);
     late.0[2].put(pack.as_str(), &story.stage(3).content(pack.as_str()).unwrap());
     assert!(refused(&late).contains("mark of step 2 came late"));
+}
+
+// U9
+#[test]
+fn a_state_to_which_linux_stops_writing_fails_once_something_is_acknowledged() {
+    let story = Story::new();
+    let refusal = |path: &str, act| Refusal { path: path.into(), kind: NodeKind::File, act, why: "a free cluster" };
+    let judge = |after: u64, refusal: Refusal, refused| {
+        let medium = Staged(story.medium(&story.stage(usize::try_from(after).unwrap())).0, vec![refusal]);
+        let tally = Story::judge_on(after, &medium, refused);
+        (tally.total().refused, tally.total().failures(), tally)
+    };
+    let (refused, failures, tally) = judge(2, refusal("heads/00000002", Act::Remove), Refused::Fail);
+    assert_eq!((refused, failures, tally.findings.len()), (1, 1, 1));
+    assert_eq!(tally.findings[0].failed.failure, Failure::Refused);
+    assert!(tally.findings[0].failed.why.contains("when heads/00000002 is removed: a free cluster"));
+    let counted = |after, refusal, refused| {
+        let (refused, failures, _) = judge(after, refusal, refused);
+        (refused, failures)
+    };
+    assert_eq!(counted(2, refusal("HEAD", Act::Read), Refused::Count), (1, 0));
+    assert_eq!(counted(0, refusal("heads", Act::LookUp), Refused::Fail), (1, 0));
+    // The store appends to packs alone.
+    assert_eq!(counted(2, refusal("HEAD", Act::Append), Refused::Fail), (0, 0));
+    assert_eq!(counted(2, refusal("packs/00/x", Act::Append), Refused::Fail), (1, 1));
 }

@@ -8,6 +8,7 @@ use super::*;
 mod build;
 mod exfat_damage;
 mod fat_damage;
+mod refusals;
 
 /// Images of 4 MiB with long names, nested and emptied directories, files in pieces; and what `find` and `sha256sum`
 /// said of them in the kernel that made them.
@@ -140,6 +141,7 @@ fn no_damage_makes_a_walk_panic_or_last() {
             if let Ok(volume) = Volume::open(Arc::new(image_of(&bytes))) {
                 opened += 1;
                 assert!(!volume.walk().is_empty());
+                assert!(volume.refusals("").len() <= 100_000);
             }
         }
         assert!(opened > 100, "only {opened} damaged volumes opened");
