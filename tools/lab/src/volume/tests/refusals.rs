@@ -10,6 +10,9 @@ const END: u32 = 0x0FFF_FFFF;
 const FREE: u32 = 0;
 const FREE_LINK: &str = "its chain leads through a free cluster";
 
+/// At which act a file is refused, and why.
+type Refused = Option<(Act, &'static str)>;
+
 /// Returns act, path and reason of each refusal in the folder `s`.
 fn told(build: &Build) -> Vec<(Act, String, &'static str)> {
     let refusals = open(&build.bytes).refusals("s");
@@ -36,7 +39,7 @@ fn fat_file(first: u16, len_bytes: u32, links: &[u32]) -> Build {
 #[test]
 fn a_fat_chain_must_run_to_its_end_over_clusters_in_use() {
     let missing = "its chain leads to a cluster that the volume does not have";
-    let cases: &[(u16, u32, &[u32], Option<(Act, &str)>)] = &[
+    let cases: &[(u16, u32, &[u32], Refused)] = &[
         (0, 0, &[], None),
         (10, 512, &[END], None),
         (10, 1024, &[11, END], None),
@@ -114,7 +117,7 @@ fn a_directory_in_itself_ends_the_walk() {
 
 #[test]
 fn an_exfat_chain_of_links_must_not_lead_through_free_clusters() {
-    let cases: &[(u8, u8, u64, &[u32], Option<(Act, &str)>)] = &[
+    let cases: &[(u8, u8, u64, &[u32], Refused)] = &[
         (0x01, 10, 1024, &[11, u32::MAX], None),
         (0x03, 10, 1024, &[FREE, FREE], None),
         (0x01, 0, 0, &[], None),
