@@ -49,10 +49,10 @@ pub fn watch(media: Arc<Vec<Medium>>, clock: Arc<dyn Clock>, end: impl Fn(&Error
 /// Tells the end of a run from one that a pulled key caused: calls fail, and find nothing, a moment before the device leaves
 /// the system's list. Only what a pulled key can look like waits for that moment, and only on what can be pulled.
 pub fn settle(ended: Result<Outcome>, media: &[Medium], clock: &dyn Clock) -> Result<Outcome> {
-    use ErrorKind::{Corrupt, NoIdentity, NoStore, Other};
+    use ErrorKind::{Corrupt, NoIdentity, NoSpace, NoStore, Other};
     let is_suspicious = match &ended {
         Ok(outcome) => matches!(outcome, Outcome::Found(_) | Outcome::Partial),
-        Err(error) => matches!(error.kind(), Corrupt | NoIdentity | NoStore | Other),
+        Err(error) => matches!(error.kind(), Corrupt | NoIdentity | NoSpace | NoStore | Other),
     };
     if !is_suspicious || !goes_soon(media, clock) {
         return ended;

@@ -55,7 +55,7 @@ impl Profile {
             atomic_replace: self.journaled(),
             sync_dir: true,
             case_sensitive: self == Self::Ext4,
-            append_after_cut: self != Self::Fat32,
+            append_after_cut: !matches!(self, Self::Fat32 | Self::ExFat),
             max_file_bytes: if self == Self::Fat32 { u64::from(u32::MAX) } else { i64::MAX.unsigned_abs() },
             read_only,
         }

@@ -2,10 +2,11 @@
 //!
 //! Nothing here follows a link. What kind of file system it is, is only known on Linux; others count as unable.
 //!
-//! # FAT on Linux
+//! # FAT and exFAT on Linux
 //!
 //! A directory entry there names a chain of clusters in a table, and Linux writes both in an order of its own: the sync of a
-//! file writes its data, its entry and last the table (`fat_file_fsync` in fs/fat/file.c). A plug pulled in between leaves an
+//! file writes its data, its entry and last the table (`fat_file_fsync` in fs/fat/file.c, `exfat_file_fsync` in
+//! fs/exfat/file.c). A plug pulled in between leaves an
 //! entry whose clusters are free, and whoever then looks at the file makes Linux call the file system broken and refuse all
 //! writes to it. So here the table comes first and goes last: a chain is durable before an entry names it, and an entry is
 //! durably gone before its chain is let go of. The sync of any handle writes the whole table, and of entries only its own;
@@ -137,7 +138,7 @@ impl Root {
         Ok(())
     }
 
-    /// Removes a file; on FAT that is durable when this returns.
+    /// Removes a file; where it has a chain, that is durable when this returns.
     pub(super) fn remove(&self, path: &str) -> io::Result<()> {
         let (dir, name) = self.parent(path)?;
         let held = self.hold(&dir, name);
@@ -145,18 +146,17 @@ impl Root {
         if held.is_some() { self.sync_handle(dir) } else { Ok(()) }
     }
 
-    /// Opens a file on FAT whose name is about to go, so that its clusters are let go of no earlier.
+    /// Opens a file whose name is about to go, where it has a chain, so that its clusters are let go of no earlier.
     fn hold(&self, dir: &OwnedFd, name: &str) -> Option<OwnedFd> {
         let flags = OFlags::RDONLY | ALWAYS;
-        let is_fat = self.kind == FileSystem::Fat;
-        is_fat.then(|| rustix::fs::openat(dir, name, flags, Mode::empty()).ok()).flatten()
+        self.kind.has_chains().then(|| rustix::fs::openat(dir, name, flags, Mode::empty()).ok()).flatten()
     }
 
     /// Creates a directory.
     pub(super) fn create_dir(&self, path: &str) -> io::Result<()> {
         let (dir, name) = self.parent(path)?;
         rustix::fs::mkdirat(&dir, name, Mode::RWXU)?;
-        if self.kind == FileSystem::Fat {
+        if self.kind.has_chains() {
             *self.made_dir.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.open_dir(path)?);
         }
         Ok(())
@@ -206,9 +206,9 @@ impl Root {
         Ok(false)
     }
 
-    /// Makes durable, on FAT, which clusters files have.
+    /// Makes durable which clusters files have, where a table says so.
     pub(super) fn sync_table(&self) -> io::Result<()> {
-        if self.kind == FileSystem::Fat { Ok(rustix::fs::fsync(&self.dir)?) } else { Ok(()) }
+        if self.kind.has_chains() { Ok(rustix::fs::fsync(&self.dir)?) } else { Ok(()) }
     }
 
     /// Returns the bytes that can still be written.
@@ -225,7 +225,7 @@ impl Root {
             atomic_replace: kind == FileSystem::Journaled,
             sync_dir: kind != FileSystem::UserSpace,
             case_sensitive: kind == FileSystem::Journaled,
-            append_after_cut: kind != FileSystem::Fat,
+            append_after_cut: !kind.has_chains(),
             max_file_bytes: if kind == FileSystem::Fat { u64::from(u32::MAX) } else { i64::MAX.unsigned_abs() },
             read_only: flags.contains(StatVfsMountFlags::RDONLY),
         })
@@ -277,10 +277,19 @@ enum FileSystem {
     Journaled,
     /// FAT12, 16 and 32.
     Fat,
+    /// exFAT.
+    ExFat,
     /// Any that a process serves.
     UserSpace,
-    /// exFAT, NTFS, network file systems and those we do not know: nothing is assumed.
+    /// NTFS, network file systems and those we do not know: nothing is assumed.
     Other,
+}
+
+impl FileSystem {
+    /// Returns whether files are chains of clusters in a table.
+    fn has_chains(self) -> bool {
+        matches!(self, Self::Fat | Self::ExFat)
+    }
 }
 
 /// Tells file systems apart by the kernel's magic numbers.
@@ -293,6 +302,7 @@ fn file_system(dir: impl AsFd) -> io::Result<FileSystem> {
         // tmpfs and overlayfs; the first has nothing to survive, the second is as good as what lies below.
         0x0102_1994 | 0x794c_7630 => FileSystem::Journaled,
         0x4d44 => FileSystem::Fat,
+        0x2011_bab0 => FileSystem::ExFat,
         0x6573_5546 => FileSystem::UserSpace,
         _ => FileSystem::Other,
     })
