@@ -25,6 +25,7 @@ pub mod record;
 pub mod recording;
 pub mod recovery;
 pub mod replay;
+pub mod report;
 pub mod sample;
 pub mod scenario;
 pub mod setup;

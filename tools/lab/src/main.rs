@@ -7,6 +7,7 @@ use lab::amplification::{self, AmplificationArgs};
 use lab::kill::{self, KillArgs};
 use lab::record::{self, RecordArgs};
 use lab::replay::{self, ReplayArgs};
+use lab::report::{self, ReportArgs};
 use lab::setup::{self, SetupArgs};
 use lab::unplug::{self, UnplugArgs};
 use lab::worn::{self, WornArgs};
@@ -33,6 +34,8 @@ enum Part {
     Kill(KillArgs),
     /// Tries keys that are old, slow, full, protected or broken in one place
     Worn(WornArgs),
+    /// Runs all of the above in its long form, and writes the report in the lab's README
+    Report(ReportArgs),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Part::Unplug(args) => unplug::run(&args).map(|()| true),
         Part::Kill(args) => kill::run(&args).map(|()| true),
         Part::Worn(args) => worn::run(&args).map(|()| true),
+        Part::Report(args) => report::run(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
