@@ -9,7 +9,7 @@ pub mod scan;
 mod temporary;
 pub mod write;
 
-pub use read::{ReadOutcome, ReadSink, StableReader};
+pub use read::{Extras, ReadOutcome, ReadSink, StableReader};
 pub use scan::{ExcludeError, Excludes, ScannedDir, Scanner};
 pub use temporary::is_temporary;
 pub use write::{BatchLimits, BatchWriter, NewFile};

@@ -270,6 +270,7 @@ impl Restorer<'_> {
             mode: Some(meta.mode),
             owner: self.owners.then_some((meta.uid, meta.gid)),
             mtime: Some(FileTime { secs: meta.mtime_secs, nanos: meta.mtime_nanos }),
+            extended: Vec::new(),
         }
     }
 }
