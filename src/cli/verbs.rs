@@ -1,11 +1,15 @@
 //! The verbs: each turns its arguments into what an op takes, runs it, and shows what came of it.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 
 use super::args::Verb;
 use super::context::Context;
 use super::outcome::Outcome;
 use crate::base::monitor::Problem;
+use crate::base::{RelPath, StoreId};
+use crate::disk::host::real_path;
 use crate::error::Result;
 
 mod cat;
@@ -48,6 +52,21 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Demo(args) => super::demo::run(args, context),
         Verb::Version(_) => version::run(context),
     }
+}
+
+/// Returns what of this program's own lies below a folder, whose path holds no link: the store, its keys, its cache; each
+/// with its path there.
+fn own_paths_below(folder: &Path, id: StoreId, context: &Context) -> Vec<(PathBuf, RelPath)> {
+    let settings = &context.settings;
+    let of_store = |dir: &Option<PathBuf>| dir.as_ref().map(|dir| dir.join(id.to_string()));
+    let store = Some(context.store_path());
+    let own = [store, of_store(&settings.keys), of_store(&settings.root_keys), of_store(&settings.cache)];
+    let below = |path: PathBuf| {
+        let below = path.strip_prefix(folder).ok()?.as_os_str().as_encoded_bytes().to_vec();
+        let below = RelPath::new(&below).ok().filter(|below| !below.is_root())?;
+        Some((path, below))
+    };
+    own.into_iter().flatten().filter_map(|path| real_path(&path)).filter_map(below).collect()
 }
 
 /// Returns problems as they stand in a document.

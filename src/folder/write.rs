@@ -36,7 +36,7 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { bytes: 64 * MIB, files: 1000 }
+        Self { bytes: 512 * MIB, files: 16 * 1024 }
     }
 }
 
@@ -224,6 +224,14 @@ impl<'a> BatchWriter<'a> {
         }
         self.flush_if_full()?;
         Ok(true)
+    }
+
+    /// Sets attributes of what stands under a path.
+    ///
+    /// # Errors
+    /// [`DiskError`] when the medium fails or is full; what cannot be set is reported.
+    pub fn set_attributes(&mut self, path: &RelPath, attributes: &Attributes) -> Result<(), DiskError> {
+        self.metadata.set(path, path, attributes)
     }
 
     /// Makes a symbolic link; its mode is not set. Tells whether it has a place here; if not, that was reported.

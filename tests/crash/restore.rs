@@ -79,6 +79,8 @@ fn onto_a_key() {
         refuse_modes: true,
         refuse_owners: true,
         coarse_times: true,
+        refuse_extended: true,
+        zeros_are_holes: false,
     };
     sweep("restore::onto_a_key", "key", rules);
 }

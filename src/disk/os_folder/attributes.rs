@@ -71,7 +71,8 @@ mod system {
         const MISSING: Errno = Errno::NODATA;
         #[cfg(target_os = "macos")]
         const MISSING: Errno = Errno::NOATTR;
-        errno == MISSING || matches!(errno, Errno::ACCESS | Errno::PERM | Errno::OPNOTSUPP | Errno::RANGE | Errno::TOOBIG)
+        errno == MISSING
+            || matches!(errno, Errno::ACCESS | Errno::PERM | Errno::OPNOTSUPP | Errno::RANGE | Errno::TOOBIG)
     }
 
     pub(in crate::disk::os_folder) fn of_file(file: BorrowedFd<'_>) -> Result<Vec<ExtendedAttribute>, Errno> {

@@ -606,7 +606,8 @@ impl FolderWriter for OsWriter {
         let Self { file, path, .. } = self;
         if let Some((uid, gid)) = attributes.owner {
             let (uid, gid) = owner_of(path, uid, gid)?;
-            rustix::fs::fchown(&*file, Some(uid), Some(gid)).map_err(|errno| failed("set the owner of", path, errno))?;
+            rustix::fs::fchown(&*file, Some(uid), Some(gid))
+                .map_err(|errno| failed("set the owner of", path, errno))?;
         }
         if let Some(mode) = attributes.mode {
             let mode = Mode::from_raw_mode((mode & 0o7777) as RawMode);

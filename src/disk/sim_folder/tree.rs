@@ -62,8 +62,7 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn new(coarse_times: bool, zeros_are_holes: bool) -> Self {
-        let mut tree =
-            Self { inodes: BTreeMap::new(), next_inode: ROOT + 1, tick: 0, coarse_times, zeros_are_holes };
+        let mut tree = Self { inodes: BTreeMap::new(), next_inode: ROOT + 1, tick: 0, coarse_times, zeros_are_holes };
         let root = tree.new_inode(Content::Dir(BTreeMap::new()), 0o700);
         tree.inodes.insert(ROOT, root);
         tree

@@ -49,7 +49,11 @@ proptest! {
 
 #[test]
 fn what_does_not_fit_an_extension_is_left_out_and_named() {
-    let attributes = [(b"user.a".to_vec(), vec![1; 40_000]), (b"user.b".to_vec(), vec![2; 40_000]), (b"user.c".to_vec(), vec![3; 9])];
+    let attributes = [
+        (b"user.a".to_vec(), vec![1; 40_000]),
+        (b"user.b".to_vec(), vec![2; 40_000]),
+        (b"user.c".to_vec(), vec![3; 9]),
+    ];
     let (bytes, left_out) = encode_attributes(&attributes);
     let bytes = bytes.unwrap();
     assert!(bytes.len() <= EXTENSION_MAX_BYTES);

@@ -360,12 +360,15 @@ impl Source<'_> {
         let mut reusable = HashMap::new();
         let mut named: HashMap<ObjectId, u64> = HashMap::new();
         for (name, stat) in files {
-            let Some(Node::File { content, len_bytes }) = open.before.get(name).map(|entry| &entry.node) else { continue };
+            let Some(Node::File { content, len_bytes }) = open.before.get(name).map(|entry| &entry.node) else {
+                continue;
+            };
             let Ok(path) = open.path.join(name) else { continue };
             if !self.job.memory.is_unchanged(&path, stat) {
                 continue;
             }
-            shared_extents(*len_bytes, content).for_each(|extent| *named.entry(extent.chunk.id).or_default() += extent.len_bytes);
+            shared_extents(*len_bytes, content)
+                .for_each(|extent| *named.entry(extent.chunk.id).or_default() += extent.len_bytes);
             reusable.insert(name.clone(), ());
         }
         reusable.retain(|name, ()| match open.before.get(name).map(|entry| &entry.node) {
