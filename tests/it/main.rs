@@ -17,6 +17,8 @@ mod env;
 #[path = "../crash/publisher.rs"]
 mod publisher;
 mod push;
+mod restore;
+mod roundtrip;
 mod scene;
 mod sync;
 mod tight;
