@@ -287,6 +287,9 @@ impl State {
         if (rules.refuse_owners && attributes.owner.is_some()) || (rules.refuse_modes && attributes.mode.is_some()) {
             return Err(simulated(DiskErrorKind::Denied, "set attributes of", path));
         }
+        if attributes.extended.iter().any(|one| !is_of_the_owner(&one.name)) {
+            return Err(simulated(DiskErrorKind::BadName, "set an extended attribute of", path));
+        }
         if rules.refuse_extended && !attributes.extended.is_empty() {
             return Err(simulated(DiskErrorKind::Io, "set an extended attribute of", path));
         }
@@ -312,6 +315,11 @@ struct Place {
 
 fn simulated(kind: DiskErrorKind, act: &'static str, path: &RelPath) -> DiskError {
     DiskError::of(kind, act, path, "refused by the simulated folder")
+}
+
+/// Returns whether an extended attribute belongs to the entry's owner, as on Linux.
+fn is_of_the_owner(name: &[u8]) -> bool {
+    name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_") || name == b"security.capability"
 }
 
 /// Returns whether Windows takes a name: UTF-8, no reserved character or device, no dot or blank at the end.

@@ -509,7 +509,12 @@ fn inner() -> Vec<Vector> {
         vector("extended-attributes", "extended-attributes", "two attributes, one without a value", attributes()),
         vector("time-of-birth", "time-of-birth", "half a second before 1970", encode_birth(-1, 500_000_000)),
         vector("holes", "holes", "the first 4 KiB, and 1 MiB from 8 KiB on", holes()),
-        vector("tree-extended", "tree", "a file that is a hole, with an attribute and a time of birth", tree_extended().encode()),
+        vector(
+            "tree-extended",
+            "tree",
+            "a file that is a hole, with an attribute and a time of birth",
+            tree_extended().encode(),
+        ),
         vector("tree-empty", "tree", "an empty directory", TreeNode::Leaf(Vec::new()).encode()),
         vector("tree-inner", "tree", "two children", tree_inner().encode()),
         vector("snapshot", "snapshot", "a merge with a conflict", snapshot().encode()),

@@ -1,7 +1,7 @@
 //! The content of one file: chunks read ahead by other threads, holes left where the snapshot has them.
 //!
 //! A hole is left only where the content is zeros, so a snapshot whose holes are wrong loses nothing by it. What is read
-//! ahead of one file is at most 8 MiB or one chunk.
+//! ahead of one file is at most 4 MiB or one chunk.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::tree::read::for_each_extent;
 /// Length from which on a file's chunks are read ahead.
 const AHEAD_FILE_MIN_BYTES: u64 = 2 << 20;
 /// How much is read ahead of what is written.
-const AHEAD_MAX_BYTES: u64 = 8 << 20;
+const AHEAD_MAX_BYTES: u64 = 4 << 20;
 /// Length from which on it is remembered that a chunk holds zeros alone.
 const ZEROS_MIN_BYTES: usize = 1 << 20;
 

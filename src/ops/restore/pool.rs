@@ -1,7 +1,7 @@
 //! The threads that write files: groups of files that share chunks go to one thread each, chunks of long files to others.
 //!
 //! With one thread everything happens in the caller's, in order, so that a run over simulated parts can be replayed. Limits:
-//! at most 1024 files are on their way; each thread holds the chunk that it writes, and of a long file 8 MiB ahead.
+//! at most 1024 files are on their way; each thread holds the chunk that it writes, and of a long file 4 MiB ahead.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -36,9 +36,21 @@ fn several_folders_stand_side_by_side_and_one_is_the_root() {
     cli.write("mail/inbox/1", b"a letter");
     cli.write("mail/skip.tmp", b"left out");
     cli.write("here/x", b"x");
-    let done = cli.ok(&keys(&["commit", "files", "mail/", "here/../here", "--exclude", "/mail/*.tmp", "--json"])).document();
+    let done =
+        cli.ok(&keys(&["commit", "files", "mail/", "here/../here", "--exclude", "/mail/*.tmp", "--json"])).document();
     assert_eq!((done["files"].as_u64(), done["changed"].as_bool()), (Some(4), Some(true)));
-    let wanted = ["/files", "/files/a.txt", "/files/link", "/files/sub", "/files/sub/b.bin", "/here", "/here/x", "/mail", "/mail/inbox", "/mail/inbox/1"];
+    let wanted = [
+        "/files",
+        "/files/a.txt",
+        "/files/link",
+        "/files/sub",
+        "/files/sub/b.bin",
+        "/here",
+        "/here/x",
+        "/mail",
+        "/mail/inbox",
+        "/mail/inbox/1",
+    ];
     assert_eq!(listed(&cli), wanted);
     let again = cli.ok(&keys(&["commit", "files", "mail", "here", "--exclude", "/mail/*.tmp", "--json"])).document();
     assert_eq!(again["changed"], false);
