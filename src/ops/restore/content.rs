@@ -222,7 +222,7 @@ fn is_zeros(bytes: &[u8]) -> bool {
 }
 
 fn hash_zeros(hasher: &mut blake3::Hasher, mut len_bytes: u64) {
-    const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+    static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
     while len_bytes > 0 {
         let count = len_bytes.min(ZEROS.len() as u64);
         hasher.update(&ZEROS[..count as usize]);

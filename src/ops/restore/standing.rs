@@ -84,9 +84,9 @@ fn is_same(folder: &dyn Folder, path: &RelPath, entry: &Entry, stat: &Stat) -> R
 /// Returns whether a file system that was given a time may show it so: NTFS keeps units of 100 ns, others whole seconds,
 /// FAT even ones.
 fn is_same_time(given: FileTime, shown: FileTime) -> bool {
-    let of_ntfs = given.secs == shown.secs && shown.nanos % 100 == 0 && given.nanos / 100 == shown.nanos / 100;
+    let of_ntfs = given.secs == shown.secs && shown.nanos.is_multiple_of(100) && given.nanos / 100 == shown.nanos / 100;
     let of_seconds = given.secs == shown.secs && shown.nanos == 0;
-    let of_fat = shown.nanos == 0 && shown.secs % 2 == 0 && given.secs == shown.secs.saturating_add(1);
+    let of_fat = shown.nanos == 0 && shown.secs.rem_euclid(2) == 0 && given.secs == shown.secs.saturating_add(1);
     given == shown || of_ntfs || of_seconds || of_fat
 }
 
