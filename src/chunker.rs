@@ -5,8 +5,12 @@
 //! Deduplication Based Storage Systems", IEEE TPDS 2020; the masks are those of the crate's table.
 
 use fastcdc::v2020::{MASKS, cut_gear};
+use zeroize::ZeroizeOnDrop;
 
 /// Cuts streams into chunks: which bytes belong together depends on them alone, not on where they stand.
+///
+/// Its table is a secret of the store and wiped when dropped.
+#[derive(ZeroizeOnDrop)]
 pub struct Chunker {
     min_bytes: usize,
     avg_bytes: usize,

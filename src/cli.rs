@@ -24,6 +24,7 @@ mod outcome;
 mod output;
 mod passphrase;
 mod progress;
+mod pulled;
 mod quantities;
 mod remotes;
 mod report;
@@ -38,8 +39,7 @@ pub fn main() -> ExitCode {
         Ok(line) => line,
         Err(error) => return refuse_line(&error),
     };
-    // What `cat` writes is a file's own bytes.
-    let json = line.global.json && !matches!(line.verb, args::Verb::Cat(_));
+    let json = line.global.json && !line.verb.writes_bytes();
     let quiet = line.global.quiet;
     let settings = settings::Settings::new(line.global, environment::Environment::read());
     let color = settings.as_ref().is_ok_and(|settings| settings.color);
@@ -48,15 +48,36 @@ pub fn main() -> ExitCode {
     ExitCode::from(conclude(ended, &output))
 }
 
+/// Checks the text of a configuration file, as a run would read it.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] with line and column where it is not understood.
+pub fn check_config(text: &str) -> Result<()> {
+    config::Config::parse(text, std::path::Path::new("config.toml")).map(drop)
+}
+
 fn carry_out(
     verb: &args::Verb,
     settings: settings::Settings,
     output: &Arc<output::Output>,
 ) -> Result<outcome::Outcome> {
     let context = context::Context::new(settings, Arc::clone(output));
-    let outcome = verbs::run(verb, &context)?;
+    let media = Arc::new(verbs::media(verb, &context));
+    let told = Arc::clone(output);
+    let end = move |error: &Error| end_now(error, &told);
+    pulled::watch(Arc::clone(&media), Arc::clone(&context.clock), end)?;
+    let outcome = pulled::settle(verbs::run(verb, &context), &media, context.clock.as_ref())?;
     output.flush()?;
     Ok(outcome)
+}
+
+/// Ends the process from beside a run that waits for something.
+#[expect(clippy::disallowed_methods, reason = "main does not return while the run waits")]
+fn end_now(error: &Error, output: &output::Output) {
+    pulled::take_last_word();
+    tell(error);
+    output.event(&report::as_json(error));
+    std::process::exit(error.kind().exit_code().into());
 }
 
 /// Shows help and versions on stdout, wrong usage on stderr.
@@ -71,6 +92,7 @@ fn refuse_line(error: &clap::Error) -> ExitCode {
 
 /// Tells of an error and returns the exit code.
 fn conclude(ended: Result<outcome::Outcome>, output: &output::Output) -> u8 {
+    pulled::take_last_word();
     let error = match ended {
         Ok(outcome) => return outcome.exit_code(),
         // Whoever closed the pipe has read what it wanted.

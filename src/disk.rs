@@ -12,6 +12,7 @@ use crate::base::StorePath;
 pub mod cache;
 pub mod folder;
 pub mod host;
+pub mod medium;
 pub mod os;
 pub mod os_folder;
 #[cfg(unix)]
@@ -20,6 +21,7 @@ pub mod sim;
 pub mod sim_folder;
 
 pub use folder::Folder;
+pub use medium::Medium;
 pub use os::OsDisk;
 pub use os_folder::OsFolder;
 pub use sim::SimDisk;
@@ -110,6 +112,9 @@ pub struct Capabilities {
     pub sync_dir: bool,
     /// `a` and `A` are two names.
     pub case_sensitive: bool,
+    /// What a cut left of a file may be appended to. Where not, it is written anew: inside it may hold more room than its
+    /// length says, which Linux on FAT takes for damage when it grows.
+    pub append_after_cut: bool,
     /// Longest file in bytes.
     pub max_file_bytes: u64,
     /// Writes are refused.
@@ -162,6 +167,16 @@ pub trait ReadAt: Send + Sync {
 
 /// A file open for writing at its end.
 pub trait WriteFile: Send {
+    /// Says how long a fresh file will be, before anything is appended. Where a cut between the two would leave a name whose
+    /// content breaks the medium, its room is then made durable first; elsewhere nothing happens.
+    ///
+    /// # Errors
+    /// [`DiskErrorKind::NoSpace`], [`DiskErrorKind::Gone`], [`DiskErrorKind::Io`].
+    fn reserve(&mut self, len_bytes: u64) -> Result<(), DiskError> {
+        let _ = len_bytes;
+        Ok(())
+    }
+
     /// Appends all bytes; a short write is an error.
     ///
     /// # Durability
@@ -273,6 +288,25 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// [`DiskError`].
     fn free_bytes(&self) -> Result<u64, DiskError>;
+
+    /// Returns whether the medium is known to be gone, so that a long run ends before a call fails: a system may take writes
+    /// for a key that was pulled until its cache is full. No says nothing.
+    fn is_gone(&self) -> bool {
+        false
+    }
+}
+
+/// Writes a whole fresh file and syncs it.
+///
+/// # Durability
+/// The content is durable when this returns; the name once its directory is synced.
+///
+/// # Errors
+/// [`DiskError`]; the file may then hold any part.
+pub fn write_whole(mut file: Box<dyn WriteFile>, bytes: &[u8]) -> Result<(), DiskError> {
+    file.reserve(bytes.len() as u64)?;
+    file.append(bytes)?;
+    file.sync()
 }
 
 /// Reads a whole file of at most `max_bytes`; nothing when there is none.

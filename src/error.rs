@@ -140,7 +140,7 @@ impl From<StoreError> for Error {
             StoreError::Gone(_) => ErrorKind::Gone,
             StoreError::NoSpace { .. } => ErrorKind::NoSpace,
             StoreError::Corrupt { .. } | StoreError::Degraded => ErrorKind::Corrupt,
-            StoreError::NotTrusted(_) => ErrorKind::NotTrusted,
+            StoreError::NotTrusted(_) | StoreError::NoGenerationLeft => ErrorKind::NotTrusted,
             StoreError::NoIdentity => ErrorKind::NoIdentity,
             StoreError::Interrupted => ErrorKind::Interrupted,
             StoreError::Disk(error) => kind_of_disk(error.kind),
@@ -152,6 +152,9 @@ impl From<StoreError> for Error {
 
 impl From<DiskError> for Error {
     fn from(error: DiskError) -> Self {
+        if error.kind == DiskErrorKind::Gone {
+            return StoreError::from(error).into();
+        }
         Self::lift(kind_of_disk(error.kind), error)
     }
 }

@@ -7,6 +7,9 @@ use crate::error::{Error, ErrorKind, Result};
 
 pub mod clone;
 pub mod commit;
+pub mod diff;
+pub mod export;
+pub mod find;
 pub mod host_state;
 pub mod init;
 pub mod list;
@@ -14,6 +17,7 @@ pub mod local_keys;
 pub mod open;
 pub mod push;
 pub mod restore;
+pub mod stats;
 pub mod status;
 pub mod sync;
 pub mod transfer;

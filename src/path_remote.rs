@@ -2,13 +2,13 @@
 //!
 //! It keeps every durability step of the disk's contract, so that what was sent survives a cut on that side too.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::StorePath;
-use crate::disk::{Disk, DiskError, DiskErrorKind, WriteFile};
+use crate::disk::{Disk, DiskError, DiskErrorKind, ReadAt, WriteFile};
 use crate::remote::{Fetched, Remote, RemoteError, RemoteErrorKind, Session};
 
 /// Longest piece of a transfer.
@@ -84,6 +84,29 @@ fn unwritten(act: &'static str, path: &StorePath, error: &DiskError) -> RemoteEr
     if missing { RemoteError { kind: RemoteErrorKind::Refused, ..error } } else { error }
 }
 
+/// Most bytes of a leftover that are held in memory while it is written anew: more than any pack that this version makes.
+const KEPT_MAX_BYTES: u64 = 64 << 20;
+
+/// Reads the first bytes of a leftover.
+fn read_kept(path: &StorePath, there: &dyn ReadAt, len_bytes: u64) -> Result<Vec<u8>, RemoteError> {
+    if len_bytes > KEPT_MAX_BYTES {
+        let why = "what an earlier run left there is too long to be written anew: remove it";
+        return Err(RemoteError::new(RemoteErrorKind::Unsupported, "resume sending", path, why));
+    }
+    let mut kept = vec![0; usize::try_from(len_bytes).unwrap_or(0)];
+    let mut filled = 0;
+    while filled < kept.len() {
+        let room = kept.get_mut(filled..).unwrap_or_default();
+        match there.read_at(filled as u64, room).map_err(|error| unwritten("send", path, &error))? {
+            0 => {
+                return Err(RemoteError::new(RemoteErrorKind::Local, "send", path, "the file there shrank meanwhile"));
+            }
+            count => filled += count,
+        }
+    }
+    Ok(kept)
+}
+
 impl PathSession {
     /// Appends a source to an open file, and makes the file and its name durable.
     fn pour(
@@ -107,6 +130,31 @@ impl PathSession {
         file.sync().map_err(failed)?;
         drop(file);
         self.shared.disk.sync_dir(&path.parent()).map_err(failed)
+    }
+
+    /// Reads a source as long as it gives what a file holds; returns how much that was, and what was read beyond it.
+    fn skip_same(
+        &mut self,
+        path: &StorePath,
+        there: &dyn ReadAt,
+        source: &mut dyn Read,
+    ) -> Result<(u64, Cursor<Vec<u8>>), RemoteError> {
+        let (mut same_bytes, mut held) = (0, vec![0; self.buffer.len()]);
+        loop {
+            let count = match source.read(&mut self.buffer) {
+                Ok(count) => count.min(self.buffer.len()),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(RemoteError::new(RemoteErrorKind::Local, "send", path, error)),
+            };
+            let given = self.buffer.get(..count).unwrap_or_default();
+            // What cannot be read is not the same; a medium that is gone shows when the file is written.
+            let there = there.read_at(same_bytes, held.get_mut(..count).unwrap_or_default()).unwrap_or(0);
+            let same = given.iter().zip(held.iter().take(there)).take_while(|(one, other)| one == other).count();
+            same_bytes += same as u64;
+            if count == 0 || same < count {
+                return Ok((same_bytes, Cursor::new(given.get(same..).unwrap_or_default().to_vec())));
+            }
+        }
     }
 
     /// Writes a whole file under a name where at most a leftover stands.
@@ -153,13 +201,25 @@ impl Session for PathSession {
         Ok(Fetched { len_bytes: given, at_end: more == 0 })
     }
 
+    /// Keeps what stands as far as it is the same, so that a file which a committed state names is never taken away.
     fn send(&mut self, path: &StorePath, source: &mut dyn Read) -> Result<(), RemoteError> {
-        self.write_fresh("send", path, source)
+        let Ok(there) = self.shared.disk.open(path) else { return self.write_fresh("send", path, source) };
+        let (keep_bytes, rest) = self.skip_same(path, there.as_ref(), source)?;
+        let is_same = keep_bytes == there.len_bytes() && rest.get_ref().is_empty();
+        if !is_same && !self.shared.disk.capabilities().append_after_cut {
+            let kept = read_kept(path, there.as_ref(), keep_bytes)?;
+            drop(there);
+            return self.write_fresh("send", path, &mut kept.as_slice().chain(rest).chain(source));
+        }
+        drop(there);
+        let opened = self.shared.disk.append_after(path, keep_bytes);
+        let file = opened.map_err(|error| unwritten("send", path, &error))?;
+        self.pour("send", path, file, &mut rest.chain(source))
     }
 
     fn send_from(&mut self, path: &StorePath, offset: u64, source: &mut dyn Read) -> Result<(), RemoteError> {
-        if self.length(path)? != Some(offset) {
-            let why = "disk does not hold exactly what came before";
+        if self.length(path)? != Some(offset) || !self.shared.disk.capabilities().append_after_cut {
+            let why = "disk does not hold exactly what came before, or may not be appended to";
             return Err(RemoteError::new(RemoteErrorKind::Unsupported, "resume sending", path, why));
         }
         let opened = self.shared.disk.append_after(path, offset);

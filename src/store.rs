@@ -9,6 +9,8 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::base::limits::MARKER_MAX_BYTES;
 use crate::base::{Generation, ManifestHash, PackHash, ReplicaId, StoreId, StorePath, Timestamp};
 use crate::crypto::sign::{Purpose as Signed, SignKey};
@@ -170,7 +172,7 @@ impl Store {
         }
         let key = keys.root_key(*epoch).ok_or(StoreError::NoIdentity)?;
         let what = "the sealed part of the manifest";
-        let plain = open_outer(self.id, Purpose::Manifest, &key, what, frame)?;
+        let plain = Zeroizing::new(open_outer(self.id, Purpose::Manifest, &key, what, frame)?);
         let sealed = SealedPart::decode(&plain).map_err(|error| StoreError::format(what, error))?;
         keys.add_older(&sealed.older_epochs);
         Ok(Unlocked { keys, sealed })
@@ -204,7 +206,7 @@ pub fn settle(disk: &dyn Disk, error: StoreError) -> StoreError {
         StoreError::Disk(error) => matches!(error.kind, DiskErrorKind::NotFound | DiskErrorKind::Io),
         _ => false,
     };
-    if suspicious && !matches!(read_marker(disk), Ok(Some(_))) {
+    if suspicious && (disk.is_gone() || !matches!(read_marker(disk), Ok(Some(_)))) {
         return StoreError::Gone(if let StoreError::Disk(error) = error { Some(error) } else { None });
     }
     error
@@ -316,7 +318,8 @@ pub fn commit(
 ) -> Result<SignedHead, StoreError> {
     let epoch = keys.epoch();
     let previous = basis.current.map(|(head, _)| (head.head.generation, head.hash()));
-    let generation = Generation(previous.map_or(0, |(generation, _)| generation.0) + 1);
+    let last = previous.map_or(Generation(0), |(generation, _)| generation);
+    let generation = last.next().ok_or(StoreError::NoGenerationLeft)?;
     let change = Change {
         generation,
         previous,
@@ -354,9 +357,10 @@ pub fn commit(
 
 fn seal_part(store: StoreId, keys: &ReaderKeys, part: &SealedPart) -> Result<Vec<u8>, StoreError> {
     let key = keys.root_key(keys.epoch()).ok_or(StoreError::NoIdentity)?;
-    let bare = part.encode(0).len();
+    let bare = Zeroizing::new(part.encode(0)).len();
     let padded = padme(bare as u64 + SEAL_OVERHEAD_BYTES) - SEAL_OVERHEAD_BYTES;
-    seal_outer(store, Purpose::Manifest, &key, &part.encode(usize::try_from(padded).unwrap_or(bare)))
+    let plain = Zeroizing::new(part.encode(usize::try_from(padded).unwrap_or(bare)));
+    seal_outer(store, Purpose::Manifest, &key, &plain)
 }
 
 /// Writes a manifest under a name that is free or holds the same bytes already.

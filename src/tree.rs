@@ -4,5 +4,10 @@
 //! where the bytes lie.
 
 pub mod build;
+pub mod cursor;
+pub mod diff;
+#[cfg(test)]
+mod handmade;
+pub mod reach;
 pub mod read;
 pub mod snapshots;

@@ -142,6 +142,14 @@ counter!(
     Generation,
     u64
 );
+impl Generation {
+    /// Returns the next one; nothing after the last that there can be, which only a hostile writer signs.
+    #[must_use]
+    pub fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
+    }
+}
+
 counter!(
     /// The number of a set of reader secrets; from 1.
     Epoch,

@@ -18,6 +18,8 @@ pub enum Task {
     Send,
     /// Hashing or opening what a store holds.
     Verify,
+    /// Going through snapshots, or copying files out of one.
+    Read,
 }
 
 impl Task {
@@ -30,6 +32,7 @@ impl Task {
             Self::Fetch => "fetch",
             Self::Send => "send",
             Self::Verify => "verify",
+            Self::Read => "read",
         }
     }
 }

@@ -40,6 +40,14 @@ const GOLDEN: &[usize] = &[
 ];
 
 #[test]
+fn the_gear_table_is_wiped_when_dropped() {
+    fn is_wiped<T: zeroize::ZeroizeOnDrop>() -> bool {
+        std::mem::needs_drop::<T>()
+    }
+    assert!(is_wiped::<Chunker>());
+}
+
+#[test]
 fn an_inserted_byte_moves_few_cut_points() {
     let chunker = chunker();
     let before = stream("content", 8 << 20);

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub mod reading;
+
 const ABOUT: &str = "An encrypted archive on a USB key, kept in step with a server nobody trusts";
 
 const EXAMPLE: &str = "\
@@ -122,6 +124,14 @@ pub enum Verb {
     Ls(LsArgs),
     /// Writes a file of a snapshot to stdout
     Cat(CatArgs),
+    /// Finds entries by name, type, size and time, in one snapshot or in all
+    Find(reading::FindArgs),
+    /// Shows what changed from one snapshot to another
+    Diff(reading::DiffArgs),
+    /// Shows how much snapshots hold, and what that takes in the store
+    Stats(reading::StatsArgs),
+    /// Writes a part of a snapshot as a tar or zip archive
+    Export(reading::ExportArgs),
     /// Writes files of a snapshot out to a folder
     Restore(RestoreArgs),
     /// Checks everything that the store holds
@@ -134,8 +144,24 @@ pub enum Verb {
     /// Plays the whole story on loopback in under a minute, with real parts only
     #[cfg(unix)]
     Demo(DemoArgs),
+    /// Writes what a shell needs to complete this program's words
+    Completions(reading::CompletionsArgs),
+    /// Writes a manual page
+    Man(reading::ManArgs),
     /// Shows the version
     Version(VersionArgs),
+}
+
+impl Verb {
+    /// Returns whether stdout carries bytes of its own, whatever `--json` says: a file, an archive, a script.
+    #[must_use]
+    pub fn writes_bytes(&self) -> bool {
+        match self {
+            Self::Cat(_) | Self::Completions(_) | Self::Man(_) => true,
+            Self::Export(args) => args.output.is_none(),
+            _ => false,
+        }
+    }
 }
 
 /// `init`.
@@ -229,7 +255,9 @@ pub struct LogArgs {}
 
 /// `ls`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  chunkstore ls HEAD~1:/reports --store key --keys k")]
+#[command(
+    after_help = "Example:\n  chunkstore ls HEAD~1:/reports --store key --keys k\n  chunkstore ls @2w:/reports --recursive"
+)]
 pub struct LsArgs {
     /// A path from /, after a snapshot and a colon if not HEAD: an id prefix, HEAD~N, a tag, @DATE
     #[arg(value_name = "[SNAP:]PATH", default_value = "/")]

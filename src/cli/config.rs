@@ -118,7 +118,11 @@ impl Config {
         Self::parse(&text, file)
     }
 
-    fn parse(text: &str, file: &Path) -> Result<Self> {
+    /// Reads the text of a file; errors name `file`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, file: &Path) -> Result<Self> {
         toml::from_str(text).map_err(|error| {
             let (line, column) = position(text, error.span().map_or(0, |span| span.start));
             let reason = error.message();

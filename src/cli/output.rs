@@ -12,6 +12,36 @@ use serde_json::{Map, Value, json};
 use crate::base::paths::show_bytes;
 use crate::error::{Error, ErrorKind, Result};
 
+/// A colour of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ink {
+    /// Heads of columns, names of fields.
+    Bold,
+    /// What is gone.
+    Red,
+    /// What is new.
+    Green,
+    /// What changed, and ids.
+    Yellow,
+    /// Directories.
+    Blue,
+    /// Links, and what moved.
+    Cyan,
+}
+
+impl Ink {
+    fn code(self) -> u8 {
+        match self {
+            Self::Bold => 1,
+            Self::Red => 31,
+            Self::Green => 32,
+            Self::Yellow => 33,
+            Self::Blue => 34,
+            Self::Cyan => 36,
+        }
+    }
+}
+
 /// Where results go. Shared by threads.
 pub struct Output {
     sink: Mutex<Box<dyn Write + Send>>,
@@ -58,8 +88,13 @@ impl Output {
     /// As [`Output::bytes`].
     pub fn field(&self, name: &str, value: impl AsRef<str>) -> Result<()> {
         let padded = format!("{name:<12}");
-        let shown = if self.color { format!("\x1b[1m{padded}\x1b[0m") } else { padded };
-        self.text(format!("{shown} {}", value.as_ref()))
+        self.text(format!("{} {}", self.paint(Ink::Bold, &padded), value.as_ref()))
+    }
+
+    /// Returns a text in a colour, if colours are shown at all.
+    #[must_use]
+    pub fn paint(&self, ink: Ink, text: &str) -> String {
+        if self.color { format!("\x1b[{}m{text}\x1b[0m", ink.code()) } else { text.to_owned() }
     }
 
     /// Writes a document or event on a line of its own; nothing in text mode.

@@ -206,6 +206,7 @@ fn label(task: Task) -> &'static str {
         Task::Commit => "committing",
         Task::Restore => "restoring",
         Task::Verify => "verifying",
+        Task::Read => "reading",
     }
 }
 

@@ -80,6 +80,8 @@ pub struct Settings {
     pub progress: ProgressStyle,
     /// stdout may be coloured.
     pub color: bool,
+    /// stdout is a terminal.
+    pub stdout_is_terminal: bool,
     /// Where the host's memory lives.
     pub cache: Option<PathBuf>,
     /// Who commits, as `user@host`.
@@ -120,6 +122,7 @@ impl Settings {
             verbosity: args.verbose.min(2),
             progress: progress_style(progress, environment.stderr_is_terminal, args.quiet),
             color: color == When::Always || (color == When::Auto && on_terminal),
+            stdout_is_terminal: environment.stdout_is_terminal,
             cache: args.cache.or(defaults.cache).or(environment.cache_dir),
             privileged: environment.privileged,
             author: environment.author,

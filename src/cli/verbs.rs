@@ -8,21 +8,28 @@ use super::args::Verb;
 use super::context::Context;
 use super::outcome::Outcome;
 use crate::base::monitor::Problem;
-use crate::base::{RelPath, StoreId};
+use crate::base::{ObjectId, RelPath, StoreId};
+use crate::disk::Medium;
 use crate::disk::host::real_path;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 
 mod cat;
 mod clone;
 mod commit;
+mod completions;
+mod diff;
+mod export;
+mod find;
 mod init;
 mod log;
 mod ls;
+mod man;
 mod push;
 mod remote;
 mod restore;
 #[cfg(unix)]
 mod serve;
+mod stats;
 mod status;
 mod sync;
 mod verify;
@@ -43,6 +50,10 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Log(_) => log::run(context),
         Verb::Ls(args) => ls::run(args, context),
         Verb::Cat(args) => cat::run(args, context),
+        Verb::Find(args) => find::run(args, context),
+        Verb::Diff(args) => diff::run(args, context),
+        Verb::Stats(args) => stats::run(args, context),
+        Verb::Export(args) => export::run(args, context),
         Verb::Restore(args) => restore::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::Remote(args) => remote::run(args, context),
@@ -50,6 +61,8 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Serve(args) => serve::run(args, context),
         #[cfg(unix)]
         Verb::Demo(args) => super::demo::run(args, context),
+        Verb::Completions(args) => completions::run(args, context),
+        Verb::Man(args) => man::run(args, context),
         Verb::Version(_) => version::run(context),
     }
 }
@@ -67,6 +80,39 @@ fn own_paths_below(folder: &Path, id: StoreId, context: &Context) -> Vec<(PathBu
         Some((path, below))
     };
     own.into_iter().flatten().filter_map(|path| real_path(&path)).filter_map(below).collect()
+}
+
+/// Returns the media that a verb needs until its end.
+pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
+    let with_store = |paths: &[PathBuf]| [&[context.store_path()], paths].concat();
+    let paths = match verb {
+        Verb::Init(args) => vec![args.path.clone()],
+        Verb::Clone(args) => vec![args.path.clone()],
+        Verb::Commit(args) => with_store(&args.folders),
+        Verb::Restore(args) => with_store(std::slice::from_ref(&args.target)),
+        // An address that is no path stands for the working directory, which costs nothing but a look.
+        Verb::Push(args) => with_store(args.remote.as_ref().map(PathBuf::from).as_slice()),
+        Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) | Verb::Verify(_) => {
+            with_store(&[])
+        }
+        Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
+        Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
+        #[cfg(unix)]
+        Verb::Serve(_) | Verb::Demo(_) => vec![],
+    };
+    paths.iter().map(|path| Medium::below(path)).collect()
+}
+
+/// Returns what came of a run that carried on past what is damaged.
+fn past_damage(damaged: u64) -> Outcome {
+    if damaged > 0 { Outcome::Found(ErrorKind::Corrupt) } else { Outcome::Done }
+}
+
+/// Shortens a snapshot's id for people.
+fn short_id(id: &ObjectId) -> String {
+    let mut text = id.to_string();
+    text.truncate(12);
+    text
 }
 
 /// Returns problems as they stand in a document.

@@ -268,4 +268,9 @@ pub trait Folder: Send + Sync {
 
     /// Returns the name of a user number, and of a group number, where the system knows them.
     fn owner_names(&self, uid: u32, gid: u32) -> (Option<String>, Option<String>);
+
+    /// Returns whether the folder's medium is known to be gone, so that what it lists is no longer believed. No says nothing.
+    fn is_gone(&self) -> bool {
+        false
+    }
 }

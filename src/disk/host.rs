@@ -1,8 +1,8 @@
-//! Small files of the host outside any store: keys, configuration, state.
+//! Files of the host outside any store: keys, configuration, state, and what is written for a person to take away.
 //!
-//! Paths come from the person or the system's conventions, so links on the way are followed. Every file is read whole
-//! and bounded; a replaced one is the old or the new after a cut, as far as the host's file system can.
-#![expect(clippy::disallowed_methods, reason = "the one door to the host's own small files")]
+//! Paths come from the person or the system's conventions, so links on the way are followed. Every file that is read is read
+//! whole and bounded; a replaced one is the old or the new after a cut, as far as the host's file system can.
+#![expect(clippy::disallowed_methods, reason = "the one door to the host's own files")]
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -66,6 +66,62 @@ pub fn replace_host_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Dis
     sync_host_dir(parent_of(path))
 }
 
+/// A file of any length that is written beside its final name and takes that name once it is whole.
+#[derive(Debug)]
+pub struct NewHostFile {
+    file: File,
+    temp: PathBuf,
+    path: PathBuf,
+    is_kept: bool,
+}
+
+impl NewHostFile {
+    /// Begins a file in a directory that is there; `mode` are its permission bits, less the umask, where there are such.
+    ///
+    /// # Errors
+    /// [`DiskError`]; [`DiskErrorKind::WrongType`] when a directory, a pipe or a device has the name.
+    pub fn create(path: &Path, mode: u32) -> Result<Self, DiskError> {
+        if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(DiskError::of(DiskErrorKind::WrongType, "replace", path.display(), "not a regular file"));
+        }
+        let (file, temp) = create_temp(path, mode)?;
+        Ok(Self { file, temp, path: path.to_owned(), is_kept: false })
+    }
+
+    /// Gives the file its name, in place of what had it.
+    ///
+    /// # Durability
+    /// The bytes and the name survive a cut once this returned; before, what stood there does.
+    ///
+    /// # Errors
+    /// [`DiskError`]; what stood there before still does, unless only the last sync failed.
+    pub fn keep(mut self) -> Result<(), DiskError> {
+        self.file.sync_all().map_err(|error| DiskError::new("write", self.path.display(), error))?;
+        let renamed = std::fs::rename(&self.temp, &self.path);
+        renamed.map_err(|error| DiskError::new("replace", self.path.display(), error))?;
+        self.is_kept = true;
+        sync_host_dir(parent_of(&self.path))
+    }
+}
+
+impl Write for NewHostFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for NewHostFile {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            let _ = std::fs::remove_file(&self.temp);
+        }
+    }
+}
+
 /// Returns a path without links, or nothing where nothing stands.
 #[must_use]
 pub fn real_path(path: &Path) -> Option<PathBuf> {
@@ -115,29 +171,43 @@ fn parent_of(path: &Path) -> &Path {
 
 /// Creates, fills and syncs a file; takes it away again when that fails.
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    let mut file = options.open(path).map_err(|error| DiskError::new("create", path.display(), error))?;
+    let mut file = create_file(path, mode)?;
+    fill(&mut file, path, bytes)
+}
+
+fn fill(file: &mut File, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {
         let _ = std::fs::remove_file(path);
         DiskError::new("write", path.display(), error)
     })
 }
 
-/// Writes a file under a fresh name beside `path`; a name left by a dead process is passed over.
+fn create_file(path: &Path, mode: u32) -> Result<File, DiskError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    options.open(path).map_err(|error| DiskError::new("create", path.display(), error))
+}
+
+/// Writes a file under a fresh name beside `path`.
 fn write_temp(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, DiskError> {
+    let (mut file, temp) = create_temp(path, mode)?;
+    fill(&mut file, &temp, bytes).map(|()| temp)
+}
+
+/// Creates a file under a fresh name beside `path`; a name left by a dead process is passed over.
+fn create_temp(path: &Path, mode: u32) -> Result<(File, PathBuf), DiskError> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     loop {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}-{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
         let temp = path.with_file_name(name);
-        match write_new(&temp, bytes, mode) {
+        match create_file(&temp, mode) {
             Err(error) if error.kind == DiskErrorKind::Exists => {}
-            result => return result.map(|()| temp),
+            result => return result.map(|file| (file, temp)),
         }
     }
 }

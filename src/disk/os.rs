@@ -7,8 +7,11 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
-use super::{Capabilities, Disk, DiskError, DiskErrorKind, DiskFileKind, Lock, LockKind, Metadata, ReadAt, WriteFile};
+use super::{
+    Capabilities, Disk, DiskError, DiskErrorKind, DiskFileKind, Lock, LockKind, Medium, Metadata, ReadAt, WriteFile,
+};
 use crate::base::StorePath;
 
 #[cfg(any(not(unix), test))]
@@ -34,8 +37,9 @@ enum Access {
 
 /// A directory of the real file system.
 pub struct OsDisk {
-    root: system::Root,
+    root: Arc<system::Root>,
     capabilities: Capabilities,
+    medium: Arc<Medium>,
 }
 
 impl OsDisk {
@@ -44,10 +48,11 @@ impl OsDisk {
     /// # Errors
     /// [`DiskErrorKind::NotFound`], [`DiskErrorKind::WrongType`] and others.
     pub fn open(root: &Path) -> Result<Self, DiskError> {
-        let wrap = |error| DiskError::new("open", root.display(), error);
-        let root = system::Root::open(root).map_err(wrap)?;
-        let capabilities = root.capabilities().map_err(wrap)?;
-        Ok(Self { root, capabilities })
+        let medium = Arc::new(Medium::below(root));
+        let wrap = |error| medium.judge(DiskError::new("open", root.display(), error));
+        let opened = system::Root::open(root).map_err(wrap)?;
+        let capabilities = opened.capabilities().map_err(wrap)?;
+        Ok(Self { root: Arc::new(opened), capabilities, medium })
     }
 
     /// Creates a directory (not its parents) where none stands, readable for its owner alone, and opens it.
@@ -58,14 +63,33 @@ impl OsDisk {
     /// # Errors
     /// As [`OsDisk::open`], and [`DiskErrorKind::ReadOnly`], [`DiskErrorKind::Denied`].
     pub fn create(root: &Path) -> Result<Self, DiskError> {
-        super::host::create_private_dirs(root)?;
+        super::host::create_private_dirs(root).map_err(|error| Medium::below(root).judge(error))?;
         Self::open(root)
+    }
+
+    /// Wraps a file that is open for writing.
+    fn writing(&self, file: File, path: &StorePath) -> Box<dyn WriteFile> {
+        let (root, medium) = (Arc::clone(&self.root), Arc::clone(&self.medium));
+        Box::new(OsWriteFile { file, path: path.clone(), failed: false, reserved: false, root, medium })
+    }
+
+    /// Makes the error of a call that failed.
+    fn failed(&self, act: &'static str, subject: impl std::fmt::Display, error: io::Error) -> DiskError {
+        self.medium.judge(DiskError::new(act, subject, error))
+    }
+
+    /// Refuses to believe that nothing, or no more, stands there on a medium that is gone.
+    fn believe<T>(&self, act: &'static str, path: &StorePath, found: T) -> Result<T, DiskError> {
+        if self.medium.is_gone() {
+            return Err(DiskError::of(DiskErrorKind::Gone, act, path, "the device is not there any more"));
+        }
+        Ok(found)
     }
 
     /// Opens a regular file.
     fn open_file(&self, act: &'static str, path: &StorePath, access: Access) -> Result<(File, u64), DiskError> {
-        let file = self.root.open_file(path.as_str(), access).map_err(|error| DiskError::new(act, path, error))?;
-        let metadata = file.metadata().map_err(|error| DiskError::new(act, path, error))?;
+        let file = self.root.open_file(path.as_str(), access).map_err(|error| self.failed(act, path, error))?;
+        let metadata = file.metadata().map_err(|error| self.failed(act, path, error))?;
         if !metadata.is_file() {
             return Err(DiskError::of(DiskErrorKind::WrongType, act, path, "not a regular file"));
         }
@@ -88,23 +112,26 @@ impl Disk for OsDisk {
     }
 
     fn metadata(&self, path: &StorePath) -> Result<Option<Metadata>, DiskError> {
-        self.root.metadata(path.as_str()).map_err(|error| DiskError::new("look at", path, error))
+        match self.root.metadata(path.as_str()).map_err(|error| self.failed("look at", path, error))? {
+            None => self.believe("look at", path, None),
+            found => Ok(found),
+        }
     }
 
     fn list(&self, dir: &StorePath) -> Result<Vec<(String, Metadata)>, DiskError> {
-        let mut entries = self.root.list(dir.as_str()).map_err(|error| DiskError::new("list", dir, error))?;
+        let mut entries = self.root.list(dir.as_str()).map_err(|error| self.failed("list", dir, error))?;
         entries.sort_by(|a, b| a.0.cmp(&b.0));
-        Ok(entries)
+        self.believe("list", dir, entries)
     }
 
     fn open(&self, path: &StorePath) -> Result<Box<dyn ReadAt>, DiskError> {
         let (file, len_bytes) = self.open_file("open", path, Access::Read)?;
-        Ok(Box::new(OsReadAt { file, len_bytes, path: path.clone() }))
+        Ok(Box::new(OsReadAt { file, len_bytes, path: path.clone(), medium: Arc::clone(&self.medium) }))
     }
 
     fn create_new(&self, path: &StorePath) -> Result<Box<dyn WriteFile>, DiskError> {
         let (file, _) = self.open_file("create", path, Access::CreateNew)?;
-        Ok(Box::new(OsWriteFile { file, path: path.clone(), failed: false }))
+        Ok(self.writing(file, path))
     }
 
     fn append_after(&self, path: &StorePath, keep_bytes: u64) -> Result<Box<dyn WriteFile>, DiskError> {
@@ -112,12 +139,12 @@ impl Disk for OsDisk {
         if len_bytes < keep_bytes {
             return Err(DiskError::of(DiskErrorKind::Io, "append to", path, "shorter than what is to be kept"));
         }
-        let wrap = |error| DiskError::new("append to", path, error);
+        let wrap = |error| self.failed("append to", path, error);
         if len_bytes > keep_bytes {
             file.set_len(keep_bytes).map_err(wrap)?;
         }
         io::Seek::seek(&mut file, io::SeekFrom::Start(keep_bytes)).map_err(wrap)?;
-        Ok(Box::new(OsWriteFile { file, path: path.clone(), failed: false }))
+        Ok(self.writing(file, path))
     }
 
     fn rename(&self, from: &StorePath, to: &StorePath) -> Result<(), DiskError> {
@@ -126,7 +153,7 @@ impl Disk for OsDisk {
             None | Some(DiskFileKind::File) => {}
             Some(_) => return Err(DiskError::of(DiskErrorKind::WrongType, "rename over", to, "not a regular file")),
         }
-        self.root.rename(from.as_str(), to.as_str()).map_err(|error| DiskError::new("rename", from, error))
+        self.root.rename(from.as_str(), to.as_str()).map_err(|error| self.failed("rename", from, error))
     }
 
     fn remove(&self, path: &StorePath) -> Result<(), DiskError> {
@@ -136,7 +163,7 @@ impl Disk for OsDisk {
             Err(error) => return Err(error),
         }
         match self.root.remove(path.as_str()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DiskError::new("remove", path, error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.failed("remove", path, error)),
             _ => Ok(()),
         }
     }
@@ -149,13 +176,13 @@ impl Disk for OsDisk {
             Ok(()) => Ok(()),
             Err(error) => match self.metadata(path) {
                 Ok(Some(Metadata { kind: DiskFileKind::Dir, .. })) => Ok(()),
-                _ => Err(DiskError::new("create directory", path, error)),
+                _ => Err(self.failed("create directory", path, error)),
             },
         }
     }
 
     fn sync_dir(&self, dir: &StorePath) -> Result<(), DiskError> {
-        self.root.sync_dir(dir.as_str()).map_err(|error| DiskError::new("sync directory", dir, error))
+        self.root.sync_dir(dir.as_str()).map_err(|error| self.failed("sync directory", dir, error))
     }
 
     fn lock(&self, path: &StorePath, kind: LockKind) -> Result<Option<Box<dyn Lock>>, DiskError> {
@@ -172,12 +199,16 @@ impl Disk for OsDisk {
         match result {
             Ok(()) => Ok(Some(Box::new(OsLock(file)))),
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(DiskError::new("lock", path, error)),
+            Err(TryLockError::Error(error)) => Err(self.failed("lock", path, error)),
         }
     }
 
     fn free_bytes(&self) -> Result<u64, DiskError> {
-        self.root.free_bytes().map_err(|error| DiskError::new("ask the free space of", "the store", error))
+        self.root.free_bytes().map_err(|error| self.failed("ask the free space of", "the store", error))
+    }
+
+    fn is_gone(&self) -> bool {
+        self.medium.is_gone()
     }
 }
 
@@ -214,6 +245,7 @@ struct OsReadAt {
     file: File,
     len_bytes: u64,
     path: StorePath,
+    medium: Arc<Medium>,
 }
 
 impl ReadAt for OsReadAt {
@@ -229,7 +261,7 @@ impl ReadAt for OsReadAt {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(DiskError::new("read", &self.path, error)),
+                Err(error) => return Err(self.medium.judge(DiskError::new("read", &self.path, error))),
             }
         }
         Ok(filled)
@@ -241,28 +273,47 @@ struct OsWriteFile {
     file: File,
     path: StorePath,
     failed: bool,
+    /// Its clusters are durable already.
+    reserved: bool,
+    root: Arc<system::Root>,
+    medium: Arc<Medium>,
 }
 
 impl OsWriteFile {
     /// Does one act, and remembers its failure for good.
     fn act(&mut self, act: &'static str, run: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), DiskError> {
         if self.failed {
-            return Err(DiskError::of(DiskErrorKind::Io, act, &self.path, "an earlier write or sync of it failed"));
+            let earlier = DiskError::of(DiskErrorKind::Io, act, &self.path, "an earlier write or sync of it failed");
+            return Err(self.medium.judge(earlier));
         }
         run(&mut self.file).map_err(|error| {
             self.failed = true;
-            DiskError::new(act, &self.path, error)
+            self.medium.judge(DiskError::new(act, &self.path, error))
         })
     }
 }
 
 impl WriteFile for OsWriteFile {
+    fn reserve(&mut self, len_bytes: u64) -> Result<(), DiskError> {
+        let root = Arc::clone(&self.root);
+        let mut reserved = false;
+        self.act("reserve room for", |file| root.reserve(file, len_bytes).map(|done| reserved = done))?;
+        self.reserved = reserved;
+        Ok(())
+    }
+
     fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         self.act("write", |file| file.write_all(bytes))
     }
 
     fn sync(&mut self) -> Result<(), DiskError> {
-        self.act("sync", |file| file.sync_all())
+        let (root, reserved) = (Arc::clone(&self.root), self.reserved);
+        self.act("sync", |file| {
+            if !reserved {
+                root.sync_table()?;
+            }
+            file.sync_all()
+        })
     }
 }
 

@@ -4,7 +4,10 @@
 //! space, and vanishes. It takes every liberty that the contract of [`Disk`](super::Disk) leaves, and the ones that
 //! were measured on real media. Everything is in memory and follows from the calls and a seed; no time, no threads.
 //!
-//! Limits: one power cut loses whole sectors of 512 bytes, never a part of one, and never what was synced.
+//! Limits: one power cut loses whole sectors of 512 bytes, never a part of one, and never what was synced. Kinder than real FAT
+//! is that a rename holds once its directory was synced (Linux leaves an empty file until the file is synced again), that a
+//! removed name comes back with its own bytes (its clusters may be another file's by then), that no name stands twice,
+//! and that every file of an image can be read (a lost chain of clusters gives an I/O error, and a read-only mount).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,6 +55,7 @@ impl Profile {
             atomic_replace: self.journaled(),
             sync_dir: true,
             case_sensitive: self == Self::Ext4,
+            append_after_cut: self != Self::Fat32,
             max_file_bytes: if self == Self::Fat32 { u64::from(u32::MAX) } else { i64::MAX.unsigned_abs() },
             read_only,
         }
@@ -329,6 +333,34 @@ impl SimDisk {
     pub fn content(&self, path: &str) -> Option<Vec<u8>> {
         let state = self.state();
         state.now.file(&state.key(path)).map(|(_, inode)| inode.live.to_vec())
+    }
+
+    /// Returns the BLAKE3 hash of a file's bytes without a call; nothing where no file stands.
+    #[must_use]
+    pub fn content_hash(&self, path: &str) -> Option<blake3::Hash> {
+        let state = self.state();
+        state.now.file(&state.key(path)).map(|(_, inode)| inode.live.hash())
+    }
+
+    /// Returns a hash of all that programs see: every name as it is shown, and every file's bytes.
+    ///
+    /// Two media of one profile with the same fingerprint cannot be told apart by any call.
+    #[must_use]
+    pub fn fingerprint(&self) -> blake3::Hash {
+        let state = self.state();
+        let mut hasher = blake3::Hasher::new();
+        for (key, node) in state.now.live.iter() {
+            // No name holds a zero byte, so where one ends is never in doubt.
+            hasher.update(key.as_bytes()).update(b"\0").update(node.name.as_bytes()).update(b"\0");
+            match node.body {
+                Body::Dir => hasher.update(b"d"),
+                Body::File(ino) => {
+                    let hash = state.now.inodes.get(&ino).map(|inode| inode.live.hash());
+                    hasher.update(b"f").update(hash.unwrap_or_else(|| blake3::hash(b"")).as_bytes())
+                }
+            };
+        }
+        hasher.finalize()
     }
 
     /// Puts a file on the medium itself, durable at once, its directories too; replaces what a file there holds.

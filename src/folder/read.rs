@@ -75,24 +75,31 @@ pub trait ReadSink {
 }
 
 /// Collects a file, for those that are known to be small.
-struct Collect<'b>(&'b mut Vec<u8>);
+struct Collect<'b> {
+    bytes: &'b mut Vec<u8>,
+    max_bytes: u64,
+}
+
+/// A file that is longer than its collector takes.
+struct TooLong;
 
 impl ReadSink for Collect<'_> {
-    type Error = std::convert::Infallible;
+    type Error = TooLong;
 
-    fn start(&mut self, _: u64) -> Result<(), Self::Error> {
-        self.0.clear();
-        Ok(())
+    fn start(&mut self, len_bytes: u64) -> Result<(), Self::Error> {
+        self.bytes.clear();
+        // A reading gives no more than it announced, so this bounds all that is taken.
+        if len_bytes <= self.max_bytes { Ok(()) } else { Err(TooLong) }
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
         Ok(())
     }
 
     fn take_hole(&mut self, len_bytes: u64) -> Result<(), Self::Error> {
-        let len = self.0.len().saturating_add(usize::try_from(len_bytes).unwrap_or(usize::MAX));
-        self.0.resize(len, 0);
+        let len = self.bytes.len().saturating_add(usize::try_from(len_bytes).unwrap_or(usize::MAX));
+        self.bytes.resize(len, 0);
         Ok(())
     }
 }
@@ -153,12 +160,16 @@ impl<'a> StableReader<'a> {
         Ok(ReadOutcome::Changing)
     }
 
-    /// Reads a file into a buffer that is used again, cleared first; for files that are known to be small.
-    pub fn read_small(&mut self, path: &RelPath, expected: &Stat, bytes: &mut Vec<u8>) -> ReadOutcome {
-        match self.read(path, expected, &mut Collect(bytes)) {
-            Ok(outcome) => outcome,
-            Err(never) => match never {},
-        }
+    /// Reads a file of at most `max_bytes` into a buffer that is used again, cleared first; nothing when the file grew
+    /// beyond that.
+    pub fn read_small(
+        &mut self,
+        path: &RelPath,
+        expected: &Stat,
+        max_bytes: u64,
+        bytes: &mut Vec<u8>,
+    ) -> Option<ReadOutcome> {
+        self.read(path, expected, &mut Collect { bytes, max_bytes }).ok()
     }
 
     fn attempt<S: ReadSink>(&mut self, path: &RelPath, expected: &Stat, sink: &mut S) -> Result<Attempt, S::Error> {

@@ -146,6 +146,10 @@ impl<F: Folder> Folder for SeveralFolders<F> {
     fn owner_names(&self, uid: u32, gid: u32) -> (Option<String>, Option<String>) {
         self.folders.values().next().map_or((None, None), |folder| folder.owner_names(uid, gid))
     }
+
+    fn is_gone(&self) -> bool {
+        self.folders.values().any(Folder::is_gone)
+    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,12 @@ impl Encoder {
         Self::default()
     }
 
+    /// Starts empty, with room for so many bytes before it moves.
+    #[must_use]
+    pub fn with_capacity(len_bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(len_bytes) }
+    }
+
     /// Returns what was written.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use super::codec::{Decoder, Encoder, Extensions, FormatError, get_extensions, put_extensions};
 use super::pointer::{Codec, Kind, Pointer};
 use crate::base::limits::{OBJECT_MAX_BYTES, PACK_MAX_BYTES};
@@ -77,8 +79,8 @@ pub struct SealedPart {
     pub snapshots: Vec<SnapshotRef>,
     /// Merged indexes; packs that none of them covers are asked for their own.
     pub indexes: Vec<IndexRef>,
-    /// Secrets of older epochs, ascending.
-    pub older_epochs: Vec<(Epoch, [u8; 32])>,
+    /// Secrets of older epochs, ascending; wiped when dropped.
+    pub older_epochs: Vec<(Epoch, Zeroizing<[u8; 32]>)>,
     /// Fields of later versions.
     pub extensions: Extensions,
 }
@@ -99,10 +101,11 @@ impl fmt::Debug for SealedPart {
 }
 
 impl SealedPart {
-    /// Writes the part, with zeros behind it up to `padded_len` bytes.
+    /// Writes the part, with zeros behind it up to `padded_len` bytes. It holds secrets, so callers wipe it.
     #[must_use]
     pub fn encode(&self, padded_len: usize) -> Vec<u8> {
-        let mut out = Encoder::new();
+        // With all its room at once, since bytes that move as they grow leave secrets behind.
+        let mut out = Encoder::with_capacity(self.room_bytes().max(padded_len));
         out.u8(VERSION);
         out.u8(1);
         out.u8(self.chunker.level);
@@ -123,12 +126,21 @@ impl SealedPart {
         out.count(self.older_epochs.len());
         for (epoch, secret) in &self.older_epochs {
             out.number(u64::from(epoch.0));
-            out.raw(secret);
+            out.raw(&secret[..]);
         }
         put_extensions(&mut out, &self.extensions);
         let mut bytes = out.finish();
         bytes.resize(bytes.len().max(padded_len), 0);
         bytes
+    }
+
+    /// Returns a bound on the length of the encoding: each number counts with its ten bytes.
+    pub(super) fn room_bytes(&self) -> usize {
+        let tags = |snapshot: &SnapshotRef| snapshot.tags.iter().map(|tag| 10 + tag.len()).sum::<usize>();
+        let snapshots: usize = self.snapshots.iter().map(|snapshot| 32 + 5 * 10 + tags(snapshot)).sum();
+        let extensions: usize = self.extensions.iter().map(|(_, bytes)| 20 + bytes.len()).sum();
+        let indexes = self.indexes.len() * (1 + 10 + 10 + 64 + 32 + 10 + 10 + 1);
+        64 + snapshots + indexes + self.older_epochs.len() * 42 + extensions
     }
 
     /// Reads the part.
@@ -153,7 +165,7 @@ impl SealedPart {
         let older = input.count(33)?;
         let mut older_epochs = Vec::with_capacity(older);
         for _ in 0..older {
-            older_epochs.push((Epoch(input.number_u32()?), input.array()?));
+            older_epochs.push((Epoch(input.number_u32()?), Zeroizing::new(input.array()?)));
         }
         let extensions = get_extensions(&mut input)?;
         input.end_padding()?;

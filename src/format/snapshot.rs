@@ -42,6 +42,14 @@ pub struct Totals {
     pub bytes: u64,
 }
 
+impl Totals {
+    /// Returns how many entries there are of all types.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.files.saturating_add(self.dirs).saturating_add(self.others)
+    }
+}
+
 /// A path whose sides could not be merged; each side is an entry of the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {

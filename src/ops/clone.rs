@@ -131,7 +131,7 @@ fn make(
 /// Tells a medium that went away from one that fails: directories were made, so an empty one is none.
 fn settle(disk: &dyn Disk, error: Error) -> Error {
     let is_empty = || disk.list(&StorePath::root()).is_ok_and(|names| names.is_empty());
-    if matches!(error.kind(), ErrorKind::Other | ErrorKind::Corrupt) && is_empty() {
+    if matches!(error.kind(), ErrorKind::Other | ErrorKind::Corrupt) && (disk.is_gone() || is_empty()) {
         return Error::with_source(ErrorKind::Gone, "the medium went away", error);
     }
     error

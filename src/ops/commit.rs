@@ -25,7 +25,7 @@ use crate::disk::folder::{FileKind, Stat};
 use crate::disk::{Disk, Folder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::Excludes;
-use crate::format::sealed::{SnapshotRef, TAG_MAX_BYTES, TAGS_MAX};
+use crate::format::sealed::{SnapshotRef, TAGS_MAX};
 use crate::format::snapshot::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, Snapshot, Totals};
 use crate::ops::Run;
 use crate::ops::host_state::HostState;
@@ -106,7 +106,7 @@ pub fn commit(
     check_request(request)?;
     store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
     let medium = Arc::clone(&disk);
-    lock_and_commit(disk, folder, request, run).map_err(|error| settle(medium.as_ref(), error))
+    lock_and_commit(disk, folder, request, run).map_err(|error| settle(medium.as_ref(), folder, error))
 }
 
 /// Tells what a commit would do: reads, cuts and seals as it does, and writes nothing at all, neither in the store nor on
@@ -123,7 +123,7 @@ pub fn preview(
     check_request(request)?;
     store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
     let medium = Arc::clone(&disk);
-    lock_and_preview(disk, folder, request, run).map_err(|error| settle(medium.as_ref(), error))
+    lock_and_preview(disk, folder, request, run).map_err(|error| settle(medium.as_ref(), folder, error))
 }
 
 fn lock_and_preview(
@@ -194,21 +194,29 @@ fn require_newest(store: &Store, state: &HostState) -> Result<()> {
 }
 
 /// Tells a missing medium from anything that a vanished one looks like, once the marker had been read.
-fn settle(disk: &dyn Disk, error: Error) -> Error {
+fn settle(disk: &dyn Disk, folder: &dyn Folder, error: Error) -> Error {
     use ErrorKind::{Corrupt, NoIdentity, NoStore, Other};
     let suspicious = matches!(error.kind(), Corrupt | NoIdentity | NoStore | Other);
+    if suspicious && folder.is_gone() {
+        return folder_gone();
+    }
     if suspicious && !matches!(store::read_marker(disk), Ok(Some(_))) {
         return Error::with_source(ErrorKind::Gone, "the medium went away", error);
     }
     error
 }
 
+fn folder_gone() -> Error {
+    Error::new(ErrorKind::Gone, "the medium of the folder to commit went away")
+}
+
 fn check_request(request: &CommitRequest<'_>) -> Result<()> {
-    let bad_tag =
-        |tag: &String| tag.is_empty() || tag.len() > TAG_MAX_BYTES || tag.starts_with('@') || tag.contains(':');
-    if request.tags.len() > TAGS_MAX || request.tags.iter().any(bad_tag) {
-        let text = "a tag is 1 to 64 bytes, holds no colon and does not begin with @; a snapshot has at most 64";
-        return Err(Error::new(ErrorKind::Usage, text));
+    if request.tags.len() > TAGS_MAX {
+        return Err(Error::new(ErrorKind::Usage, format!("a snapshot has at most {TAGS_MAX} tags")));
+    }
+    for tag in &request.tags {
+        let refused = |error| Error::with_source(ErrorKind::Usage, format!("{tag:?} cannot be a tag"), error);
+        snapshots::check_tag(tag).map_err(refused)?;
     }
     if request.message.len() > MESSAGE_MAX_BYTES || request.author.len() > AUTHOR_MAX_BYTES {
         return Err(Error::new(ErrorKind::Usage, "a message is at most 64 KiB, an author 1 KiB"));
@@ -256,8 +264,8 @@ fn read_and_publish(
     let memory = StatCache::open(request.cache, start.store.id(), newest);
     let (mut committed, tree, writer) = read_folder(start, folder, (&memory, pack_writer(start)?), request, run)?;
     if committed.changed {
-        let replica = replica_of(start)?;
-        let snapshot = publish::snapshot_of(start, &tree, (replica, next_sequence(start)), request, run);
+        let place = (replica_of(start)?, next_sequence(start)?);
+        let snapshot = publish::snapshot_of(start, &tree, place, request, run);
         let made = publish::publish(start, writer, &snapshot, request, ZSTD_LEVEL, run)?;
         (committed.snapshot, committed.generation, committed.new_bytes) = made;
     }
@@ -269,8 +277,9 @@ fn replica_of(start: &Start) -> Result<ReplicaId> {
     start.store.replica()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "the store has no replica id"))
 }
 
-fn next_sequence(start: &Start) -> u64 {
-    start.store.head().head.generation.0 + 1
+fn next_sequence(start: &Start) -> Result<u64> {
+    let next = start.store.head().head.generation.next();
+    Ok(next.ok_or(StoreError::NoGenerationLeft)?.0)
 }
 
 /// Reads the folder into packs that are not finished; what comes of it is described as if nothing was published.
@@ -289,11 +298,15 @@ fn read_folder<'s>(
         parent: parent.map(|(_, snapshot)| snapshot),
         memory,
         replica: replica_of(start)?,
-        sequence: next_sequence(start),
+        sequence: next_sequence(start)?,
         began: run.clock.now(),
         run,
     };
     let tree = read_tree(start, &job, &mut writer)?;
+    // On a medium that went away the folder looks empty, or as the system last saw it.
+    if folder.is_gone() {
+        return Err(folder_gone());
+    }
     let root_now = root_of(folder)?;
     if !same_root(&root_stat, &root_now) {
         return Err(Error::new(ErrorKind::Other, "the folder to commit was replaced while it was read"));

@@ -73,7 +73,7 @@ pub fn init(disk: &dyn Disk, request: &InitRequest<'_>, run: Run<'_>) -> Result<
 /// Tells a missing medium from one that fails: directories were made, so an empty one is none.
 fn settle(disk: &dyn Disk, error: Error) -> Error {
     let is_empty = || disk.list(&crate::base::StorePath::root()).is_ok_and(|names| names.is_empty());
-    if error.kind() == ErrorKind::Other && is_empty() {
+    if error.kind() == ErrorKind::Other && (disk.is_gone() || is_empty()) {
         return Error::with_source(ErrorKind::Gone, "the medium went away", error);
     }
     error

@@ -5,9 +5,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::sealed::SnapshotRef;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Entry, Node};
-use crate::ops::open::{Reading, Spot};
+use crate::ops::open::{Reading, Spot, Stopped, named_at};
 use crate::store::StoreError;
-use crate::tree::read::{Named, for_each_entry, resolve, stream_file, walk};
+use crate::tree::read::{Named, Start, for_each_entry, stream_file, walk};
 use crate::tree::snapshots;
 
 /// Returns every kept snapshot, newest first.
@@ -23,11 +23,30 @@ pub fn log(reading: &Reading) -> Result<Vec<(SnapshotRef, Snapshot)>> {
     Ok(all)
 }
 
-fn find(reading: &Reading, spot: &Spot) -> Result<(Snapshot, Named)> {
-    let (_, snapshot) = reading.snapshot(&spot.snapshot)?;
-    let named = resolve(&reading.reader, &snapshot, &spot.path).map_err(|error| reading.store.settle(error))?;
-    let named = named.ok_or_else(|| Error::new(ErrorKind::Other, format!("the snapshot holds no {}", spot.path)))?;
-    Ok((snapshot, named))
+/// Finds what a place names, with the snapshot that it lies in.
+///
+/// # Errors
+/// [`ErrorKind::Other`] when nothing goes by the path, and those of [`Reading::snapshot`].
+pub fn at(reading: &Reading, spot: &Spot) -> Result<(SnapshotRef, Snapshot, Named)> {
+    let (named, snapshot) = reading.snapshot(&spot.snapshot)?;
+    let found = named_at(reading, &snapshot, &spot.path)?;
+    let found = found.ok_or_else(|| Error::new(ErrorKind::Other, absence(reading, &snapshot, &spot.path)))?;
+    Ok((named.clone(), snapshot, found))
+}
+
+/// Says that nothing goes by a path, and whether that is because it leads through something that is no directory.
+fn absence(reading: &Reading, snapshot: &Snapshot, path: &RelPath) -> String {
+    let mut above = path.split_last();
+    while let Some((dir, _)) = above {
+        match named_at(reading, snapshot, &dir) {
+            Ok(Some(Named::Entry(entry))) if !matches!(entry.node, Node::Dir { .. }) => {
+                return format!("the snapshot holds no {path}: {dir} is no directory");
+            }
+            Ok(None) => above = dir.split_last(),
+            _ => break,
+        }
+    }
+    format!("the snapshot holds no {path}")
 }
 
 /// Gives the entries of a directory to `take`, by name, and with `recursive` all that lies below; or the one entry that the
@@ -41,7 +60,7 @@ pub fn ls(
     recursive: bool,
     take: &mut dyn FnMut(&RelPath, &Entry) -> Result<()>,
 ) -> Result<()> {
-    let (snapshot, named) = find(reading, spot)?;
+    let (_, snapshot, named) = at(reading, spot)?;
     let tree = match &named {
         Named::Root => snapshot.root,
         Named::Entry(entry) => match entry.node {
@@ -49,31 +68,21 @@ pub fn ls(
             _ => return take(&spot.path, entry),
         },
     };
-    let mut stopped = None;
-    let mut keep = |result: Result<()>| {
-        result.map_err(|error| {
-            stopped = Some(error);
-            StoreError::Interrupted
-        })
-    };
+    let mut stopped = Stopped::default();
     let listed = if recursive {
         walk(
             &reading.reader,
-            &tree,
-            &spot.path,
-            &mut |path, entry| keep(take(path, entry)).map(|()| true),
+            &Start::at(&snapshot, &tree, &spot.path),
+            &mut |path, entry| stopped.keep(take(path, entry)).map(|()| true),
             &mut |_, error| Err(error),
         )
     } else {
         for_each_entry(&reading.reader, &tree, &mut |entry| {
             let path = spot.path.join(&entry.name).map_err(|error| StoreError::corrupt("a path", error))?;
-            keep(take(&path, &entry))
+            stopped.keep(take(&path, &entry))
         })
     };
-    match stopped {
-        Some(error) => Err(error),
-        None => Ok(listed.map_err(|error| reading.store.settle(error))?),
-    }
+    stopped.or(reading, listed)
 }
 
 /// Streams a file to `take`, a piece at a time.
@@ -82,22 +91,14 @@ pub fn ls(
 /// [`ErrorKind::Other`] when the path names no file, [`ErrorKind::Corrupt`] after the pieces that were sound; whatever `take`
 /// returns.
 pub fn cat(reading: &Reading, spot: &Spot, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    let (_, named) = find(reading, spot)?;
+    let (_, _, named) = at(reading, spot)?;
     let Named::Entry(entry) = &named else {
         return Err(Error::new(ErrorKind::Other, format!("{} is a directory", spot.path)));
     };
     let Node::File { len_bytes, content } = &entry.node else {
         return Err(Error::new(ErrorKind::Other, format!("{} is no regular file", spot.path)));
     };
-    let mut stopped = None;
-    let streamed = stream_file(&reading.reader, *len_bytes, content, &mut |bytes| {
-        take(bytes).map_err(|error| {
-            stopped = Some(error);
-            StoreError::Interrupted
-        })
-    });
-    match stopped {
-        Some(error) => Err(error),
-        None => Ok(streamed.map_err(|error| reading.store.settle(error))?),
-    }
+    let mut stopped = Stopped::default();
+    let streamed = stream_file(&reading.reader, *len_bytes, content, &mut |bytes| stopped.keep(take(bytes)));
+    stopped.or(reading, streamed)
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::base::RelPath;
 use crate::base::monitor::Problem;
 use crate::base::paths::show_bytes;
+use crate::base::{RelPath, Timestamp};
 use crate::crypto::wrap::Identity;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,8 +13,9 @@ use crate::format::snapshot::Snapshot;
 use crate::ops::Run;
 use crate::store::lock::ReadLock;
 use crate::store::reader::ObjectReader;
-use crate::store::{Store, Unlocked, layout};
-use crate::tree::snapshots;
+use crate::store::{Store, StoreError, Unlocked, layout};
+use crate::tree::read::{Named, resolve};
+use crate::tree::snapshots::{self, NameError};
 
 /// A store open for reading.
 pub struct Reading {
@@ -24,6 +25,8 @@ pub struct Reading {
     pub unlocked: Unlocked,
     /// Reads objects.
     pub reader: Arc<ObjectReader>,
+    /// When it was opened; what `@2w` and such count from.
+    opened: Timestamp,
     #[expect(dead_code, reason = "held for its drop")]
     lock: ReadLock,
 }
@@ -43,18 +46,74 @@ impl Reading {
         });
         let index = index.map_err(|error| store.settle(error))?;
         let reader = Arc::new(ObjectReader::new(disk, store.id(), unlocked.keys.clone(), index));
-        Ok(Self { store, unlocked, reader, lock })
+        Ok(Self { store, unlocked, reader, opened: run.clock.now(), lock })
     }
 
     /// Finds and reads the snapshot of a name.
     ///
     /// # Errors
-    /// [`ErrorKind::Other`] when no snapshot goes by that name, [`ErrorKind::Corrupt`].
+    /// [`ErrorKind::Other`] when no snapshot goes by that name, [`ErrorKind::Usage`] when nothing could,
+    /// [`ErrorKind::Corrupt`].
     pub fn snapshot(&self, name: &str) -> Result<(&SnapshotRef, Snapshot)> {
-        let named = snapshots::find(&self.unlocked.sealed, name)
-            .map_err(|error| Error::new(ErrorKind::Other, error.to_string()))?;
+        let named = snapshots::find(&self.unlocked.sealed, name, self.opened).map_err(|error| {
+            let kind = match &error {
+                NameError::NotADate(_) | NameError::NotAName(_) => ErrorKind::Usage,
+                _ => ErrorKind::Other,
+            };
+            Error::new(kind, error.to_string())
+        })?;
         let snapshot = snapshots::load(&self.reader, named).map_err(|error| self.store.settle(error))?;
         Ok((named, snapshot))
+    }
+}
+
+impl Reading {
+    /// Tells a pulled medium, which makes everything look damaged, from damage: whatever was counted as damaged is believed
+    /// only while the store's marker still stands.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Gone`].
+    pub fn check_medium(&self, damaged: u64) -> Result<()> {
+        match self.store.settle(StoreError::damaged("an entry")) {
+            gone @ StoreError::Gone(_) if damaged > 0 => Err(gone.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Returns what a path of a snapshot names; nothing where it names nothing.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`].
+pub fn named_at(reading: &Reading, snapshot: &Snapshot, path: &RelPath) -> Result<Option<Named>> {
+    resolve(&reading.reader, snapshot, path).map_err(|error| reading.store.settle(error).into())
+}
+
+/// An error of the verb that is carried past a walk, which knows store errors only.
+#[derive(Debug, Default)]
+pub struct Stopped(Option<Error>);
+
+impl Stopped {
+    /// Keeps the error of a step and stops the walk.
+    ///
+    /// # Errors
+    /// [`StoreError::Interrupted`], in place of the step's own.
+    pub fn keep<T>(&mut self, step: Result<T>) -> std::result::Result<T, StoreError> {
+        step.map_err(|error| {
+            self.0 = Some(error);
+            StoreError::Interrupted
+        })
+    }
+
+    /// Returns the error that was kept, else what the walk returned.
+    ///
+    /// # Errors
+    /// Either.
+    pub fn or<T>(self, reading: &Reading, walked: std::result::Result<T, StoreError>) -> Result<T> {
+        match self.0 {
+            Some(error) => Err(error),
+            None => walked.map_err(|error| reading.store.settle(error).into()),
+        }
     }
 }
 

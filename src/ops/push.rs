@@ -234,7 +234,8 @@ impl Pushing<'_> {
         if !there.as_ref().is_some_and(is_none) {
             return Err(error);
         }
-        let next = layout::head_record(Generation(store.head().head.generation.0 + 1));
+        let next = store.head().head.generation.next().ok_or(StoreError::NoGenerationLeft)?;
+        let next = layout::head_record(next);
         if caller.fetch_small(&next, HEAD_MAX_BYTES)?.is_some() {
             return Err(Error::new(ErrorKind::Conflict, format!("{} is ahead: sync first", caller.address())));
         }

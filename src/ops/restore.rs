@@ -24,7 +24,7 @@ use std::sync::Arc;
 use crate::base::RelPath;
 use crate::base::monitor::{Amount, CountingMonitor, Problem, Task};
 use crate::crypto::wrap::Identity;
-use crate::disk::{Disk, DiskError, DiskErrorKind, Folder};
+use crate::disk::{Disk, DiskError, Folder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::{BatchLimits, BatchWriter};
 use crate::format::Pointer;
@@ -34,7 +34,7 @@ use crate::format::tree::{Meta, Node};
 use crate::ops::Run;
 use crate::ops::open::{Reading, Spot};
 use crate::store::StoreError;
-use crate::tree::read::{Named, resolve};
+use crate::tree::read::{Named, entries_max, resolve};
 pub use delete::Deletion;
 pub use select::Selection;
 pub use standing::Overwrite;
@@ -127,17 +127,14 @@ pub fn restore(
     run.monitor.begin(Task::Restore, source.total);
     let result = write_all(&reading, folder, (&source, request), run);
     run.monitor.end(Task::Restore);
-    let (mut done, hashes) = result.map_err(|stop| settle(&reading, stop))?;
+    let (mut done, hashes) = result.map_err(|stop| settle(&reading, Some(folder), stop))?;
+    require_target(folder)?;
+    reading.check_medium(done.restored.damaged)?;
     require_selected(request, done.seen)?;
-    // A medium that was pulled makes everything look damaged: believe it only while the marker still stands.
-    if done.restored.damaged > 0
-        && let gone @ StoreError::Gone(_) = reading.store.settle(StoreError::damaged("an entry"))
-    {
-        return Err(gone.into());
-    }
     if let Some(hashes) = hashes {
         let compared = readback::compare(&reading.reader, folder, (&source, request), &hashes, run);
-        done.restored.differing = compared.map_err(|stop| settle(&reading, stop))?;
+        done.restored.differing = compared.map_err(|stop| settle(&reading, Some(folder), stop))?;
+        require_target(folder)?;
     }
     let told = done.restored.damaged + done.restored.differing;
     done.restored.left_alone = monitor.problems() - told;
@@ -161,16 +158,18 @@ pub fn preview(
     let run = Run { monitor: &monitor, ..run };
     let mut looking = write::Looking::new(folder, request, run, tell);
     let walked = walk::walk(&reading.reader, &source, &request.options.selection, &mut looking);
-    walked.map_err(|stop| settle(&reading, stop))?;
+    walked.map_err(|stop| settle(&reading, folder, stop))?;
     let (mut done, seen) = looking.done();
+    reading.check_medium(done.damaged)?;
     require_selected(request, seen)?;
     if let (Some(folder), Some(_)) = (folder, &request.options.delete) {
         let plan = delete::plan(&reading.reader, folder, &source, request, run);
-        for doomed in plan.map_err(|stop| settle(&reading, stop))?.all() {
+        for doomed in plan.map_err(|stop| settle(&reading, Some(folder), stop))?.all() {
             done.deleted += 1;
             tell(Act::Delete, &doomed.path)?;
         }
     }
+    folder.map_or(Ok(()), require_target)?;
     done.left_alone = monitor.problems() - done.damaged;
     Ok(done)
 }
@@ -235,6 +234,8 @@ struct Source {
     meta: Meta,
     extensions: Extensions,
     total: Option<Amount>,
+    /// Most entries that may lie below it.
+    entries_max: u64,
 }
 
 impl Source {
@@ -246,17 +247,17 @@ impl Source {
     }
 
     fn of(named: Named, snapshot: Snapshot) -> Self {
-        let totals = snapshot.totals;
+        let (totals, entries_max) = (snapshot.totals, entries_max(&snapshot));
         let total = Amount { files: totals.files + totals.others, bytes: totals.bytes };
         match &named {
             Named::Root => {
                 let (root, meta, extensions) = (snapshot.root, snapshot.root_meta, snapshot.extensions);
-                Self { named, root, meta, extensions, total: Some(total) }
+                Self { named, root, meta, extensions, total: Some(total), entries_max }
             }
             Named::Entry(entry) => {
                 let root = if let Node::Dir { tree } = entry.node { tree } else { snapshot.root };
                 let (meta, extensions) = (entry.meta.clone(), entry.extensions.clone());
-                Self { named, root, meta, extensions, total: None }
+                Self { named, root, meta, extensions, total: None, entries_max }
             }
         }
     }
@@ -270,8 +271,19 @@ impl Source {
     }
 }
 
-fn settle(reading: &Reading, stop: Stop) -> Error {
+fn target_gone() -> Error {
+    Error::new(ErrorKind::Gone, "the target's medium went away")
+}
+
+/// On a medium that went away files look written, and stand nowhere.
+fn require_target(folder: &dyn Folder) -> Result<()> {
+    if folder.is_gone() { Err(target_gone()) } else { Ok(()) }
+}
+
+fn settle(reading: &Reading, folder: Option<&dyn Folder>, stop: Stop) -> Error {
+    let is_gone = || folder.is_some_and(Folder::is_gone);
     match stop {
+        Stop::Other(error) if error.kind() == ErrorKind::Other && is_gone() => target_gone(),
         Stop::Store(error) => reading.store.settle(error).into(),
         Stop::Other(error) => error,
     }
@@ -286,15 +298,6 @@ enum Stop {
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Self::Other(error)
-    }
-}
-
-/// Returns whether damage in the store, a bad sector among it, costs one entry and what is below it, and not the run.
-fn costs_one_entry(error: &StoreError) -> bool {
-    match error {
-        StoreError::Corrupt { .. } | StoreError::TooNew(_) => true,
-        StoreError::Disk(error) => error.kind == DiskErrorKind::Io,
-        _ => false,
     }
 }
 

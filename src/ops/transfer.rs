@@ -104,7 +104,7 @@ pub fn gravity(kind: ErrorKind) -> u8 {
 #[must_use]
 pub fn settle(disk: &dyn Disk, error: Error) -> Error {
     let suspicious = matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Other | ErrorKind::NoStore);
-    if suspicious && !matches!(store::read_marker(disk), Ok(Some(_))) {
+    if suspicious && (disk.is_gone() || !matches!(store::read_marker(disk), Ok(Some(_)))) {
         return Error::with_source(ErrorKind::Gone, "the medium went away", error);
     }
     error

@@ -22,7 +22,7 @@ use crate::store::head::Soundness;
 use crate::store::keys::read_key_list;
 use crate::store::pack::{PackState, pack_is_whole, pack_state};
 use crate::store::{Store, StoreError, layout};
-use crate::tree::read::{for_each_extent, walk};
+use crate::tree::read::{Start, for_each_extent, walk};
 use crate::tree::snapshots;
 
 /// Most paths that are named for one problem.
@@ -274,10 +274,11 @@ impl<'a> Inner<'a> {
             self.objects += 1;
             let mut broken = Vec::new();
             let mut entries = Vec::new();
+            // One directory at a time, and each once, so nothing unfolds.
+            let start = Start { tree, path, entries_max: u64::MAX };
             let walked = walk(
                 &reading.reader,
-                &tree,
-                &path,
+                &start,
                 &mut |path, entry| {
                     entries.push((path.clone(), entry.clone()));
                     Ok(false)

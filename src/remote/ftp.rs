@@ -25,6 +25,34 @@ mod watch;
 
 pub use tls::TlsTrust;
 
+/// What a reply of a server says, as far as a session acts on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyFacts {
+    /// The code of its last line, or 0.
+    pub code: u16,
+    /// The number that its words are, as after `SIZE`.
+    pub number: Option<u64>,
+    /// The size among its facts, as after `MLST`.
+    pub fact_size: Option<u64>,
+    /// The directory that it names, as after `PWD`.
+    pub home: Option<String>,
+    /// How an error repeats it.
+    pub shown: String,
+}
+
+/// Reads all lines of a reply as a session does, without a server: for whoever tries hostile ones.
+#[must_use]
+pub fn read_reply(lines: Vec<u8>) -> ReplyFacts {
+    let reply = reply::Reply::of_body(lines);
+    ReplyFacts {
+        code: reply.code,
+        number: session::parse_number(reply.last_words()),
+        fact_size: session::parse_fact_size(&reply),
+        home: link::parse_home(reply.last_words()),
+        shown: reply::Trouble::of_reply(&reply, reply::Phase::Read).reason,
+    }
+}
+
 /// How to use an FTP remote.
 #[derive(Clone)]
 pub struct FtpOptions {

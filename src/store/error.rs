@@ -47,6 +47,11 @@ pub enum StoreError {
     /// No identity at hand opens it.
     #[error("no identity at hand opens the store")]
     NoIdentity,
+    /// Its HEAD has the last generation that there can be: no state can follow.
+    #[error(
+        "its HEAD has the last generation that there can be, so nothing can follow it; the writer that signed it is not to be trusted"
+    )]
+    NoGenerationLeft,
     /// It opened from an older record than it should and takes no commit until it is healed.
     #[error("the store opened from an older record than its newest (it is degraded); sync or heal it first")]
     Degraded,
@@ -77,6 +82,18 @@ impl StoreError {
         match error {
             FormatError::TooNew(_) => Self::TooNew(error),
             _ => Self::corrupt(what, error),
+        }
+    }
+}
+
+impl StoreError {
+    /// Returns whether damage in the store, a bad sector among it, costs one entry and what is below it, and not the run.
+    #[must_use]
+    pub fn costs_one_entry(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::TooNew(_) => true,
+            Self::Disk(error) => error.kind == DiskErrorKind::Io,
+            _ => false,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::pack::{create_immutable, holds};
 use super::trust::TrustChain;
 use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::{Generation, StoreId, StorePath};
-use crate::disk::{Disk, DiskErrorKind, read_all};
+use crate::disk::{Disk, DiskErrorKind, read_all, write_whole};
 use crate::format::FormatError;
 use crate::format::head::SignedHead;
 
@@ -212,10 +212,7 @@ pub fn forget_newer(disk: &dyn Disk, accepted: Generation) -> Result<(), StoreEr
 /// Writes `HEAD` again from a record that is durable already.
 fn rewrite_head(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> {
     disk.remove(&layout::head_new())?;
-    let mut file = disk.create_new(&layout::head_new())?;
-    file.append(record.bytes())?;
-    file.sync()?;
-    drop(file);
+    write_whole(disk.create_new(&layout::head_new())?, record.bytes())?;
     disk.rename(&layout::head_new(), &layout::head())?;
     Ok(disk.sync_dir(&StorePath::root())?)
 }

@@ -118,10 +118,16 @@ impl ObjectIndex {
     /// Returns where an object lies; cost: a binary search.
     #[must_use]
     pub fn find(&self, id: &ObjectId, dedup_generation: DedupGeneration) -> Option<Place> {
+        self.locate(id, dedup_generation).map(|(_, place)| place)
+    }
+
+    /// Returns an object's number in this table, below [`ObjectIndex::len`], and where it lies.
+    #[must_use]
+    pub fn locate(&self, id: &ObjectId, dedup_generation: DedupGeneration) -> Option<(usize, Place)> {
         let key = (*id, dedup_generation);
         let at = self.entries.binary_search_by_key(&key, |e| (e.entry.id, e.entry.dedup_generation)).ok()?;
         let found = &self.entries[at];
-        Some(Place { pack: self.packs[found.pack as usize], offset: found.offset, entry: found.entry })
+        Some((at, Place { pack: self.packs[found.pack as usize], offset: found.offset, entry: found.entry }))
     }
 
     /// Returns how many objects are known.
@@ -181,7 +187,11 @@ fn lost_packs(disk: &dyn Disk, set: &PackSet) -> Result<HashSet<PackHash>, Store
     Ok(lost)
 }
 
-fn read_part(
+/// Reads and opens one part of a merged index where the sealed part says that it lies.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when it is missing, does not open or is not in the format, and those of the disk.
+pub fn read_part(
     disk: &dyn Disk,
     part: &IndexRef,
     keys: &ReaderKeys,

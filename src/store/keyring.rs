@@ -58,9 +58,9 @@ impl ReaderKeys {
     }
 
     /// Adds the secrets of older epochs, as a manifest's sealed part lists them.
-    pub fn add_older(&mut self, older: &[(Epoch, [u8; 32])]) {
+    pub fn add_older(&mut self, older: &[(Epoch, Zeroizing<[u8; 32]>)]) {
         for (epoch, secret) in older {
-            self.epochs.entry(*epoch).or_insert_with(|| Secret::from_bytes(*secret));
+            self.epochs.entry(*epoch).or_insert_with(|| Secret::from_bytes(**secret));
         }
     }
 
@@ -91,8 +91,8 @@ impl ReaderKeys {
 
     /// Returns the 2048 bytes of the chunker's gear table.
     #[must_use]
-    pub fn gear_table(&self) -> Box<[u8; 2048]> {
-        let mut table = Box::new([0; 2048]);
+    pub fn gear_table(&self) -> Box<Zeroizing<[u8; 2048]>> {
+        let mut table = Box::new(Zeroizing::new([0; 2048]));
         self.store_secret.derive("chunkstore 1 gear table").fill_stream(&mut table[..]);
         table
     }
@@ -198,8 +198,8 @@ pub enum KeyFileContent {
 /// Reads what a key file wrapped, of this store and epoch.
 ///
 /// # Errors
-/// [`StoreError::Corrupt`] when it is of another store or not in the format.
-pub fn decode_key_file(bytes: &[u8], store: StoreId) -> Result<KeyFileContent, StoreError> {
+/// [`StoreError::Corrupt`] when it is of another store or epoch, or not in the format.
+pub fn decode_key_file(bytes: &[u8], store: StoreId, epoch: Epoch) -> Result<KeyFileContent, StoreError> {
     let corrupt = |error: FormatError| StoreError::corrupt("a key file", error);
     let is_writer = bytes.starts_with(WRITER_TITLE.as_bytes());
     let title = if is_writer { WRITER_TITLE } else { READER_TITLE };
@@ -208,8 +208,11 @@ pub fn decode_key_file(bytes: &[u8], store: StoreId) -> Result<KeyFileContent, S
         return Err(corrupt(FormatError::WrongKind("a key file of this store")));
     }
     let store_secret = secret_of(lines.one("store-secret").map_err(corrupt)?).map_err(corrupt)?;
-    let (epoch, epoch_secret) = numbered(lines.one("epoch").map_err(corrupt)?).map_err(corrupt)?;
-    let reader = ReaderKeys::new(store, store_secret, Epoch(epoch), epoch_secret);
+    let (found, epoch_secret) = numbered(lines.one("epoch").map_err(corrupt)?).map_err(corrupt)?;
+    if Epoch(found) != epoch {
+        return Err(corrupt(FormatError::WrongKind("a key file of this epoch")));
+    }
+    let reader = ReaderKeys::new(store, store_secret, epoch, epoch_secret);
     if !is_writer {
         return Ok(KeyFileContent::Reader(reader));
     }

@@ -162,7 +162,7 @@ fn open_listed(
         return Err(StoreError::damaged(format!("key file {path}")));
     }
     match unwrap(identities, &bytes, KEY_FILE_MAX_BYTES) {
-        Ok(content) => decode_key_file(&content, store).map(Some),
+        Ok(content) => decode_key_file(&content, store, epoch).map(Some),
         Err(WrapError::NoMatch) => Ok(None),
         Err(error) => Err(StoreError::corrupt(format!("key file {path}"), error)),
     }

@@ -1,5 +1,7 @@
 //! Objects between plaintext and frame: id, compression, sealing, and all the way back with every check.
 
+use zeroize::Zeroizing;
+
 use super::error::StoreError;
 use super::keyring::{KeyMaker, ReaderKeys};
 use crate::base::limits::OBJECT_MAX_BYTES;
@@ -213,7 +215,8 @@ pub fn open_outer(
 ) -> Result<Vec<u8>, StoreError> {
     let len_bytes = frame.len().saturating_sub(seal::OVERHEAD_BYTES) as u64;
     let associated = associated_data(store, purpose, None, len_bytes);
-    let mut frame = frame.to_vec();
+    // A sealed part holds the secrets of older epochs.
+    let mut frame = Zeroizing::new(frame.to_vec());
     let plaintext = seal::open_in_place(key.expose(), &associated, &mut frame);
     plaintext.map(<[u8]>::to_vec).map_err(|error| StoreError::corrupt(what, error))
 }

@@ -9,7 +9,7 @@ use super::object::{Purpose, SealedObject, open_outer, seal_outer};
 use crate::base::limits::{PACK_MAX_BYTES, PACK_TARGET_BYTES};
 use crate::base::{Epoch, PackHash, StoreId, StorePath};
 use crate::crypto::Secret;
-use crate::disk::{Disk, DiskError, DiskErrorKind, ReadAt, read_all};
+use crate::disk::{Disk, DiskError, DiskErrorKind, ReadAt, read_all, write_whole};
 use crate::format::Class;
 use crate::format::manifest::PackRef;
 use crate::format::pack::{
@@ -119,7 +119,7 @@ pub fn create_immutable(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> Resu
 }
 
 fn write_immutable(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut file = match disk.create_new(path) {
+    let file = match disk.create_new(path) {
         Ok(file) => file,
         Err(error) if error.kind == DiskErrorKind::Exists => {
             if holds(disk, path, bytes) {
@@ -130,8 +130,7 @@ fn write_immutable(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> Result<()
         }
         Err(error) => return Err(error.into()),
     };
-    file.append(bytes)?;
-    Ok(file.sync()?)
+    Ok(write_whole(file, bytes)?)
 }
 
 /// Returns whether a file holds exactly these bytes.
@@ -145,7 +144,8 @@ pub(super) fn holds(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> bool {
 /// [`DiskError`]; whatever `hear` returns.
 pub fn hash_file(file: &dyn ReadAt, hear: &mut dyn FnMut(u64)) -> Result<[u8; 32], DiskError> {
     let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 1 << 20];
+    let longest = file.len_bytes().clamp(1, 1 << 20);
+    let mut buffer = vec![0; usize::try_from(longest).unwrap_or(1)];
     let mut offset = 0;
     loop {
         let count = file.read_at(offset, &mut buffer)?;

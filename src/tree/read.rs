@@ -1,15 +1,23 @@
 //! Reading snapshots, directories and files through pointers, with every order, level and length checked.
 //!
-//! Depth is bounded (16 levels of nodes, 512 of directories), so no tree, however made, runs without end.
+//! Depth is bounded (16 levels of nodes, 512 of directories), and so is what a walk finds, by what the snapshot says
+//! that it holds. So no tree, however made, runs without end.
 
-use crate::base::paths::PATH_MAX_DEPTH;
+use std::collections::VecDeque;
+
+use super::cursor::{Cursor, Said, Unread, misshapen, read_checked};
 use crate::base::{EntryName, RelPath};
 use crate::format::list::ListNode;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Content, Entry, LEVELS_MAX, Node, TreeNode};
-use crate::format::{Extent, FormatError, Pointer};
+use crate::format::{Extent, Pointer};
 use crate::store::StoreError;
 use crate::store::reader::ObjectReader;
+
+/// Entries that any snapshot may have beyond what it says.
+const ENTRIES_ROOM: u64 = 1 << 16;
+/// Entries that no snapshot may have, whatever it says: more than any file system holds.
+const ENTRIES_CEILING: u64 = 1 << 32;
 
 /// What a path of a snapshot names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,19 +28,9 @@ pub enum Named {
     Entry(Box<Entry>),
 }
 
-/// Reads one node of a directory.
-fn tree_node(reader: &ObjectReader, pointer: &Pointer) -> Result<TreeNode, StoreError> {
-    let plain = reader.read(pointer)?;
-    TreeNode::decode(&plain).map_err(|error| StoreError::format(format!("tree {}", pointer.id), error))
-}
-
 fn list_node(reader: &ObjectReader, pointer: &Pointer) -> Result<ListNode, StoreError> {
     let plain = reader.read(pointer)?;
     ListNode::decode(&plain).map_err(|error| StoreError::format(format!("list {}", pointer.id), error))
-}
-
-fn misshapen(pointer: &Pointer) -> StoreError {
-    StoreError::corrupt(format!("node {}", pointer.id), FormatError::NotCanonical("the order or level of its children"))
 }
 
 /// Gives every entry of a directory to `take`, by name.
@@ -44,41 +42,11 @@ pub fn for_each_entry(
     root: &Pointer,
     take: &mut dyn FnMut(Entry) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let mut last: Option<EntryName> = None;
-    visit_tree(reader, root, None, None, &mut |entry| {
-        if last.as_ref().is_some_and(|last| *last >= entry.name) {
-            return Err(misshapen(root));
-        }
-        last = Some(entry.name.clone());
-        take(entry)
-    })
-}
-
-/// Visits the entries below a node of an expected level, the first of which must have the name that its parent says.
-fn visit_tree(
-    reader: &ObjectReader,
-    pointer: &Pointer,
-    level: Option<u8>,
-    first: Option<&EntryName>,
-    take: &mut dyn FnMut(Entry) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    match tree_node(reader, pointer)? {
-        TreeNode::Leaf(entries) if level.is_none_or(|level| level == 0) => {
-            if first.is_some() && entries.first().map(|entry| &entry.name) != first {
-                return Err(misshapen(pointer));
-            }
-            entries.into_iter().try_for_each(take)
-        }
-        TreeNode::Inner(own, children) if level.is_none_or(|level| level == own) && own <= LEVELS_MAX => {
-            if first.is_some() && children.first().map(|child| &child.first) != first {
-                return Err(misshapen(pointer));
-            }
-            children
-                .iter()
-                .try_for_each(|child| visit_tree(reader, &child.pointer, Some(own - 1), Some(&child.first), take))
-        }
-        _ => Err(misshapen(pointer)),
+    let mut cursor = Cursor::new(reader, root);
+    while let Some(entry) = cursor.next_entry()? {
+        take(entry)?;
     }
+    Ok(())
 }
 
 /// Returns all entries of a directory, by name.
@@ -99,21 +67,22 @@ pub fn entries(reader: &ObjectReader, root: &Pointer) -> Result<Vec<Entry>, Stor
 /// # Errors
 /// [`StoreError::Corrupt`].
 pub fn lookup(reader: &ObjectReader, root: &Pointer, name: &EntryName) -> Result<Option<Entry>, StoreError> {
-    let mut pointer = *root;
-    for _ in 0..=LEVELS_MAX {
-        match tree_node(reader, &pointer)? {
+    let mut node = Unread { pointer: *root, said: None };
+    // Each level is one below the last, which the check of a node holds to, so this ends.
+    loop {
+        match read_checked(reader, &node)? {
             TreeNode::Leaf(mut entries) => {
                 let at = entries.binary_search_by(|entry| entry.name.cmp(name));
                 return Ok(at.ok().map(|at| entries.swap_remove(at)));
             }
-            TreeNode::Inner(_, children) => {
+            TreeNode::Inner(level, mut children) => {
                 let after = children.partition_point(|child| child.first <= *name);
-                let Some(child) = after.checked_sub(1) else { return Ok(None) };
-                pointer = children[child].pointer;
+                let Some(at) = after.checked_sub(1) else { return Ok(None) };
+                let child = children.swap_remove(at);
+                node = Unread { pointer: child.pointer, said: Some(Said { level: level - 1, first: child.first }) };
             }
         }
     }
-    Err(misshapen(root))
 }
 
 /// Returns what a path names.
@@ -138,39 +107,81 @@ pub fn resolve(reader: &ObjectReader, snapshot: &Snapshot, path: &RelPath) -> Re
     Ok(Some(named))
 }
 
+/// Where a walk begins, and how much it may find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The directory's root node.
+    pub tree: Pointer,
+    /// The directory's path.
+    pub path: RelPath,
+    /// Most entries that may lie below it.
+    pub entries_max: u64,
+}
+
+impl Start {
+    /// Begins at a directory of a snapshot and bounds the walk by [`entries_max`].
+    #[must_use]
+    pub fn at(snapshot: &Snapshot, tree: &Pointer, path: &RelPath) -> Self {
+        Self { tree: *tree, path: path.clone(), entries_max: entries_max(snapshot) }
+    }
+}
+
+/// Returns how many entries a snapshot may unfold to: about what it says that it holds.
+///
+/// A hostile writer may name one directory from many places, so that a small store unfolds to more entries than anyone
+/// could ever list. What a snapshot says is counted when it is made, but for what lay in a directory that was kept without
+/// being readable; hence the room above it.
+#[must_use]
+pub fn entries_max(snapshot: &Snapshot) -> u64 {
+    snapshot.totals.entries().saturating_mul(2).saturating_add(ENTRIES_ROOM).min(ENTRIES_CEILING)
+}
+
 /// Gives every entry below a directory to `take` with its path: a directory before what it holds.
 ///
-/// `take` says whether to go into a directory. A directory that does not read is told to `broken`, and the walk goes on.
+/// `take` says whether to go into a directory. Where a directory stops to read, `broken` is told, and the walk goes on behind
+/// it. Holds one node of each level of each directory on the way.
 ///
 /// # Errors
-/// Whatever `take` or `broken` return.
+/// [`StoreError::Corrupt`] when there is more than `entries_max`; whatever `take` or `broken` return.
 pub fn walk(
     reader: &ObjectReader,
-    root: &Pointer,
-    path: &RelPath,
+    start: &Start,
     take: &mut dyn FnMut(&RelPath, &Entry) -> Result<bool, StoreError>,
     broken: &mut dyn FnMut(&RelPath, StoreError) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    if path.depth() >= PATH_MAX_DEPTH {
-        return broken(path, StoreError::damaged("a directory that is nested too deep"));
-    }
-    let entries = match entries(reader, root) {
-        Ok(entries) => entries,
-        Err(error) => return broken(path, error),
-    };
-    for entry in &entries {
+    let mut left = start.entries_max;
+    let mut open = vec![(start.path.clone(), Cursor::new(reader, &start.tree))];
+    while let Some((path, cursor)) = open.last_mut() {
+        let entry = match cursor.next_entry() {
+            Ok(Some(entry)) => entry,
+            Ok(None) => {
+                open.pop();
+                continue;
+            }
+            Err(error) => {
+                broken(path, error)?;
+                open.pop();
+                continue;
+            }
+        };
+        left = left.checked_sub(1).ok_or_else(too_many)?;
         let Ok(below) = path.join(&entry.name) else {
-            broken(path, StoreError::damaged("a path that is too long"))?;
+            broken(path, StoreError::damaged("a path that is too long or nested too deep"))?;
             continue;
         };
-        let enter = take(&below, entry)?;
-        if let Node::Dir { tree } = &entry.node
-            && enter
+        if take(&below, &entry)?
+            && let Node::Dir { tree } = &entry.node
         {
-            walk(reader, tree, &below, take, broken)?;
+            open.push((below, Cursor::new(reader, tree)));
         }
     }
     Ok(())
+}
+
+/// Makes the error for a snapshot that unfolds to more than it says.
+#[must_use]
+pub fn too_many() -> StoreError {
+    StoreError::damaged("the snapshot, which holds more entries than it says,")
 }
 
 /// Gives every extent of a file's content to `take`, in order.
@@ -228,9 +239,7 @@ pub fn stream_file(
     let mut total = 0u64;
     for_each_extent(reader, content, &mut |extent| {
         let chunk = reader.read(&extent.chunk)?;
-        let start = usize::try_from(extent.offset).unwrap_or(usize::MAX);
-        let end = start.saturating_add(usize::try_from(extent.len_bytes).unwrap_or(usize::MAX));
-        let slice = chunk.get(start..end).ok_or_else(|| StoreError::damaged("an extent outside its chunk"))?;
+        let slice = slice_of(&chunk, extent)?;
         total += extent.len_bytes;
         if total > len_bytes {
             return Err(StoreError::damaged("a file that is longer than its entry says"));
@@ -239,3 +248,50 @@ pub fn stream_file(
     })?;
     if total == len_bytes { Ok(()) } else { Err(StoreError::damaged("a file that is shorter than its entry says")) }
 }
+
+/// Returns whether two contents of one length have the same bytes. Chunks that both name are not read.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] and others.
+pub fn same_bytes(reader: &ObjectReader, one: &Content, other: &Content) -> Result<bool, StoreError> {
+    let extents = |content: &Content| {
+        let mut all = VecDeque::new();
+        for_each_extent(reader, content, &mut |extent| {
+            all.push_back(*extent);
+            Ok(())
+        })
+        .map(|()| all)
+    };
+    let (mut one, mut other) = (extents(one)?, extents(other)?);
+    while let (Some(a), Some(b)) = (one.front_mut(), other.front_mut()) {
+        let len_bytes = a.len_bytes.min(b.len_bytes);
+        let is_shared = a.chunk == b.chunk && a.offset == b.offset;
+        if !is_shared && stretch(reader, a, len_bytes)? != stretch(reader, b, len_bytes)? {
+            return Ok(false);
+        }
+        for extents in [&mut one, &mut other] {
+            if let Some(front) = extents.front_mut() {
+                front.offset += len_bytes;
+                front.len_bytes -= len_bytes;
+            }
+            extents.pop_front_if(|front| front.len_bytes == 0);
+        }
+    }
+    Ok(one.is_empty() && other.is_empty())
+}
+
+/// Reads the first bytes of an extent.
+fn stretch(reader: &ObjectReader, extent: &Extent, len_bytes: u64) -> Result<Vec<u8>, StoreError> {
+    let chunk = reader.read(&extent.chunk)?;
+    Ok(slice_of(&chunk, &Extent { len_bytes, ..*extent })?.to_vec())
+}
+
+/// Returns the part of a chunk that an extent names.
+fn slice_of<'a>(chunk: &'a [u8], extent: &Extent) -> Result<&'a [u8], StoreError> {
+    let start = usize::try_from(extent.offset).unwrap_or(usize::MAX);
+    let end = start.saturating_add(usize::try_from(extent.len_bytes).unwrap_or(usize::MAX));
+    chunk.get(start..end).ok_or_else(|| StoreError::damaged("an extent outside its chunk"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,10 @@
 //! Snapshots by the names that people give them: an id prefix, `HEAD`, `HEAD~N`, a tag, `@DATE`.
 
+use std::fmt::Write as _;
+
+use crate::base::moment::{self, MomentError};
 use crate::base::{ObjectId, Timestamp};
-use crate::format::sealed::{SealedPart, SnapshotRef};
+use crate::format::sealed::{SealedPart, SnapshotRef, TAG_MAX_BYTES};
 use crate::format::snapshot::Snapshot;
 use crate::store::StoreError;
 use crate::store::object::snapshot_pointer;
@@ -9,6 +12,10 @@ use crate::store::reader::ObjectReader;
 
 /// Shortest id prefix that is taken, in hex digits.
 pub const PREFIX_MIN_DIGITS: usize = 4;
+/// Hex digits of a whole id.
+const ID_DIGITS: usize = 64;
+/// Most snapshots that an error lists.
+const CANDIDATES_MAX: usize = 8;
 
 /// Why a name names no snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,52 +24,142 @@ pub enum NameError {
     #[error("the store holds no snapshot yet")]
     Empty,
     /// No snapshot goes by that name.
-    #[error("no snapshot goes by {0:?} (an id prefix, HEAD, HEAD~N, a tag, or @DATE)")]
+    #[error("no snapshot goes by {0:?}: `log` lists them; an id prefix of 4 digits, HEAD~N, a tag or @DATE name one")]
     Unknown(String),
+    /// There are not so many.
+    #[error("{name:?} goes back too far: the oldest snapshot that is kept is HEAD~{}", count - 1)]
+    TooFar {
+        /// The name.
+        name: String,
+        /// How many snapshots there are.
+        count: usize,
+    },
+    /// All are younger.
+    #[error("no snapshot is as old as {name:?}: the oldest is of {oldest}")]
+    TooOld {
+        /// The name.
+        name: String,
+        /// When the oldest was committed.
+        oldest: Timestamp,
+    },
     /// Several do.
-    #[error("{0:?} is short for several snapshots")]
-    Ambiguous(String),
+    #[error("{name:?} is short for several snapshots: {candidates}")]
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// Some of them, in words.
+        candidates: String,
+    },
     /// The text behind `@` is no date.
-    #[error("{0:?} is not a date such as 2026-11-21 or 2026-11-21T07:35:00Z")]
-    NotADate(String),
+    #[error(transparent)]
+    NotADate(#[from] MomentError),
+    /// The text is no name at all.
+    #[error("{0:?} names no snapshot: HEAD~N takes a number, as HEAD~2")]
+    NotAName(String),
 }
 
-/// Finds a kept snapshot by its name. A tag goes before an id prefix; of several with one tag the newest is taken;
-/// `@DATE` is the newest at or before that time, `HEAD~N` the N-th before the newest.
+/// Why a text cannot be a tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TagError {
+    /// It is empty or over 64 bytes.
+    #[error("a tag has 1 to {TAG_MAX_BYTES} bytes")]
+    Length,
+    /// It would be taken for something else on a command line.
+    #[error("a tag holds no `:`, `/`, spaces or control characters")]
+    Letter,
+    /// It would be taken for another kind of name.
+    #[error("a tag is not `HEAD` or `HEAD~N`, does not begin with `@` or `-`, and is no whole snapshot id")]
+    OtherName,
+}
+
+/// Checks that a text can be a tag which nobody takes for another kind of name.
+///
+/// # Errors
+/// [`TagError`].
+pub fn check_tag(tag: &str) -> Result<(), TagError> {
+    if tag.is_empty() || tag.len() > TAG_MAX_BYTES {
+        return Err(TagError::Length);
+    }
+    if tag.chars().any(|c| c == ':' || c == '/' || c.is_whitespace() || c.is_control()) {
+        return Err(TagError::Letter);
+    }
+    let is_id = tag.len() == ID_DIGITS && is_hex(tag);
+    if tag == "HEAD" || tag.starts_with("HEAD~") || tag.starts_with(['@', '-']) || is_id {
+        return Err(TagError::OtherName);
+    }
+    Ok(())
+}
+
+/// Finds a kept snapshot by its name, at the time `now`.
+///
+/// A whole id goes first, then a tag, then a prefix of an id; of several snapshots with one tag the newest is taken.
+/// `HEAD~N` is the N-th before the newest, `@DATE` the newest at or before a moment ([`moment::parse`]).
 ///
 /// # Errors
 /// [`NameError`].
-pub fn find<'a>(sealed: &'a SealedPart, name: &str) -> Result<&'a SnapshotRef, NameError> {
-    let newest = sealed.snapshots.last().ok_or(NameError::Empty)?;
-    let unknown = || NameError::Unknown(name.to_owned());
+pub fn find<'a>(sealed: &'a SealedPart, name: &str, now: Timestamp) -> Result<&'a SnapshotRef, NameError> {
+    let kept = &sealed.snapshots;
+    let newest = kept.last().ok_or(NameError::Empty)?;
     if name == "HEAD" {
         return Ok(newest);
     }
     if let Some(back) = name.strip_prefix("HEAD~") {
-        let back: usize = back.parse().map_err(|_| unknown())?;
-        return sealed.snapshots.iter().rev().nth(back).ok_or_else(unknown);
+        return nth_before(kept, name, back);
     }
     if let Some(date) = name.strip_prefix('@') {
-        let time = parse_date(date).ok_or_else(|| NameError::NotADate(date.to_owned()))?;
-        return sealed.snapshots.iter().rfind(|snapshot| snapshot.time <= time).ok_or_else(unknown);
+        let time = moment::parse(date, now)?;
+        let found = kept.iter().rfind(|snapshot| snapshot.time <= time);
+        return found.ok_or_else(|| NameError::TooOld { name: name.to_owned(), oldest: kept[0].time });
     }
-    if let Some(tagged) = sealed.snapshots.iter().rfind(|snapshot| snapshot.tags.iter().any(|tag| tag == name)) {
+    let digits = if is_hex(name) { name.to_ascii_lowercase() } else { String::new() };
+    let by_id = |snapshot: &&SnapshotRef| snapshot.id.to_string().starts_with(&digits);
+    if digits.len() == ID_DIGITS {
+        return kept.iter().rfind(by_id).ok_or_else(|| NameError::Unknown(name.to_owned()));
+    }
+    if let Some(tagged) = kept.iter().rfind(|snapshot| snapshot.tags.iter().any(|tag| tag == name)) {
         return Ok(tagged);
     }
-    let is_prefix = name.len() >= PREFIX_MIN_DIGITS && name.bytes().all(|b| b.is_ascii_hexdigit());
-    let prefix = name.to_ascii_lowercase();
-    let mut matches =
-        sealed.snapshots.iter().filter(|snapshot| is_prefix && snapshot.id.to_string().starts_with(&prefix));
-    match (matches.next(), matches.next()) {
-        (Some(found), None) => Ok(found),
-        (Some(_), Some(_)) => Err(NameError::Ambiguous(name.to_owned())),
-        (None, _) => Err(unknown()),
+    let matches: Vec<_> = kept.iter().filter(|_| digits.len() >= PREFIX_MIN_DIGITS).filter(by_id).collect();
+    match matches[..] {
+        [found] => Ok(found),
+        [] => Err(NameError::Unknown(name.to_owned())),
+        _ => Err(NameError::Ambiguous { name: name.to_owned(), candidates: list(&matches) }),
     }
 }
 
-/// Reads a date (the end of that day in UTC) or a time.
-fn parse_date(text: &str) -> Option<Timestamp> {
-    text.parse().ok().or_else(|| format!("{text}T23:59:59.999999999Z").parse().ok())
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Finds `HEAD~N`; without a number N is 1, as in git.
+fn nth_before<'a>(kept: &'a [SnapshotRef], name: &str, back: &str) -> Result<&'a SnapshotRef, NameError> {
+    if !back.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(NameError::NotAName(name.to_owned()));
+    }
+    // A number that does not fit goes back too far in any case.
+    let back = if back.is_empty() { 1 } else { back.parse().unwrap_or(usize::MAX) };
+    let too_far = || NameError::TooFar { name: name.to_owned(), count: kept.len() };
+    kept.iter().rev().nth(back).ok_or_else(too_far)
+}
+
+/// Lists snapshots for an error, newest first: as many digits as tell them apart, and when they were committed.
+fn list(snapshots: &[&SnapshotRef]) -> String {
+    let ids: Vec<String> = snapshots.iter().map(|snapshot| snapshot.id.to_string()).collect();
+    let apart = |digits: &usize| {
+        let mut short: Vec<&str> = ids.iter().map(|id| id.get(..*digits).unwrap_or(id)).collect();
+        short.sort_unstable();
+        short.windows(2).all(|pair| pair[0] != pair[1])
+    };
+    let digits = (12..ID_DIGITS).find(apart).unwrap_or(ID_DIGITS);
+    let mut text = String::new();
+    for (snapshot, id) in snapshots.iter().zip(&ids).rev().take(CANDIDATES_MAX) {
+        let separator = if text.is_empty() { "" } else { ", " };
+        let _ = write!(text, "{separator}{} of {}", id.get(..digits).unwrap_or(id), snapshot.time);
+    }
+    if snapshots.len() > CANDIDATES_MAX {
+        let _ = write!(text, " and {} more", snapshots.len() - CANDIDATES_MAX);
+    }
+    text
 }
 
 /// Reads a kept snapshot.
@@ -83,3 +180,6 @@ fn load_by_id(
     let plain = reader.read(&pointer)?;
     Snapshot::decode(&plain).map_err(|error| StoreError::format(format!("snapshot {id}"), error))
 }
+
+#[cfg(test)]
+mod tests;

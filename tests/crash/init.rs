@@ -7,7 +7,7 @@ use chunkstore::disk::sim::{ImageBudget, Profile};
 use chunkstore::store::{Store, StoreError};
 
 use crate::publisher::{Publisher, folder_after, holding};
-use crate::sweep::{Cut, Met, Sweep};
+use crate::sweep::{Met, Recorded, Seen, Sweep};
 
 fn generation(disk: &SimDisk) -> Result<u64, StoreError> {
     Store::open(Arc::new(disk.clone())).map(|store| store.head().head.generation.0)
@@ -22,42 +22,68 @@ fn check_whole(publisher: &Publisher, disk: &SimDisk) {
     assert_eq!(publisher.restored(&disk.plug_back()), holding(&folder));
 }
 
-fn check(publisher: &Publisher, met: &Met, returned: bool, image: &SimDisk) {
-    match generation(image) {
-        Ok(generation) => {
-            assert_eq!(generation, 1);
-            met.note("a whole store");
-            check_whole(publisher, image);
+/// A recorded `init`.
+struct Init {
+    publisher: Publisher,
+    disk: SimDisk,
+    whole: Seen,
+}
+
+impl Recorded for Init {
+    fn disk(&self) -> &SimDisk {
+        &self.disk
+    }
+
+    /// Makes a store where a cut left none.
+    fn again(&self, image: &SimDisk) -> (usize, usize) {
+        let before = usize::from(generation(image).is_ok());
+        if before == 0 {
+            Publisher::init_from(image, 8).unwrap();
         }
-        Err(StoreError::NoStore) => {
-            assert!(!returned, "init had returned");
-            met.note("no store");
-            if image.content("STORE").is_some() {
-                met.note("a torn marker");
+        (before, 1)
+    }
+
+    fn check(&self, met: &Met, promise: usize, image: &SimDisk) {
+        match generation(image) {
+            Ok(generation) => {
+                assert_eq!(generation, 1);
+                met.note("a whole store");
+                check_whole(&self.publisher, image);
             }
-            let again = Publisher::init_from(image, 8).unwrap();
-            check_whole(&again, &image.plug_back());
+            Err(StoreError::NoStore) => {
+                assert_eq!(promise, 0, "init had returned");
+                met.note("no store");
+                if image.content("STORE").is_some() {
+                    met.note("a torn marker");
+                }
+                let again = Publisher::init_from(image, 8).unwrap();
+                let least = image.plug_back();
+                self.whole.once(1, &least, || check_whole(&again, &least));
+            }
+            Err(error) => panic!("{error}"),
         }
-        Err(error) => panic!("{error}"),
     }
 }
 
+/// The kinds of states that every sweep of `init` meets.
+const KINDS: [&str; 3] = ["a whole store", "no store", "a torn marker"];
+
 // U9
 fn sweep(test: &'static str, profile: Profile) {
-    let (sweep, met) = (Sweep::new(test, 3), Met::default());
-    let disk = SimDisk::new(profile);
-    let publisher = Publisher::init(&disk).unwrap();
-    let count = sweep.run(&disk, 0, |cut: &Cut, image| check(&publisher, &met, cut.at_op == disk.op_count(), image));
-    met.require(&sweep, &["a whole store", "no store", "a torn marker"]);
-    sweep.require(count, 600);
+    let sweep = Sweep::new(test, 3);
+    let count = sweep.run(|_| {
+        let disk = SimDisk::new(profile);
+        let publisher = Publisher::init(&disk).unwrap();
+        Init { publisher, disk, whole: Seen::default() }
+    });
+    sweep.require(count, 250, &KINDS);
 }
 
-/// Sweeps an `init` over what another one left that was cut off while it wrote the marker.
-fn sweep_second(test: &'static str, profile: Profile) {
-    let (sweep, met) = (Sweep::new(test, 8), Met::default());
+/// Records an `init` over what another one left that was cut off while it wrote the marker.
+fn second(profile: Profile) -> Init {
     let first = SimDisk::new(profile);
     Publisher::init(&first).unwrap();
-    let everything = ImageBudget { max_images: 20, seed: 1 };
+    let everything = ImageBudget { max_images: 20, seed: 1, tears: 0 };
     let images = first.crash_images(first.op_count() - 2, &everything);
     let torn = |(_, image): &(_, SimDisk)| {
         image.content("STORE").is_some() && matches!(generation(image), Err(StoreError::NoStore))
@@ -67,10 +93,14 @@ fn sweep_second(test: &'static str, profile: Profile) {
     disk.put("replica/remote", b"of another store");
     let disk = disk.settled();
     let publisher = Publisher::init_from(&disk, 9).unwrap();
-    let count = sweep.run(&disk, 0, |cut: &Cut, image| check(&publisher, &met, cut.at_op == disk.op_count(), image));
     assert!(disk.content("replica/remote").is_none() && disk.content("pending").is_none());
-    met.require(&sweep, &["a whole store", "no store", "a torn marker"]);
-    sweep.require(count, 60);
+    Init { publisher, disk, whole: Seen::default() }
+}
+
+fn sweep_second(test: &'static str, profile: Profile) {
+    let sweep = Sweep::new(test, 8);
+    let count = sweep.run(|_| second(profile));
+    sweep.require(count, 25, &KINDS);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Power cuts: every verb, every operation, every legal image in a budget, on every kind of medium.
 //!
-//! `CHUNKSTORE_SWEEP=long` takes many more images and seeds. A failure prints the command that replays its image.
+//! `CHUNKSTORE_SWEEP=long` takes many more images, of stories of other shapes; a number takes so many distinct ones of each
+//! test. `cargo xtask sweep` sums them. A failure prints the command that replays its image.
 
 #![allow(
     clippy::unwrap_used,

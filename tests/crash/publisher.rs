@@ -133,18 +133,26 @@ pub fn holding(folder: &SimFolder) -> Holding {
 }
 
 /// Builds the folder after the first `steps` changes: the first makes it, each other changes, adds and removes.
-pub fn folder_after(steps: u64) -> SimFolder {
+///
+/// Variant 0 is the plain one; others have more files and other lengths.
+pub fn folder_variant(variant: u64, steps: u64) -> SimFolder {
     let folder = SimFolder::default();
+    let seed = |number| number + variant * 1000;
+    let len = |plain: u64| usize::try_from(plain + variant * 7919 % plain).unwrap();
     for step in 1..=steps {
         if step == 1 {
-            folder.put_file(&rel("a/large"), &noise(100, 90_000));
+            folder.put_file(&rel("a/large"), &noise(seed(100), len(90_000)));
             folder.put_file(&rel("a/small"), b"a small file");
             folder.put_file(&rel("a/twin"), b"its twin");
             folder.put_file(&rel("b/empty"), b"");
             folder.create_symlink(&rel("b/link"), b"../a/small").unwrap();
         }
-        folder.put_file(&rel("b/changes"), &noise(200 + step, 3_000));
-        folder.put_file(&rel(&format!("c/{step}/new")), &noise(300 + step, 20_000));
+        folder.put_file(&rel("b/changes"), &noise(seed(200 + step), len(3_000)));
+        folder.put_file(&rel(&format!("c/{step}/new")), &noise(seed(300 + step), len(20_000)));
+        for more in 0..variant % 4 {
+            let plain = 1000 << more;
+            folder.put_file(&rel(&format!("d/{step}-{more}")), &noise(seed(500 + 10 * step + more), len(plain)));
+        }
         if step > 2 {
             folder.remove_file(&rel(&format!("c/{}/new", step - 1))).unwrap();
             folder.remove_dir(&rel(&format!("c/{}", step - 1))).unwrap();
@@ -152,6 +160,11 @@ pub fn folder_after(steps: u64) -> SimFolder {
     }
     folder.settle();
     folder
+}
+
+/// Builds the plain folder after the first `steps` changes.
+pub fn folder_after(steps: u64) -> SimFolder {
+    folder_variant(0, steps)
 }
 
 /// Pseudo-random bytes of a seed, which do not compress.

@@ -19,9 +19,8 @@ use chunkstore::ops::sync::{SyncRequest, Synced, sync};
 use chunkstore::path_remote::PathRemote;
 use chunkstore::remote::{Remote, RemoteError, Session};
 use chunkstore::store::object::{Sealer, pointer_to};
-use chunkstore::store::pack::pack_is_whole;
 use chunkstore::store::writer::PackWriter;
-use chunkstore::store::{self, Basis, EXPIRY_SECS, Next, Store};
+use chunkstore::store::{self, Basis, EXPIRY_SECS, Next, Store, layout};
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000_000_000);
 
@@ -55,10 +54,10 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    pub fn new() -> Self {
+    pub fn new(variant: u64) -> Self {
         let (disk, keys) = (SimDisk::new(Profile::Ext4), tempfile::tempdir().unwrap());
         let request = InitRequest { readers: vec![], keys: keys.path(), root_keys: keys.path(), passphrase: None };
-        let random = SeededRandom::new(5);
+        let random = SeededRandom::new(5 + variant * 1000);
         let clock = FixedClock::new(NOW);
         let run = Run { clock: &clock, random: &random, monitor: &RecordingMonitor::default() };
         let fingerprint = init(&disk, &request, run).unwrap().fingerprint;
@@ -120,16 +119,24 @@ pub fn sync_with(disk: &SimDisk, remote: &Arc<dyn Remote>, accept_older: bool) -
 }
 
 pub fn is_whole(disk: &SimDisk, pack: &chunkstore::format::manifest::PackRef) -> bool {
-    pack_is_whole(disk, pack, &mut |_| {}).unwrap()
+    disk.content_hash(layout::pack(&pack.hash).as_str()).is_some_and(|hash| *hash.as_bytes() == pack.hash.0)
 }
 
 /// Checks that a disk holds a generation with all its packs even if nothing more persists, and no trace of a run.
 pub fn require_settled(disk: &SimDisk, generation: u64) {
-    let least = disk.plug_back();
-    let store = open(&least);
+    require_generation(&disk.plug_back(), generation);
+    require_no_trace(disk);
+}
+
+/// Checks that a disk opens as a generation with all its packs.
+pub fn require_generation(disk: &SimDisk, generation: u64) {
+    let store = open(disk);
     assert_eq!(store.head().head.generation.0, generation);
-    assert!(store.packs().packs().iter().all(|pack| is_whole(&least, pack)), "a pack is not whole");
-    // A trace that comes back with a cut is looked at by the next run.
+    assert!(store.packs().packs().iter().all(|pack| is_whole(disk, pack)), "a pack is not whole");
+}
+
+/// Checks that no trace of a run stayed; one that comes back with a cut is looked at by the next run.
+pub fn require_no_trace(disk: &SimDisk) {
     assert!(disk.content("pending").is_none() && disk.content("replica/unclean").is_none(), "a trace stayed");
 }
 
@@ -148,24 +155,31 @@ pub struct Story {
 
 impl Story {
     /// A week's update: small packs, and one that is long enough to be gone on with.
-    pub fn update(profile: Profile) -> Self {
-        let publisher = Publisher::new();
+    ///
+    /// Variant 0 is the plain one; others have more packs and commits, and other lengths.
+    pub fn update(profile: Profile, variant: u64) -> Self {
+        let publisher = Publisher::new(variant);
         publisher.commit(&[9000, 2000]);
         let disk = SimDisk::new(profile);
         publisher.clone_to(&disk, &publisher.remote()).unwrap();
-        publisher.commit(&[1_400_000, 30_000, 700]);
-        publisher.commit(&[5000]);
+        let len = |plain: u64| usize::try_from(plain + variant * 7919 % plain).unwrap();
+        publisher.commit(&[1_400_000, len(30_000), len(700)]);
+        publisher.commit(&[len(5000)]);
+        for more in 0..variant % 3 {
+            publisher.commit(&[len(20_000 << more), len(900)]);
+        }
         Self::record(&disk.settled(), publisher.remote(), false)
     }
 
     /// A server that was set back on purpose.
-    pub fn back(profile: Profile) -> Self {
-        let publisher = Publisher::new();
+    pub fn back(profile: Profile, variant: u64) -> Self {
+        let publisher = Publisher::new(variant);
         publisher.commit(&[9000, 2000]);
         let older = publisher.remote();
         let disk = SimDisk::new(profile);
-        publisher.commit(&[3000]);
-        publisher.commit(&[3000]);
+        for _ in 0..2 + variant % 3 {
+            publisher.commit(&[3000]);
+        }
         publisher.clone_to(&disk, &publisher.remote()).unwrap();
         Self::record(&disk.settled(), older, true)
     }

@@ -4,21 +4,53 @@ use std::sync::Arc;
 
 use chunkstore::disk::SimDisk;
 use chunkstore::disk::sim::Profile;
+use chunkstore::format::manifest::PackRef;
+use chunkstore::remote::Remote;
 use chunkstore::store::{Store, StoreError, layout};
 
-use crate::story::{Publisher, Story, is_whole, open, require_settled, sync_with};
-use crate::sweep::{Cut, Met, Sweep};
+use crate::story::{Publisher, Story, is_whole, open, require_generation, require_no_trace, sync_with};
+use crate::sweep::{Met, Recorded, Seen, Sweep};
 
-impl Story {
+/// A recorded sync, and the states that were found right after the next one.
+struct Syncing {
+    story: Story,
+    right: Seen,
+}
+
+impl From<Story> for Syncing {
+    fn from(story: Story) -> Self {
+        assert_eq!(open(&story.before).head().head.generation.0, story.from);
+        Self { story, right: Seen::default() }
+    }
+}
+
+/// Checks that a disk holds a generation whatever persists, and no trace of a run.
+fn settled_once(disk: &SimDisk, generation: u64, right: &Seen) {
+    let least = disk.plug_back();
+    right.once(generation, &least, || require_generation(&least, generation));
+    require_no_trace(disk);
+}
+
+impl Recorded for Syncing {
+    fn disk(&self) -> &SimDisk {
+        &self.story.disk
+    }
+
+    fn again(&self, image: &SimDisk) -> (usize, usize) {
+        let before = open(image).head().head.generation.0 == self.story.to;
+        assert_eq!(sync_with(image, &self.story.remote, self.story.accept_older).unwrap().generation.0, self.story.to);
+        (usize::from(before), 1)
+    }
+
     // U5 U7 U9 U12
-    fn check(&self, met: &Met, cut: &Cut, image: &SimDisk) {
+    fn check(&self, met: &Met, promise: usize, image: &SimDisk) {
         let store = open(image);
         let opened = store.head().head.generation.0;
-        assert!(opened == self.from || opened == self.to, "opened generation {opened}");
-        assert!(cut.at_op < self.disk.op_count() || opened == self.to, "it was done");
-        met.note(if opened == self.from { "old" } else { "new" });
+        assert!(opened == self.story.from || opened == self.story.to, "opened generation {opened}");
+        assert!(promise == 0 || opened == self.story.to, "it was done");
+        met.note(if opened == self.story.from { "old" } else { "new" });
         assert!(store.packs().packs().iter().all(|pack| is_whole(image, pack)), "a pack of what opens is not whole");
-        let packs = self.target.packs().packs();
+        let packs = self.story.target.packs().packs();
         let whole = packs.iter().filter(|pack| is_whole(image, pack)).count();
         let partial = packs.iter().any(|pack| {
             let len = image.content(layout::pack(&pack.hash).as_str()).map_or(0, |bytes| bytes.len() as u64);
@@ -27,60 +59,115 @@ impl Story {
         if partial {
             met.note("partial");
         }
-        let synced = sync_with(image, &self.remote, self.accept_older).unwrap();
-        assert_eq!(synced.generation.0, self.to);
+        let synced = sync_with(image, &self.story.remote, self.story.accept_older).unwrap();
+        assert_eq!(synced.generation.0, self.story.to);
         let (fetched, reused) = (synced.packs_fetched as usize, synced.packs_reused as usize);
         assert_eq!((fetched, reused), (packs.len() - whole, whole), "a whole pack came again");
-        if opened == self.from && reused > store.packs().packs().len() {
+        if opened == self.story.from && reused > store.packs().packs().len() {
             met.note("packs found again");
         }
-        require_settled(image, self.to);
+        settled_once(image, self.story.to, &self.right);
     }
 }
 
-fn sweep(test: &'static str, story: &Story, needed: &[&'static str]) {
-    let (sweep, met) = (Sweep::new(test, 24), Met::default());
-    assert_eq!(open(&story.before).head().head.generation.0, story.from);
-    let count = sweep.run(&story.disk, 0, |cut, image| story.check(&met, cut, image));
-    met.require(&sweep, needed);
-    sweep.require(count, 60);
+/// The kinds of states that every sweep of an update meets.
+const KINDS: [&str; 4] = ["old", "new", "partial", "packs found again"];
+
+fn sweep(test: &'static str, profile: Profile) {
+    let sweep = Sweep::new(test, 24);
+    let count = sweep.run(|variant| Syncing::from(Story::update(profile, variant)));
+    sweep.require(count, 40, &KINDS);
+}
+
+/// Cuts the next sync, too, after each cut. // U7
+fn sweep_again(test: &'static str, profile: Profile) {
+    let sweep = Sweep::new(test, 3);
+    let count = sweep.run_again(|variant| Syncing::from(Story::update(profile, variant)));
+    sweep.require(count, 30, &KINDS);
+}
+
+/// Goes back to a state that a server was set back to.
+fn sweep_back(test: &'static str, profile: Profile) {
+    let sweep = Sweep::new(test, 24);
+    let count = sweep.run(|variant| Syncing::from(Story::back(profile, variant)));
+    sweep.require(count, 12, &KINDS[..2]);
+}
+
+/// A recorded clone onto an empty medium.
+struct Clone {
+    publisher: Publisher,
+    remote: Arc<dyn Remote>,
+    disk: SimDisk,
+    packs: Vec<PackRef>,
+    right: Seen,
+}
+
+impl Clone {
+    fn record(profile: Profile, variant: u64) -> Self {
+        let publisher = Publisher::new(variant);
+        let len = |plain: u64| usize::try_from(plain + variant * 7919 % plain).unwrap();
+        let more = [len(40_000), len(600)];
+        publisher.commit(&[&[1_400_000, len(9000), len(2000)], &more[..variant as usize % 3]].concat());
+        let remote = publisher.remote();
+        let disk = SimDisk::new(profile);
+        publisher.clone_to(&disk, &remote).unwrap();
+        let packs = open(&disk).packs().packs().to_vec();
+        Self { publisher, remote, disk, packs, right: Seen::default() }
+    }
+}
+
+impl Recorded for Clone {
+    fn disk(&self) -> &SimDisk {
+        &self.disk
+    }
+
+    /// Half of the operations of a clone make 256 directories; cuts there are all alike but for the last few.
+    fn first_op(&self) -> usize {
+        self.disk.op_count().min(255)
+    }
+
+    fn again(&self, image: &SimDisk) -> (usize, usize) {
+        let before = usize::from(Store::open(Arc::new(image.clone())).is_ok());
+        if before == 0 {
+            self.publisher.clone_to(image, &self.remote).unwrap();
+        }
+        (before, 1)
+    }
+
+    // U5 U7 U9
+    fn check(&self, met: &Met, promise: usize, image: &SimDisk) {
+        let whole = self.packs.iter().filter(|pack| is_whole(image, pack)).count();
+        match Store::open(Arc::new(image.clone())) {
+            Ok(store) => {
+                met.note("store");
+                assert_eq!((store.head().head.generation.0, whole), (2, self.packs.len()));
+                assert!(!sync_with(image, &self.remote, false).unwrap().changed);
+            }
+            Err(StoreError::NoStore | StoreError::Corrupt { .. }) => {
+                met.note("none");
+                assert_eq!(promise, 0, "it was done");
+                let cloned = self.publisher.clone_to(image, &self.remote).unwrap();
+                let (fetched, reused) = (cloned.packs_fetched as usize, cloned.packs_reused as usize);
+                assert_eq!((fetched, reused), (self.packs.len() - whole, whole));
+            }
+            Err(error) => panic!("{error}"),
+        }
+        settled_once(image, 2, &self.right);
+    }
 }
 
 /// Clones onto an empty medium.
 fn sweep_clone(test: &'static str, profile: Profile) {
-    let publisher = Publisher::new();
-    publisher.commit(&[1_400_000, 9000, 2000]);
-    let remote = publisher.remote();
-    let empty = SimDisk::new(profile);
-    publisher.clone_to(&empty, &remote).unwrap();
-    let packs = open(&empty).packs().packs().to_vec();
-    let made = first_op_after_layout(&empty);
-    let (sweep, met) = (Sweep::new(test, 12), Met::default());
-    let count = sweep.run(&empty, made, |cut, image| {
-        let whole = packs.iter().filter(|pack| is_whole(image, pack)).count();
-        match Store::open(Arc::new(image.clone())) {
-            Ok(store) => {
-                met.note("store");
-                assert_eq!((store.head().head.generation.0, whole), (2, packs.len()));
-                assert!(!sync_with(image, &remote, false).unwrap().changed);
-            }
-            Err(StoreError::NoStore | StoreError::Corrupt { .. }) => {
-                met.note("none");
-                assert!(cut.at_op < empty.op_count(), "it was done");
-                let cloned = publisher.clone_to(image, &remote).unwrap();
-                assert_eq!((cloned.packs_fetched as usize, cloned.packs_reused as usize), (packs.len() - whole, whole));
-            }
-            Err(error) => panic!("{error}"),
-        }
-        require_settled(image, 2);
-    });
-    met.require(&sweep, &["store", "none"]);
-    sweep.require(count, 60);
+    let sweep = Sweep::new(test, 12);
+    let count = sweep.run(|variant| Clone::record(profile, variant));
+    sweep.require(count, 50, &["store", "none"]);
 }
 
-/// Half of the operations of a clone make 256 directories; cuts there are all alike but for the last few.
-fn first_op_after_layout(disk: &SimDisk) -> usize {
-    disk.op_count().min(255)
+/// Cuts the next clone, too, after each cut. // U7
+fn sweep_clone_again(test: &'static str, profile: Profile) {
+    let sweep = Sweep::new(test, 3);
+    let count = sweep.run_again(|variant| Clone::record(profile, variant));
+    sweep.require(count, 50, &["store", "none"]);
 }
 
 mod update {
@@ -88,22 +175,22 @@ mod update {
 
     #[test]
     fn ext4() {
-        sweep("sync::update::ext4", &Story::update(Profile::Ext4), &["old", "new", "partial", "packs found again"]);
+        sweep("sync::update::ext4", Profile::Ext4);
     }
 
     #[test]
     fn ntfs() {
-        sweep("sync::update::ntfs", &Story::update(Profile::Ntfs), &["old", "new", "partial", "packs found again"]);
+        sweep("sync::update::ntfs", Profile::Ntfs);
     }
 
     #[test]
     fn exfat() {
-        sweep("sync::update::exfat", &Story::update(Profile::ExFat), &["old", "new", "partial", "packs found again"]);
+        sweep("sync::update::exfat", Profile::ExFat);
     }
 
     #[test]
     fn fat32() {
-        sweep("sync::update::fat32", &Story::update(Profile::Fat32), &["old", "new", "partial", "packs found again"]);
+        sweep("sync::update::fat32", Profile::Fat32);
     }
 }
 
@@ -113,17 +200,22 @@ mod back {
 
     #[test]
     fn ext4() {
-        sweep("sync::back::ext4", &Story::back(Profile::Ext4), &["old", "new"]);
+        sweep_back("sync::back::ext4", Profile::Ext4);
+    }
+
+    #[test]
+    fn ntfs() {
+        sweep_back("sync::back::ntfs", Profile::Ntfs);
     }
 
     #[test]
     fn exfat() {
-        sweep("sync::back::exfat", &Story::back(Profile::ExFat), &["old", "new"]);
+        sweep_back("sync::back::exfat", Profile::ExFat);
     }
 
     #[test]
     fn fat32() {
-        sweep("sync::back::fat32", &Story::back(Profile::Fat32), &["old", "new"]);
+        sweep_back("sync::back::fat32", Profile::Fat32);
     }
 }
 
@@ -148,5 +240,55 @@ mod clone {
     #[test]
     fn fat32() {
         sweep_clone("sync::clone::fat32", Profile::Fat32);
+    }
+}
+
+/// An update that is cut, gone on with and cut again.
+mod cut_again {
+    use super::*;
+
+    #[test]
+    fn ext4() {
+        sweep_again("sync::cut_again::ext4", Profile::Ext4);
+    }
+
+    #[test]
+    fn ntfs() {
+        sweep_again("sync::cut_again::ntfs", Profile::Ntfs);
+    }
+
+    #[test]
+    fn exfat() {
+        sweep_again("sync::cut_again::exfat", Profile::ExFat);
+    }
+
+    #[test]
+    fn fat32() {
+        sweep_again("sync::cut_again::fat32", Profile::Fat32);
+    }
+}
+
+/// A clone that is cut, gone on with and cut again.
+mod clone_cut_again {
+    use super::*;
+
+    #[test]
+    fn ext4() {
+        sweep_clone_again("sync::clone_cut_again::ext4", Profile::Ext4);
+    }
+
+    #[test]
+    fn ntfs() {
+        sweep_clone_again("sync::clone_cut_again::ntfs", Profile::Ntfs);
+    }
+
+    #[test]
+    fn exfat() {
+        sweep_clone_again("sync::clone_cut_again::exfat", Profile::ExFat);
+    }
+
+    #[test]
+    fn fat32() {
+        sweep_clone_again("sync::clone_cut_again::fat32", Profile::Fat32);
     }
 }

@@ -61,23 +61,23 @@ fn sweep_sync(name: &str, profile: Profile, story: &Story) {
 
 #[test]
 fn an_update_on_ext4() {
-    sweep_sync("update", Profile::Ext4, &Story::update(Profile::Ext4));
+    sweep_sync("update", Profile::Ext4, &Story::update(Profile::Ext4, 0));
 }
 
 #[test]
 fn an_update_on_fat32() {
-    sweep_sync("update", Profile::Fat32, &Story::update(Profile::Fat32));
+    sweep_sync("update", Profile::Fat32, &Story::update(Profile::Fat32, 0));
 }
 
 #[test]
 fn a_way_back_on_exfat() {
-    sweep_sync("back", Profile::ExFat, &Story::back(Profile::ExFat));
+    sweep_sync("back", Profile::ExFat, &Story::back(Profile::ExFat, 0));
 }
 
 #[test]
 fn a_clone() {
     for profile in [Profile::Ntfs, Profile::Fat32] {
-        let publisher = Publisher::new();
+        let publisher = Publisher::new(0);
         publisher.commit(&[1_400_000, 9000, 2000]);
         let remote = publisher.remote();
         let whole = SimDisk::new(profile);

@@ -8,6 +8,9 @@ use serde_json::Value;
 mod contract;
 mod failures;
 mod folders;
+#[cfg(target_os = "linux")]
+mod messages;
+mod reading;
 mod story;
 mod usage;
 

@@ -215,6 +215,28 @@ fn a_file_that_keeps_changing_is_reported_and_stays_as_it_was() {
 }
 
 #[test]
+fn a_small_file_that_grows_while_it_is_read_is_kept_as_a_long_one() {
+    let scene = Scene::new();
+    let folder = SimFolder::new(SimRules::default());
+    for name in ["a", "log", "z"] {
+        folder.put_file(&rel(name), b"short");
+    }
+    let mut reads = 0;
+    folder.on_read(&rel("log"), move |folder| {
+        reads += 1;
+        if reads == 1 {
+            folder.put_file(&rel("log"), &noise(5, 400_000));
+        }
+    });
+    scene.clock.advance(std::time::Duration::from_secs(3600));
+    let committed = scene.commit_folder(&folder, "growing").unwrap();
+    assert_eq!(committed.problems, []);
+    scene.restore("/", "out").unwrap();
+    assert!(read(scene.path("out/log")) == noise(5, 400_000));
+    assert_eq!((read(scene.path("out/a")), read(scene.path("out/z"))), (b"short".to_vec(), b"short".to_vec()));
+}
+
+#[test]
 fn two_writers_at_once_and_a_foreign_writer_are_refused() {
     let scene = Scene::new();
     scene.write("a", b"a");

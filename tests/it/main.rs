@@ -15,9 +15,13 @@ mod clone;
 mod commit;
 mod damage;
 mod env;
+mod fixture;
+mod handmade;
+mod last_generation;
 #[path = "../crash/publisher.rs"]
 mod publisher;
 mod push;
+mod reading;
 mod restore;
 mod roundtrip;
 mod scene;

@@ -265,6 +265,21 @@ fn a_full_key_is_refused_with_numbers_and_left_alone() {
     assert_eq!(key.snapshot(), before);
 }
 
+// U9 U22
+#[test]
+fn a_pulled_key_ends_the_fetch_even_where_the_system_takes_its_writes() {
+    let publisher = Publisher::new(1);
+    publisher.commit(&[1000]);
+    let remote = publisher.remote();
+    let mut key = Key::of(&publisher, &remote);
+    publisher.commit(&[4 * MIB]);
+    publisher.plant(&remote);
+    key.disk = std::sync::Arc::new(super::tight::Pulled { inner: std::sync::Arc::clone(&key.disk) });
+    let error = key.sync(&remote).expect_err("the key is gone");
+    assert_eq!(error.kind(), ErrorKind::Gone, "{error}");
+    assert!(key.world.monitor.problems().is_empty(), "it is said once: {:?}", key.world.monitor.problems());
+}
+
 // U17
 #[test]
 fn a_publish_that_is_under_way_is_invisible() {

@@ -1,4 +1,4 @@
-//! Small wrappers that make a disk tight and a person impatient.
+//! Small wrappers that make a disk tight, pull it out under a warm cache, and make a person impatient.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,6 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chunkstore::base::StorePath;
 use chunkstore::base::monitor::{Amount, Monitor, Problem, Task};
 use chunkstore::disk::{Capabilities, Disk, DiskError, Lock, LockKind, Metadata, ReadAt, WriteFile};
+
+/// A disk whose medium was pulled while the system's cache goes on to take writes.
+pub struct Pulled {
+    pub inner: Arc<dyn Disk>,
+}
 
 /// A disk that says it has only so much room.
 pub struct Tight {
@@ -49,6 +54,48 @@ impl Disk for Tight {
     }
     fn free_bytes(&self) -> Result<u64, DiskError> {
         Ok(self.free_bytes)
+    }
+}
+
+impl Disk for Pulled {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+    fn metadata(&self, path: &StorePath) -> Result<Option<Metadata>, DiskError> {
+        self.inner.metadata(path)
+    }
+    fn list(&self, dir: &StorePath) -> Result<Vec<(String, Metadata)>, DiskError> {
+        self.inner.list(dir)
+    }
+    fn open(&self, path: &StorePath) -> Result<Box<dyn ReadAt>, DiskError> {
+        self.inner.open(path)
+    }
+    fn create_new(&self, path: &StorePath) -> Result<Box<dyn WriteFile>, DiskError> {
+        self.inner.create_new(path)
+    }
+    fn append_after(&self, path: &StorePath, keep_bytes: u64) -> Result<Box<dyn WriteFile>, DiskError> {
+        self.inner.append_after(path, keep_bytes)
+    }
+    fn rename(&self, from: &StorePath, to: &StorePath) -> Result<(), DiskError> {
+        self.inner.rename(from, to)
+    }
+    fn remove(&self, path: &StorePath) -> Result<(), DiskError> {
+        self.inner.remove(path)
+    }
+    fn create_dir(&self, path: &StorePath) -> Result<(), DiskError> {
+        self.inner.create_dir(path)
+    }
+    fn sync_dir(&self, dir: &StorePath) -> Result<(), DiskError> {
+        self.inner.sync_dir(dir)
+    }
+    fn lock(&self, path: &StorePath, kind: LockKind) -> Result<Option<Box<dyn Lock>>, DiskError> {
+        self.inner.lock(path, kind)
+    }
+    fn free_bytes(&self) -> Result<u64, DiskError> {
+        self.inner.free_bytes()
+    }
+    fn is_gone(&self) -> bool {
+        true
     }
 }
 

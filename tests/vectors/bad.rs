@@ -253,7 +253,7 @@ fn sealed_part() -> Bad {
     change("too-many-tags", "Limit", |p| p.snapshots[0].tags = vec!["t".into(); 65]);
     change("tag-too-long", "Limit", |p| p.snapshots[0].tags[0] = "t".repeat(65));
     change("index-of-another-kind", "WrongKind", |p| p.indexes[0].pointer.kind = Kind::Tree);
-    change("epochs-unsorted", "NotCanonical", |p| p.older_epochs = vec![(Epoch(2), [0; 32]), (Epoch(1), [0; 32])]);
+    change("epochs-unsorted", "NotCanonical", |p| p.older_epochs = [2, 1].map(|at| (Epoch(at), [0; 32].into())).into());
     change("extension-even", "TooNew", |p| p.extensions[0].0 = 2);
     change("extensions-unsorted", "NotCanonical", |p| p.extensions = vec![(3, vec![]), (1, vec![])]);
     change("extension-too-long", "Limit", |p| p.extensions[0].1 = vec![0; 65_537]);
@@ -537,6 +537,7 @@ fn key_file() -> Bad {
     bad.add("truncated", "Truncated", legal[..legal.len() - 1].to_vec());
     bad.line("another-title", "WrongKind", "chunkstore ", "chunkstory ");
     bad.line("of-another-store", "WrongKind", "store 00", "store ff");
+    bad.line("of-another-epoch", "WrongKind", "epoch 1", "epoch 2");
     bad.line("secret-too-short", "NotCanonical", "store-secret 00", "store-secret ");
     bad.line("upper-case-hex", "NotCanonical", "0a0b0c", "0A0b0c");
     bad.line("upper-case-secret", "NotCanonical", "2a2b2c", "2A2b2c");

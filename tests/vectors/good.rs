@@ -557,7 +557,7 @@ fn open_sealed(purpose: Purpose, key: &Secret, bytes: &[u8]) -> Result<Vec<u8>, 
 }
 
 fn read_key_file(bytes: &[u8]) -> Result<Vec<u8>, String> {
-    match decode_key_file(bytes, STORE) {
+    match decode_key_file(bytes, STORE, Epoch(1)) {
         Ok(KeyFileContent::Reader(keys)) => Ok(keys.encode().as_bytes().to_vec()),
         Ok(KeyFileContent::Writer(keys)) => Ok(keys.encode().as_bytes().to_vec()),
         Err(error) => Err(format!("{error:?}")),

@@ -6,6 +6,7 @@ use crate::base::paths::show_bytes;
 use crate::base::units::show_size;
 use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
+use crate::cli::output::Ink;
 use crate::error::Result;
 use crate::format::sealed::SnapshotRef;
 use crate::format::snapshot::Snapshot;
@@ -28,13 +29,14 @@ fn show(named: &SnapshotRef, snapshot: &Snapshot, context: &Context) -> Result<(
     let totals = &snapshot.totals;
     let id = named.id.to_string();
     let line = |text: &str| show_bytes(text.as_bytes());
-    let mut tags = named.tags.iter().map(|tag| format!(" [{}]", line(tag))).collect::<String>();
+    let mut tags =
+        named.tags.iter().map(|tag| context.output.paint(Ink::Green, &format!(" [{}]", line(tag)))).collect::<String>();
     if !snapshot.message.is_empty() {
         tags.push_str("  ");
     }
     context.output.text(format!(
         "{}  {}  {:>9}  {:>8} files{tags}{}",
-        id.get(..12).unwrap_or(&id),
+        context.output.paint(Ink::Yellow, &super::short_id(&named.id)),
         super::short_time(snapshot.time.to_string()),
         show_size(totals.bytes),
         totals.files,

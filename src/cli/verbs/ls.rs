@@ -8,7 +8,7 @@ use crate::base::units::show_size;
 use crate::cli::args::LsArgs;
 use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
-use crate::cli::output::{mode_text, put_path};
+use crate::cli::output::{Ink, Output, mode_text, put_path};
 use crate::error::Result;
 use crate::format::tree::{Entry, Node};
 use crate::ops::list::ls;
@@ -30,9 +30,16 @@ pub fn run(args: &LsArgs, context: &Context) -> Result<Outcome> {
 }
 
 fn show(path: &RelPath, entry: &Entry, context: &Context) -> Result<()> {
-    if context.output.is_json() {
-        return context.output.json(&object_of(path, entry));
+    let output = &context.output;
+    if output.is_json() {
+        output.json(&Value::Object(object_of(path, entry)))
+    } else {
+        output.text(line_of(path, entry, output))
     }
+}
+
+/// Returns an entry as a line for people.
+pub(super) fn line_of(path: &RelPath, entry: &Entry, output: &Output) -> String {
     let (letter, size) = match &entry.node {
         Node::File { len_bytes, .. } => ('-', show_size(*len_bytes)),
         Node::Dir { .. } => ('d', String::new()),
@@ -43,18 +50,19 @@ fn show(path: &RelPath, entry: &Entry, context: &Context) -> Result<()> {
         Node::BlockDevice(_) => ('b', String::new()),
     };
     let time = time_text(entry).map(super::short_time).unwrap_or_default();
-    let target = match &entry.node {
-        Node::Symlink { target } => format!(" -> {}", show_bytes(target)),
-        _ => String::new(),
+    let path = path.to_string();
+    let name = match &entry.node {
+        Node::Dir { .. } => output.paint(Ink::Blue, &path),
+        Node::Symlink { target } => format!("{} -> {}", output.paint(Ink::Cyan, &path), show_bytes(target)),
+        _ => path,
     };
     let mode = rights(entry.meta.mode);
-    context.output.text(format!("{letter}{mode}  {size:>10}  {time:>19}  {path}{target}"))
+    format!("{letter}{mode}  {size:>10}  {time:>19}  {name}")
 }
 
-fn object_of(path: &RelPath, entry: &Entry) -> Value {
-    let mut object = Map::new();
-    put_path(&mut object, format_path(path).as_slice());
-    let kind = match &entry.node {
+/// Returns the word for an entry's type.
+pub(super) fn type_of(entry: &Entry) -> &'static str {
+    match &entry.node {
         Node::File { .. } => "file",
         Node::Dir { .. } => "dir",
         Node::Symlink { .. } => "symlink",
@@ -62,10 +70,20 @@ fn object_of(path: &RelPath, entry: &Entry) -> Value {
         Node::Socket => "socket",
         Node::CharDevice(_) => "char-device",
         Node::BlockDevice(_) => "block-device",
-    };
-    let size = if let Node::File { len_bytes, .. } = &entry.node { *len_bytes } else { 0 };
-    object.insert("type".to_owned(), json!(kind));
-    object.insert("size".to_owned(), json!(size));
+    }
+}
+
+/// Returns the length of a file; 0 for anything else.
+pub(super) fn size_of(entry: &Entry) -> u64 {
+    if let Node::File { len_bytes, .. } = &entry.node { *len_bytes } else { 0 }
+}
+
+/// Returns an entry as `--json` has it.
+pub(super) fn object_of(path: &RelPath, entry: &Entry) -> Map<String, Value> {
+    let mut object = Map::new();
+    put_path(&mut object, format_path(path).as_slice());
+    object.insert("type".to_owned(), json!(type_of(entry)));
+    object.insert("size".to_owned(), json!(size_of(entry)));
     object.insert("mtime".to_owned(), json!(time_text(entry)));
     object.insert("mode".to_owned(), json!(mode_text(entry.meta.mode)));
     if let Node::Symlink { target } = &entry.node {
@@ -75,11 +93,11 @@ fn object_of(path: &RelPath, entry: &Entry) -> Value {
         };
         object.insert(name.to_owned(), json!(text));
     }
-    Value::Object(object)
+    object
 }
 
 /// Returns the path from `/`, the committed folder.
-fn format_path(path: &RelPath) -> Vec<u8> {
+pub(super) fn format_path(path: &RelPath) -> Vec<u8> {
     [b"/", path.as_bytes()].concat()
 }
 

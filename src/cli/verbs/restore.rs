@@ -174,7 +174,10 @@ fn open_target(target: &Path) -> Result<OsFolder> {
 }
 
 fn outcome_of(done: Restored) -> Outcome {
-    let damaged = if done.damaged > 0 { Outcome::Found(ErrorKind::Corrupt) } else { Outcome::Done };
     let differing = if done.differing > 0 { Outcome::Found(ErrorKind::Other) } else { Outcome::Done };
-    damaged.and(differing).and(if done.left_alone > 0 { Outcome::Partial } else { Outcome::Done })
+    super::past_damage(done.damaged).and(differing).and(if done.left_alone > 0 {
+        Outcome::Partial
+    } else {
+        Outcome::Done
+    })
 }

@@ -79,9 +79,11 @@ impl Root {
         Ok(entries)
     }
 
-    /// Renames a file.
+    /// Renames a file and syncs it under its new name, since some media write its length only then.
     pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        std::fs::rename(self.within(from)?, self.within(to)?)
+        let to = self.within(to)?;
+        std::fs::rename(self.within(from)?, &to)?;
+        OpenOptions::new().write(true).open(to)?.sync_all()
     }
 
     /// Removes a file.
@@ -103,6 +105,18 @@ impl Root {
         sync_dir_at(&full)
     }
 
+    /// Does nothing: what Linux needs on FAT, other systems see to themselves.
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "the same shape as where it does something")]
+    pub(super) fn reserve(&self, _: &File, _: u64) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// Does nothing, as [`Root::reserve`].
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "the same shape as where it does something")]
+    pub(super) fn sync_table(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Returns the bytes that can still be written: unknown here, so no limit.
     #[expect(clippy::unnecessary_wraps, reason = "the same shape as on systems that can fail")]
     pub(super) fn free_bytes(&self) -> io::Result<u64> {
@@ -115,6 +129,7 @@ impl Root {
             atomic_replace: false,
             sync_dir: cfg!(any(unix, windows)),
             case_sensitive: false,
+            append_after_cut: true,
             max_file_bytes: u64::from(u32::MAX),
             read_only: std::fs::metadata(&self.0)?.permissions().readonly() && !cfg!(windows),
         })

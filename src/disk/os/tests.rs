@@ -59,7 +59,9 @@ fn a_file_that_failed_once_refuses_all_that_follows() {
     let temp = tempfile::tempdir().unwrap();
     let disk = OsDisk::open(temp.path()).unwrap();
     let (file, _) = disk.open_file("create", &path("a"), Access::CreateNew).unwrap();
-    let mut file = OsWriteFile { file, path: path("a"), failed: false };
+    let medium = Arc::clone(&disk.medium);
+    let root = Arc::clone(&disk.root);
+    let mut file = OsWriteFile { file, path: path("a"), failed: false, reserved: false, root, medium };
     assert!(file.act("sync", |_| Err(io::Error::other("planted"))).is_err());
     assert!(file.append(b"x").is_err());
     assert!(file.sync().is_err());

@@ -1,6 +1,15 @@
 //! The calls of Unix systems below a directory handle: `openat2` where the kernel has it, else one step per name.
 //!
 //! Nothing here follows a link. What kind of file system it is, is only known on Linux; others count as unable.
+//!
+//! # FAT on Linux
+//!
+//! A directory entry there names a chain of clusters in a table, and Linux writes both in an order of its own: the sync of a
+//! file writes its data, its entry and last the table (`fat_file_fsync` in fs/fat/file.c). A plug pulled in between leaves an
+//! entry whose clusters are free, and whoever then looks at the file makes Linux call the file system broken and refuse all
+//! writes to it. So here the table comes first and goes last: a chain is durable before an entry names it, and an entry is
+//! durably gone before its chain is let go of. The sync of any handle writes the whole table, and of entries only its own;
+//! an entry on the medium names no chain until the file itself is synced; and a chain lives as long as a handle is open.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -8,15 +17,22 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, StatVfsMountFlags};
+use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Mode, OFlags, Stat, StatVfsMountFlags};
 use rustix::io::Errno;
 
 use super::{Access, is_store_name};
 use crate::disk::{Capabilities, DiskFileKind, Metadata};
 
 /// The directory that all paths start from.
-pub(super) struct Root(OwnedFd);
+pub(super) struct Root {
+    dir: OwnedFd,
+    kind: FileSystem,
+    /// The directory that was made last and not yet synced by its parent. Its own entry is clean, so that its sync writes the
+    /// table of clusters alone.
+    made_dir: Mutex<Option<OwnedFd>>,
+}
 
 /// Flags that every handle gets: a pipe must not block us, and a child must not inherit it.
 const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
@@ -25,7 +41,9 @@ impl Root {
     /// Opens the root itself.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
+        let dir = rustix::fs::open(path, flags, Mode::empty())?;
+        let kind = file_system(&dir)?;
+        Ok(Self { dir, kind, made_dir: Mutex::new(None) })
     }
 
     /// Opens a file; the caller checks its type.
@@ -56,13 +74,13 @@ impl Root {
         {
             use rustix::fs::ResolveFlags;
             let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-            match rustix::fs::openat2(&self.0, path, flags, mode, within) {
+            match rustix::fs::openat2(&self.dir, path, flags, mode, within) {
                 // Old kernels lack the call, and some sandboxes forbid what they do not know.
                 Err(Errno::NOSYS | Errno::PERM) => {}
                 other => return other,
             }
         }
-        resolve_by_steps(&self.0, path, flags, mode)
+        resolve_by_steps(&self.dir, path, flags, mode)
     }
 
     /// Opens the directory that holds a path, and returns it with the path's last name.
@@ -103,30 +121,59 @@ impl Root {
         Ok(entries)
     }
 
-    /// Renames a file.
+    /// Renames a file over what stands there; on media that do not replace atomically it is durable when this returns.
     pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let (from_dir, from_name) = self.parent(from)?;
         let (to_dir, to_name) = self.parent(to)?;
-        Ok(rustix::fs::renameat(&from_dir, from_name, &to_dir, to_name)?)
+        // What is replaced is let go of when this handle closes.
+        let _replaced = self.hold(&to_dir, to_name);
+        rustix::fs::renameat(&from_dir, from_name, &to_dir, to_name)?;
+        if self.kind != FileSystem::Journaled {
+            // On FAT the new name has length 0 until the file itself is synced under it; the sync of the directory leaves that so.
+            let flags = OFlags::RDONLY | ALWAYS;
+            File::from(rustix::fs::openat(&to_dir, to_name, flags, Mode::empty())?).sync_all()?;
+            self.sync_handle(to_dir)?;
+        }
+        Ok(())
     }
 
-    /// Removes a file.
+    /// Removes a file; on FAT that is durable when this returns.
     pub(super) fn remove(&self, path: &str) -> io::Result<()> {
         let (dir, name) = self.parent(path)?;
-        Ok(rustix::fs::unlinkat(&dir, name, AtFlags::empty())?)
+        let held = self.hold(&dir, name);
+        rustix::fs::unlinkat(&dir, name, AtFlags::empty())?;
+        if held.is_some() { self.sync_handle(dir) } else { Ok(()) }
+    }
+
+    /// Opens a file on FAT whose name is about to go, so that its clusters are let go of no earlier.
+    fn hold(&self, dir: &OwnedFd, name: &str) -> Option<OwnedFd> {
+        let flags = OFlags::RDONLY | ALWAYS;
+        let is_fat = self.kind == FileSystem::Fat;
+        is_fat.then(|| rustix::fs::openat(dir, name, flags, Mode::empty()).ok()).flatten()
     }
 
     /// Creates a directory.
     pub(super) fn create_dir(&self, path: &str) -> io::Result<()> {
         let (dir, name) = self.parent(path)?;
-        Ok(rustix::fs::mkdirat(&dir, name, Mode::RWXU)?)
+        rustix::fs::mkdirat(&dir, name, Mode::RWXU)?;
+        if self.kind == FileSystem::Fat {
+            *self.made_dir.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.open_dir(path)?);
+        }
+        Ok(())
     }
 
     /// Makes a directory's names durable.
     pub(super) fn sync_dir(&self, path: &str) -> io::Result<()> {
-        let dir = self.open_dir(path)?;
+        let made = self.made_dir.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(made) = made {
+            rustix::fs::fsync(made)?;
+        }
+        self.sync_handle(self.open_dir(path)?)
+    }
+
+    fn sync_handle(&self, dir: OwnedFd) -> io::Result<()> {
         #[cfg(target_os = "linux")]
-        if file_system(&dir)? == FileSystem::UserSpace {
+        if self.kind == FileSystem::UserSpace {
             // A driver in user space may leave out the sync of a directory and the kernel calls that success.
             rustix::fs::syncfs(&dir)?;
         }
@@ -138,20 +185,47 @@ impl Root {
         }
     }
 
+    /// Makes the clusters of a whole file durable before its entry names them; true where that was needed.
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(clippy::unused_self, reason = "the same shape as where it does something")
+    )]
+    pub(super) fn reserve(&self, file: &File, len_bytes: u64) -> io::Result<bool> {
+        #[cfg(target_os = "linux")]
+        if self.kind == FileSystem::Fat && len_bytes > 0 {
+            match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len_bytes) {
+                Ok(()) => {}
+                // Drivers of FAT other than the kernel's do not know the call.
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+            self.sync_table()?;
+            return Ok(true);
+        }
+        let _ = (file, len_bytes);
+        Ok(false)
+    }
+
+    /// Makes durable, on FAT, which clusters files have.
+    pub(super) fn sync_table(&self) -> io::Result<()> {
+        if self.kind == FileSystem::Fat { Ok(rustix::fs::fsync(&self.dir)?) } else { Ok(()) }
+    }
+
     /// Returns the bytes that can still be written.
     pub(super) fn free_bytes(&self) -> io::Result<u64> {
-        let state = rustix::fs::fstatvfs(&self.0)?;
+        let state = rustix::fs::fstatvfs(&self.dir)?;
         Ok(state.f_bavail.saturating_mul(state.f_frsize))
     }
 
     /// Returns what the medium can do.
     pub(super) fn capabilities(&self) -> io::Result<Capabilities> {
-        let kind = file_system(&self.0)?;
-        let flags = rustix::fs::fstatvfs(&self.0)?.f_flag;
+        let kind = self.kind;
+        let flags = rustix::fs::fstatvfs(&self.dir)?.f_flag;
         Ok(Capabilities {
             atomic_replace: kind == FileSystem::Journaled,
             sync_dir: kind != FileSystem::UserSpace,
             case_sensitive: kind == FileSystem::Journaled,
+            append_after_cut: kind != FileSystem::Fat,
             max_file_bytes: if kind == FileSystem::Fat { u64::from(u32::MAX) } else { i64::MAX.unsigned_abs() },
             read_only: flags.contains(StatVfsMountFlags::RDONLY),
         })

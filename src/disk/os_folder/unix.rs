@@ -16,11 +16,12 @@ use crate::base::{EntryName, RelPath};
 use crate::disk::folder::{
     Attributes, ExtendedAttribute, FileKind, FileTime, Folder, FolderFile, FolderWriter, Hole, Listing, Stat,
 };
-use crate::disk::{DiskError, DiskErrorKind};
+use crate::disk::{DiskError, DiskErrorKind, Medium};
 
 /// A folder on a real file system.
 pub struct OsFolder {
     handles: Handles,
+    medium: Medium,
     users: Mutex<HashMap<u32, Option<String>>>,
     groups: Mutex<HashMap<u32, Option<String>>>,
 }
@@ -31,8 +32,10 @@ impl OsFolder {
     /// # Errors
     /// [`DiskErrorKind::NotFound`], [`DiskErrorKind::WrongType`], [`DiskErrorKind::Denied`] and others.
     pub fn open(root: &Path) -> Result<Self, DiskError> {
-        let handles = Handles::open(root).map_err(|errno| DiskError::new("open", root.display(), errno.into()))?;
-        Ok(Self { handles, users: Mutex::default(), groups: Mutex::default() })
+        let medium = Medium::below(root);
+        let wrap = |errno: Errno| medium.judge(DiskError::new("open", root.display(), errno.into()));
+        let handles = Handles::open(root).map_err(wrap)?;
+        Ok(Self { handles, medium, users: Mutex::default(), groups: Mutex::default() })
     }
 
     /// Runs a reading call on the handle and name that stand for a path.
@@ -279,6 +282,10 @@ impl Folder for OsFolder {
         let user = lock(&self.users).entry(uid).or_insert_with(user).clone();
         let group = lock(&self.groups).entry(gid).or_insert_with(group).clone();
         (user, group)
+    }
+
+    fn is_gone(&self) -> bool {
+        self.medium.is_gone()
     }
 }
 

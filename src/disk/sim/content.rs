@@ -1,6 +1,6 @@
 //! A file's bytes as shared pieces, so that a copy, a cut and an append cost pieces and not bytes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Where a piece's bytes come from.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ struct Piece {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Content {
     pieces: Vec<Piece>,
+    /// The hash of the bytes, once someone asked; it goes when bytes are added.
+    hash: OnceLock<blake3::Hash>,
 }
 
 impl Content {
@@ -41,23 +43,33 @@ impl Content {
         self.pieces.last().map_or(0, |piece| piece.end)
     }
 
+    /// Returns the BLAKE3 hash of the bytes, which are read for it once.
+    pub(super) fn hash(&self) -> blake3::Hash {
+        *self.hash.get_or_init(|| blake3::hash(&self.to_vec()))
+    }
+
+    /// Adds a piece at the end.
+    fn push_piece(&mut self, len: u64, source: Source) {
+        let end = self.len() + len;
+        self.pieces.push(Piece { end, source });
+        self.hash = OnceLock::new();
+    }
+
     /// Adds bytes at the end.
     pub(super) fn push(&mut self, bytes: &Arc<[u8]>) {
         if !bytes.is_empty() {
-            let end = self.len() + bytes.len() as u64;
-            self.pieces.push(Piece { end, source: Source::Bytes(Arc::clone(bytes), 0) });
+            self.push_piece(bytes.len() as u64, Source::Bytes(Arc::clone(bytes), 0));
         }
     }
 
     /// Adds sectors that nobody wrote.
     pub(super) fn push_fill(&mut self, fill: Fill, count: u64) {
         if count > 0 {
-            let end = self.len() + count;
             let source = match fill {
                 Fill::Zeros => Source::Zeros,
-                Fill::Garbage => Source::Garbage(end),
+                Fill::Garbage => Source::Garbage(self.len() + count),
             };
-            self.pieces.push(Piece { end, source });
+            self.push_piece(count, source);
         }
     }
 
@@ -75,8 +87,7 @@ impl Content {
                 Source::Bytes(bytes, at) => Source::Bytes(Arc::clone(bytes), at + index(skip)),
                 other => other.clone(),
             };
-            let end = self.len() + count;
-            self.pieces.push(Piece { end, source });
+            self.push_piece(count, source);
             start = piece.end;
         }
     }

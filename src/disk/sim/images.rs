@@ -4,7 +4,7 @@
 //! a few outcomes: lost, whole, and the torn ones that the medium allows. Few slots are enumerated in full, many are
 //! sampled from a seed. Sectors of 512 bytes are atomic, as on every medium that we know of.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,6 +24,8 @@ pub struct ImageBudget {
     pub max_images: usize,
     /// Seed of the random ones.
     pub seed: u64,
+    /// How often the unsynced bytes of each file are also torn at places that follow from the seed.
+    pub tears: u32,
 }
 
 /// Which image of which cut: enough to get it again, and what became of each unsynced effect.
@@ -125,21 +127,25 @@ pub(super) struct Images {
     at_op: usize,
     slots: Arc<[Slot]>,
     choices: std::iter::Enumerate<std::vec::IntoIter<Box<[u32]>>>,
+    contents: Contents,
 }
+
+/// Bytes of outcomes, by slot and outcome: images share them.
+type Contents = HashMap<(usize, u32), Arc<Content>>;
 
 impl Images {
     /// Plans the images of a medium in which nothing more is durable than `medium` says.
     pub(super) fn new(medium: Medium, at_op: usize, budget: ImageBudget) -> Self {
-        let slots = slots_of(&medium);
         let seed = budget.seed ^ (at_op as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let slots = slots_of(&medium, &mut Tears { each: budget.tears, random: seed });
         let choices = choose(&slots, budget.max_images, seed);
-        Self { medium, at_op, slots: slots.into(), choices: choices.into_iter().enumerate() }
+        Self { medium, at_op, slots: slots.into(), choices: choices.into_iter().enumerate(), contents: Contents::new() }
     }
 
     /// Returns the image in which nothing unsynced persisted.
     pub(super) fn least(medium: &Medium) -> Medium {
-        let slots = slots_of(medium);
-        build(medium, &slots, &vec![0; slots.len()])
+        let slots = slots_of(medium, &mut Tears { each: 0, random: 0 });
+        build(medium, &slots, &vec![0; slots.len()], &mut Contents::new())
     }
 }
 
@@ -148,13 +154,13 @@ impl Iterator for Images {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (number, choice) = self.choices.next()?;
-        let medium = build(&self.medium, &self.slots, &choice);
+        let medium = build(&self.medium, &self.slots, &choice, &mut self.contents);
         Some((ImageLabel { at_op: self.at_op, number, slots: Arc::clone(&self.slots), choice }, medium))
     }
 }
 
 /// Lists what may or may not have reached the medium, in the order of the operations.
-fn slots_of(medium: &Medium) -> Vec<Slot> {
+fn slots_of(medium: &Medium, tears: &mut Tears) -> Vec<Slot> {
     let mut slots = Vec::new();
     if medium.profile.journaled() {
         let effects = &medium.effects;
@@ -173,7 +179,8 @@ fn slots_of(medium: &Medium) -> Vec<Slot> {
     }
     for &ino in medium.dirty.iter().filter(|&&ino| has_name(medium, ino)) {
         if let Some(inode) = medium.inodes.get(&ino) {
-            let shapes = shapes(inode, medium.profile);
+            let mut shapes = shapes(inode, medium.profile);
+            tears.add_to(&mut shapes, inode, medium.profile);
             slots.push(Slot { op: inode.dirty_since, kind: SlotKind::Data { ino, shapes } });
         }
     }
@@ -257,6 +264,43 @@ fn shapes(inode: &Inode, profile: Profile) -> Vec<Shape> {
         }
     }
     shapes
+}
+
+/// Tears at places that are drawn, beside the fixed ones of [`shapes`].
+struct Tears {
+    /// How many for each file.
+    each: u32,
+    /// State of the stream that they are drawn from.
+    random: u64,
+}
+
+impl Tears {
+    /// Adds outcomes of a file's unsynced bytes: an early end, a tail or a selection of sectors that was not written.
+    fn add_to(&mut self, shapes: &mut Vec<Shape>, inode: &Inode, profile: Profile) {
+        let first = inode.keep / SECTOR_BYTES + 1;
+        let count = (inode.live.len().saturating_sub(1) / SECTOR_BYTES + 1).saturating_sub(first);
+        if count == 0 {
+            return;
+        }
+        for _ in 0..self.each {
+            let at = (first + next_random(&mut self.random) % count) * SECTOR_BYTES;
+            let drawn: &[Shape] = match profile {
+                Profile::Ext4 => &[Shape::Cut(at)],
+                Profile::Ntfs => &[Shape::Cut(at), Shape::FillFrom(at, Fill::Zeros)],
+                Profile::ExFat | Profile::Fat32 => &[
+                    Shape::Cut(at),
+                    Shape::FillFrom(at, Fill::Garbage),
+                    Shape::Sectors(next_random(&mut self.random) | 1, Fill::Zeros),
+                    Shape::Sectors(next_random(&mut self.random) | 1, Fill::Garbage),
+                ],
+            };
+            for shape in drawn {
+                if !shapes.contains(shape) {
+                    shapes.push(*shape);
+                }
+            }
+        }
+    }
 }
 
 /// Makes the bytes of an outcome.
@@ -359,12 +403,12 @@ fn telling(slots: &[Slot]) -> Vec<Box<[u32]>> {
 }
 
 /// Builds the image of one choice: everything in it is durable.
-fn build(medium: &Medium, slots: &[Slot], choice: &[u32]) -> Medium {
+fn build(medium: &Medium, slots: &[Slot], choice: &[u32], contents: &mut Contents) -> Medium {
     let mut image = Medium { effects: Vec::new(), dirty: Default::default(), ..medium.clone() };
     let mut names = Arc::clone(&medium.durable);
     let mut aliases = Vec::new();
     let mut lost_dir = false;
-    for (slot, &outcome) in slots.iter().zip(choice) {
+    for (at, (slot, &outcome)) in slots.iter().zip(choice).enumerate() {
         match &slot.kind {
             SlotKind::Journal { ends } => {
                 let end = if outcome == 0 { 0 } else { ends[outcome as usize - 1] };
@@ -380,8 +424,9 @@ fn build(medium: &Medium, slots: &[Slot], choice: &[u32]) -> Medium {
             }
             SlotKind::Data { ino, shapes } => {
                 if let Some(inode) = medium.inodes.get(ino) {
-                    let content = shape_content(inode, shapes[outcome as usize]);
-                    Arc::make_mut(&mut image.inodes).insert(*ino, Arc::new(Inode::clean(content)));
+                    let content = contents.entry((at, outcome));
+                    let content = content.or_insert_with(|| shape_content(inode, shapes[outcome as usize]));
+                    Arc::make_mut(&mut image.inodes).insert(*ino, Arc::new(Inode::clean(Arc::clone(content))));
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::*;
 use crate::base::StorePath;
 use crate::disk::{Disk, DiskErrorKind, LockKind, read_all};
 
-const BUDGET: ImageBudget = ImageBudget { max_images: 2000, seed: 7 };
+const BUDGET: ImageBudget = ImageBudget { max_images: 2000, seed: 7, tears: 0 };
 
 fn path(text: &str) -> StorePath {
     StorePath::new(text).unwrap()
@@ -208,7 +208,7 @@ fn images_are_deterministic_bounded_and_hold_the_extremes() {
         create(&disk, &format!("F{number}"), &pattern(1500));
     }
     let run = |seed| -> Vec<(String, Vec<Option<Vec<u8>>>)> {
-        let budget = ImageBudget { max_images: 300, seed };
+        let budget = ImageBudget { max_images: 300, seed, tears: 0 };
         let show = |(label, image): (ImageLabel, SimDisk)| {
             (label.to_string(), (0..30).map(|number| image.content(&format!("F{number}"))).collect())
         };
@@ -220,6 +220,51 @@ fn images_are_deterministic_bounded_and_hold_the_extremes() {
     assert_ne!(one, run(2));
     assert!(one.iter().any(|(_, files)| files.iter().all(Option::is_none)), "nothing persisted");
     assert!(one.iter().any(|(_, files)| files.iter().all(|f| f.as_deref() == Some(&pattern(1500)))), "everything");
+}
+
+#[test]
+fn drawn_tears_give_other_images_of_whole_sectors_and_keep_what_was_synced() {
+    for profile in Profile::ALL {
+        let disk = SimDisk::new(profile);
+        create_synced(&disk, "A", &pattern(700));
+        disk.append_after(&path("A"), 700).unwrap().append(&pattern(9000)).unwrap();
+        let whole = disk.content("A").unwrap();
+        let run = |seed, tears| -> BTreeSet<Vec<u8>> {
+            let budget = ImageBudget { max_images: 2000, seed, tears };
+            disk.crash_images(disk.op_count(), &budget).map(|(_, image)| image.content("A").unwrap()).collect()
+        };
+        let (plain, torn) = (run(2, 0), run(2, 3));
+        assert!(torn.is_superset(&plain) && torn.len() > plain.len(), "{profile:?}");
+        assert_eq!(torn, run(2, 3), "{profile:?}");
+        assert_ne!(torn, run(3, 3), "{profile:?}");
+        for bytes in torn.difference(&plain) {
+            assert_eq!(bytes[..700], whole[..700], "{profile:?}");
+            let same = |(at, sector): (usize, &[u8])| sector == &whole[at * 512..at * 512 + sector.len()];
+            // The sector that was synced in part keeps that part; of each other one all or nothing is there.
+            let lost = bytes.chunks(512).enumerate().skip(2).filter(|sector| !same(*sector));
+            assert!(lost.clone().count() > 0 || bytes.len() < whole.len() && bytes.len() % 512 == 0, "{profile:?}");
+            assert!(lost.clone().count() == 0 || profile != Profile::Ext4, "{profile:?}: only a length may be lost");
+        }
+    }
+}
+
+#[test]
+fn equal_fingerprints_are_equal_media() {
+    let make = |name: &str, bytes: &[u8]| {
+        let disk = SimDisk::new(Profile::Fat32);
+        create_synced(&disk, name, bytes);
+        disk.fingerprint()
+    };
+    assert_eq!(make("A", b"a"), make("A", b"a"));
+    assert_ne!(make("A", b"a"), make("A", b"b"));
+    assert_ne!(make("A", b"a"), make("a", b"a"), "names as they are shown");
+    assert_ne!(make("A", b"a"), make("B", b"a"));
+    let disk = SimDisk::new(Profile::Fat32);
+    let mut file = create(&disk, "A", b"a");
+    assert_eq!(disk.content_hash("A"), Some(blake3::hash(b"a")));
+    file.append(b"b").unwrap();
+    assert_eq!(disk.content_hash("A"), Some(blake3::hash(b"ab")), "a hash is of what is there now");
+    assert_eq!(disk.content_hash("B"), None);
 }
 
 #[test]

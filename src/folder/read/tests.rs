@@ -28,8 +28,8 @@ fn folder_with(bytes: &[u8]) -> (SimFolder, Stat) {
 
 fn read(folder: &SimFolder, clock: &FixedClock, expected: &Stat) -> (ReadOutcome, Vec<u8>) {
     let mut bytes = b"left from the file before".to_vec();
-    let outcome = StableReader::new(folder, clock).read_small(&path("f"), expected, &mut bytes);
-    (outcome, bytes)
+    let outcome = StableReader::new(folder, clock).read_small(&path("f"), expected, 1 << 20, &mut bytes);
+    (outcome.unwrap(), bytes)
 }
 
 #[test]
@@ -90,6 +90,19 @@ fn a_file_that_grows_without_end_is_given_up() {
     let (outcome, bytes) = read(&folder, &later(), &stat);
     assert!(matches!(outcome, ReadOutcome::Changing));
     assert!(bytes.len() < 10_000);
+}
+
+/// No more is collected than the caller has room for, however long the file has become.
+#[test]
+fn a_small_file_that_grew_is_not_collected() {
+    let (folder, stat) = folder_with(&[1; 10]);
+    folder.put_file(&path("f"), &[2; 300_000]);
+    let clock = later();
+    let mut reader = StableReader::new(&folder, &clock);
+    let mut bytes = Vec::new();
+    assert!(reader.read_small(&path("f"), &stat, 65_536, &mut bytes).is_none());
+    assert!(bytes.capacity() <= 65_536, "{}", bytes.capacity());
+    assert!(reader.read_small(&path("f"), &stat, 300_000, &mut bytes).is_some());
 }
 
 /// A file that is changed, within one grain of the times, between the first and the second read.
@@ -175,14 +188,14 @@ fn long_holes_are_not_read_and_short_ones_are() {
     assert!(stat.is_sparse);
     let before = folder.counts().reads;
     let mut read = Vec::new();
-    let outcome = StableReader::new(&folder, &later()).read_small(&path("f"), &stat, &mut read);
-    let ReadOutcome::Read { extras, .. } = outcome else { panic!("{outcome:?}") };
+    let outcome = StableReader::new(&folder, &later()).read_small(&path("f"), &stat, 8 << 20, &mut read);
+    let Some(ReadOutcome::Read { extras, .. }) = outcome else { panic!("{outcome:?}") };
     assert!(read == bytes);
     let holes: Vec<(u64, u64)> = extras.holes.iter().map(|hole| (hole.offset, hole.len_bytes)).collect();
     assert_eq!(holes, [(0, 8192), (12_288, 4096), (20_480, (5 << 20) - 20_480)]);
     assert!(folder.counts().reads - before <= 3, "{} reads", folder.counts().reads - before);
     // A file that changed a moment ago is read twice, holes and all.
     let now = FixedClock::new(Timestamp(stat.mtime.secs * 1_000_000_000));
-    let outcome = StableReader::new(&folder, &now).read_small(&path("f"), &stat, &mut read);
-    assert!(matches!(outcome, ReadOutcome::Read { .. }) && read == bytes);
+    let outcome = StableReader::new(&folder, &now).read_small(&path("f"), &stat, 8 << 20, &mut read);
+    assert!(matches!(outcome, Some(ReadOutcome::Read { .. })) && read == bytes);
 }

@@ -268,7 +268,11 @@ impl Draw {
                 sealed_len_bytes: draw.to(64 << 20),
                 codec: if draw.flag() { Codec::Stored } else { Codec::Zstd },
             }),
-            older_epochs: self.sorted(3, Self::epoch).into_iter().map(|epoch| (epoch, self.array())).collect(),
+            older_epochs: self
+                .sorted(3, Self::epoch)
+                .into_iter()
+                .map(|epoch| (epoch, zeroize::Zeroizing::new(self.array())))
+                .collect(),
             extensions: self.extensions(),
         }
     }

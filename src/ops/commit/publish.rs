@@ -71,7 +71,7 @@ pub fn publish(
     let mut sealer = Sealer::new(start.store.id(), level)?;
     writer.put(&sealer.seal(Kind::Snapshot, id, pointer.dedup_generation, &pointer.key, &plain)?)?;
     let mut written = writer.finish()?;
-    let generation = Generation(start.store.head().head.generation.0 + 1);
+    let generation = start.store.head().head.generation.next().ok_or(StoreError::NoGenerationLeft)?;
     let mut sealed = start.unlocked.sealed.clone();
     let (epoch, tags) = (snapshot.epoch, request.tags.clone());
     sealed.snapshots.push(SnapshotRef { id, epoch, len_bytes, generation, time: snapshot.time, tags });

@@ -23,7 +23,7 @@ use crate::format::tree::{Content, Entry, Meta, Node, OWNER_MAX_BYTES, TARGET_MA
 use crate::format::{Extent, Pointer};
 use crate::ops::Run;
 use crate::store::StoreError;
-use crate::tree::read::{entries, walk};
+use crate::tree::read::{Start, entries, walk};
 
 /// Files below this length share chunks with their neighbours.
 const SMALL_BYTES: u64 = 64 * 1024;
@@ -348,7 +348,7 @@ impl Source<'_> {
                 long.push((name, stat));
             }
         }
-        self.small_files(open, small)?;
+        long.extend(self.small_files(open, small)?);
         for (name, stat) in long {
             self.long_file(open, name, &stat)?;
         }
@@ -394,14 +394,20 @@ impl Source<'_> {
         Ok(())
     }
 
-    fn small_files(&mut self, open: &mut Open, files: Vec<(EntryName, Stat)>) -> std::result::Result<(), Stop> {
+    /// Reads small files as one stream; returns those that grew too long for that.
+    fn small_files(
+        &mut self,
+        open: &mut Open,
+        files: Vec<(EntryName, Stat)>,
+    ) -> std::result::Result<Vec<(EntryName, Stat)>, Stop> {
+        let mut grown = Vec::new();
         let mut bytes = Vec::new();
         let mut start = 0;
         for (name, stat) in files {
             self.job.run.check()?;
             let Ok(path) = open.path.join(&name) else { continue };
-            match self.reader.read_small(&path, &stat, &mut bytes) {
-                ReadOutcome::Read { stat, extras } => {
+            match self.reader.read_small(&path, &stat, SMALL_BYTES, &mut bytes) {
+                Some(ReadOutcome::Read { stat, extras }) => {
                     self.job.run.monitor.advance(Task::Commit, Amount { files: 1, bytes: bytes.len() as u64 });
                     let len_bytes = bytes.len() as u64;
                     self.cutter.take(&bytes)?;
@@ -409,14 +415,15 @@ impl Source<'_> {
                     self.add_file(open, name, &path, &stat, (origin, extras));
                     start += len_bytes;
                 }
-                outcome => self.unread(open, &name, &path, &outcome),
+                Some(outcome) => self.unread(open, &name, &path, &outcome),
+                None => grown.push((name, stat)),
             }
         }
         if start > 0 {
             self.cutter.end()?;
             open.streams += 1;
         }
-        Ok(())
+        Ok(grown)
     }
 
     fn long_file(&mut self, open: &mut Open, name: EntryName, stat: &Stat) -> std::result::Result<(), Stop> {
@@ -498,13 +505,16 @@ impl Source<'_> {
             _ => totals.others += 1,
         };
         count(kept);
-        if let Node::Dir { tree } = &kept.node {
+        if let Node::Dir { tree } = &kept.node
+            && let Some(parent) = self.job.parent
+        {
             let mut below = |_: &RelPath, entry: &Entry| {
                 count(entry);
                 Ok(true)
             };
             // What does not read is for `verify` to tell; the entry stays all the same.
-            let _ = walk(self.parts.reader, tree, &RelPath::root(), &mut below, &mut |_, _| Ok(()));
+            let start = Start::at(parent, tree, &RelPath::root());
+            let _ = walk(self.parts.reader, &start, &mut below, &mut |_, _| Ok(()));
         }
     }
 

@@ -8,7 +8,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::standing::kind_of;
-use super::{RestoreRequest, Source, Stop, costs_one_entry, target_error};
+use super::walk::readable_entries;
+use super::{RestoreRequest, Source, Stop, target_error};
 use crate::base::monitor::Problem;
 use crate::base::{EntryName, RelPath};
 use crate::disk::folder::{FileKind, Stat};
@@ -18,7 +19,7 @@ use crate::format::Pointer;
 use crate::format::tree::{Entry, Node};
 use crate::ops::Run;
 use crate::store::reader::ObjectReader;
-use crate::tree::read::entries;
+use crate::tree::cursor::Cursor;
 
 /// From so many entries on, removing more than half of what stands in the target counts as a mistake.
 const BRAKE_MIN_ENTRIES: usize = 10;
@@ -96,10 +97,11 @@ pub fn plan(
     let (Some(tree), Some(root)) = (source.dir(), folder.stat(&RelPath::root()).map_err(target_error)?) else {
         return Ok(Plan::default());
     };
-    let mut planner = Planner { reader, folder, request, run, device: root.device, plan: Plan::default() };
+    let (device, left) = (root.device, source.entries_max);
+    let mut planner = Planner { reader, folder, request, run, device, left, plan: Plan::default() };
     let is_taken = request.options.selection.takes_root();
     planner.dir(&RelPath::root(), Known::Tree(*tree), is_taken, Goes::Extra)?;
-    planner.plan.is_source_empty = entries(reader, tree).is_ok_and(|entries| entries.is_empty());
+    planner.plan.is_source_empty = Cursor::new(reader, tree).next_entry().is_ok_and(|first| first.is_none());
     Ok(planner.plan)
 }
 
@@ -123,6 +125,8 @@ struct Planner<'a> {
     request: &'a RestoreRequest<'a>,
     run: Run<'a>,
     device: u64,
+    /// How many entries of the snapshot it may still find.
+    left: u64,
     plan: Plan,
 }
 
@@ -203,14 +207,11 @@ impl Planner<'_> {
     }
 
     /// Returns what the snapshot has in a directory; nothing where that does not read, and then nothing goes.
-    fn known_entries(&self, known: Known) -> std::result::Result<Option<BTreeMap<EntryName, Entry>>, Stop> {
+    fn known_entries(&mut self, known: Known) -> std::result::Result<Option<BTreeMap<EntryName, Entry>>, Stop> {
         let Known::Tree(tree) = known else { return Ok(Some(BTreeMap::new())) };
-        match entries(self.reader, &tree) {
-            Ok(entries) => Ok(Some(entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect())),
-            // The walk that writes reports it.
-            Err(error) if costs_one_entry(&error) => Ok(None),
-            Err(error) => Err(Stop::Store(error)),
-        }
+        let (entries, damage) = readable_entries(self.reader, &tree, &mut self.left).map_err(Stop::Store)?;
+        // The walk that writes reports the damage.
+        Ok(damage.is_none().then(|| entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect()))
     }
 
     /// Returns the inodes that the target finds under names of the snapshot but lists under others.

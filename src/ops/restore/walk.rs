@@ -1,7 +1,7 @@
 //! The walk over what is restored: each directory before what it holds, and its files in the order of the packs.
 
 use super::standing::kind_of;
-use super::{Source, Stop, costs_one_entry};
+use super::{Source, Stop};
 use crate::base::paths::PATH_MAX_DEPTH;
 use crate::base::{PackHash, RelPath};
 use crate::disk::folder::FileKind;
@@ -11,7 +11,8 @@ use crate::format::tree::{Content, Entry, Meta, Node};
 use crate::ops::restore::select::Selection;
 use crate::store::StoreError;
 use crate::store::reader::ObjectReader;
-use crate::tree::read::{Named, entries};
+use crate::tree::cursor::Cursor;
+use crate::tree::read::{Named, too_many};
 
 /// A directory on the way.
 pub struct Dir<'d> {
@@ -49,7 +50,8 @@ pub trait Visit {
 /// Walks over a source.
 ///
 /// # Errors
-/// Those of the medium of the store, and whatever the visitor returns.
+/// [`StoreError::Corrupt`] when there is more than the source may hold; those of the medium of the store, and whatever the
+/// visitor returns.
 pub fn walk(
     reader: &ObjectReader,
     source: &Source,
@@ -57,7 +59,7 @@ pub fn walk(
     visitor: &mut dyn Visit,
 ) -> Result<(), Stop> {
     let root = RelPath::root();
-    let mut walk = Walk { reader, selection, visitor };
+    let mut walk = Walk { reader, selection, visitor, left: source.entries_max };
     match (&source.named, source.dir()) {
         (_, Some(tree)) => {
             let is_taken = selection.takes_root();
@@ -75,10 +77,35 @@ pub fn walk(
     }
 }
 
+/// Returns the entries of a directory, and why it stops to read behind them if it does; counts them off from `left`.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when there are more than are left; those of the medium of the store.
+pub fn readable_entries(
+    reader: &ObjectReader,
+    tree: &Pointer,
+    left: &mut u64,
+) -> Result<(Vec<Entry>, Option<StoreError>), StoreError> {
+    let (mut cursor, mut entries) = (Cursor::new(reader, tree), Vec::new());
+    loop {
+        match cursor.next_entry() {
+            Ok(Some(entry)) => {
+                *left = left.checked_sub(1).ok_or_else(too_many)?;
+                entries.push(entry);
+            }
+            Ok(None) => return Ok((entries, None)),
+            Err(error) if error.costs_one_entry() => return Ok((entries, Some(error))),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 struct Walk<'a> {
     reader: &'a ObjectReader,
     selection: &'a Selection,
     visitor: &'a mut dyn Visit,
+    /// How many entries it may still find.
+    left: u64,
 }
 
 impl Walk<'_> {
@@ -88,11 +115,11 @@ impl Walk<'_> {
             return Ok(());
         }
         if self.visitor.enter(dir)? {
-            match entries(self.reader, tree) {
-                Ok(entries) => self.entries(dir, entries)?,
-                Err(error) if costs_one_entry(&error) => self.visitor.broken(dir.path, &error),
-                Err(error) => return Err(Stop::Store(error)),
+            let (entries, damage) = readable_entries(self.reader, tree, &mut self.left).map_err(Stop::Store)?;
+            if let Some(error) = damage {
+                self.visitor.broken(dir.path, &error);
             }
+            self.entries(dir, entries)?;
         }
         self.visitor.leave();
         Ok(())

@@ -6,7 +6,7 @@ use super::content::Failure;
 use super::pool::{Finished, Job, Writers};
 use super::standing::mtime;
 use super::walk::{Dir, Visit};
-use super::{Act, Hashes, Overwrite, RestoreRequest, Restored, Stop, Tell, costs_one_entry, damage, target_error};
+use super::{Act, Hashes, Overwrite, RestoreRequest, Restored, Stop, Tell, damage, target_error};
 use crate::base::monitor::{Amount, Problem, Task};
 use crate::base::{FileId, RelPath};
 use crate::disk::folder::{Attributes, ExtendedAttribute, FileKind, Stat};
@@ -274,7 +274,7 @@ impl<'a, 'p> Restorer<'a, 'p> {
         let hash = match outcome {
             Ok(hash) => hash,
             Err(Failure::Target(error)) => return Err(target_error(error)),
-            Err(Failure::Store(error)) if costs_one_entry(&error) => {
+            Err(Failure::Store(error)) if error.costs_one_entry() => {
                 self.broken(&job.path, &error);
                 return Ok(());
             }

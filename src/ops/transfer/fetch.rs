@@ -18,8 +18,8 @@ use crate::format::manifest::PackRef;
 use crate::ops::Run;
 use crate::remote::retry::{Retry, RetryPolicy};
 use crate::remote::{Remote, RemoteError, RemoteErrorKind};
-use crate::store::layout;
 use crate::store::writer::no_space;
+use crate::store::{StoreError, layout};
 
 /// How often a pack that came wrong is fetched from one remote.
 const WRONG_TRIES: u32 = 3;
@@ -56,6 +56,8 @@ enum Fault {
     Fatal(Error),
     /// The remote has too many sessions; this one goes.
     Crowded,
+    /// Another worker met what ends the run.
+    Stopped,
 }
 
 impl From<CallError> for Fault {
@@ -121,7 +123,8 @@ fn sync_dirs(fetching: Fetching<'_>, wanted: &[Wanted]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes one outcome of many: the gravest error, the others told to the monitor.
+/// Makes one outcome of many: the gravest error. Packs that failed on their own are told to the monitor; what ended the run is
+/// said once, by whoever hears of its end.
 fn conclude(fetching: Fetching<'_>, failures: Vec<(PackRef, Fault)>) -> Result<(), TransferError> {
     let mut vanished = None;
     let mut gravest: Option<Error> = None;
@@ -132,12 +135,13 @@ fn conclude(fetching: Fetching<'_>, failures: Vec<(PackRef, Fault)>) -> Result<(
                 vanished = Some(what);
                 continue;
             }
-            Fault::Pack(error) | Fault::Fatal(error) => error,
-            Fault::Crowded => continue,
+            Fault::Pack(error) => {
+                fetching.run.monitor.problem(Problem { subject: what, reason: error.to_string() });
+                error
+            }
+            Fault::Fatal(error) => error,
+            Fault::Crowded | Fault::Stopped => continue,
         };
-        if error.kind() != ErrorKind::Interrupted {
-            fetching.run.monitor.problem(Problem { subject: what, reason: error.to_string() });
-        }
         if gravest.as_ref().is_none_or(|other| gravity(error.kind()) < gravity(other.kind())) {
             gravest = Some(error);
         }
@@ -271,6 +275,8 @@ impl Pool<'_> {
             run.monitor.advance(Task::Fetch, Amount { files: 0, bytes: piece.len() as u64 });
             if let Err(error) = incoming.append(piece) {
                 failed = Some(self.fetching.ended(error, &wanted.pack));
+            } else if self.fetching.disk.is_gone() {
+                failed = Some(Fault::Fatal(StoreError::Gone(None).into()));
             } else if let Err(error) = run.check() {
                 failed = Some(Fault::Fatal(error));
             }
@@ -285,7 +291,7 @@ impl Pool<'_> {
             return Err(fault);
         }
         if self.stop.load(Ordering::Relaxed) {
-            return Err(Fault::Fatal(CallError::Interrupted.into()));
+            return Err(Fault::Stopped);
         }
         Ok(result?.map(|_| ()))
     }

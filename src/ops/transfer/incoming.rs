@@ -1,5 +1,5 @@
 //! A pack on its way in: appended to its final name piece by piece and hashed on the way, going on from the last whole MiB
-//! of what an earlier run left.
+//! of what an earlier run left. Where what was left may not be appended to, it is written anew from memory.
 
 use crate::base::StorePath;
 use crate::base::units::MIB;
@@ -10,6 +10,8 @@ use crate::store::pack::{PackState, pack_state, read_exactly};
 
 /// Bytes that are read back at a time.
 const READ_BACK_BYTES: u64 = MIB;
+/// Most bytes of what was left that are held in memory; of a longer pack the rest is fetched again.
+const REWRITE_MAX_BYTES: u64 = 32 * MIB;
 
 /// The file of a pack that is not whole yet.
 pub struct Incoming<'a> {
@@ -32,13 +34,33 @@ impl<'a> Incoming<'a> {
             PackState::Partial(len_bytes) => len_bytes / MIB * MIB,
             _ => 0,
         };
+        if disk.capabilities().append_after_cut {
+            Self::go_on(disk, pack, path, standing)
+        } else {
+            Self::write_anew(disk, pack, path, standing.min(REWRITE_MAX_BYTES))
+        }
+    }
+
+    fn go_on(disk: &'a dyn Disk, pack: PackRef, path: StorePath, standing: u64) -> Result<Self, DiskError> {
+        let mut hasher = blake3::Hasher::new();
         // A stretch that cannot be read back is a bad sector: the file starts again.
-        let prefix = if standing > 0 { hash_prefix(disk, &path, standing) } else { None };
-        let (file, hasher, len_bytes) = match prefix {
-            Some(hasher) => (disk.append_after(&path, standing)?, hasher, standing),
-            None => (create_fresh(disk, &path)?, blake3::Hasher::new(), 0),
-        };
-        Ok(Self { disk, pack, path, file, hasher, len_bytes })
+        if standing == 0 || !read_prefix(disk, &path, standing, &mut |piece| _ = hasher.update(piece)) {
+            return Self::write_anew(disk, pack, path, 0);
+        }
+        let file = disk.append_after(&path, standing)?;
+        Ok(Self { disk, pack, path, file, hasher, len_bytes: standing })
+    }
+
+    fn write_anew(disk: &'a dyn Disk, pack: PackRef, path: StorePath, standing: u64) -> Result<Self, DiskError> {
+        let mut held = Vec::new();
+        if !read_prefix(disk, &path, standing, &mut |piece| held.extend_from_slice(piece)) {
+            held.clear();
+        }
+        let file = create_fresh(disk, &path)?;
+        let mut fresh = Self { disk, pack, path, file, hasher: blake3::Hasher::new(), len_bytes: 0 };
+        fresh.file.reserve(pack.len_bytes).inspect_err(|_| fresh.discard())?;
+        fresh.append(&held)?;
+        Ok(fresh)
     }
 
     /// Returns where it stands.
@@ -122,14 +144,16 @@ pub fn sync_again(disk: &dyn Disk, path: &StorePath, len_bytes: u64) -> Result<(
     disk.append_after(path, len_bytes)?.sync()
 }
 
-fn hash_prefix(disk: &dyn Disk, path: &StorePath, len_bytes: u64) -> Option<blake3::Hasher> {
-    let file = disk.open(path).ok()?;
-    let mut hasher = blake3::Hasher::new();
-    for offset in (0..len_bytes).step_by(READ_BACK_BYTES as usize) {
-        let piece = read_exactly(file.as_ref(), offset, READ_BACK_BYTES.min(len_bytes - offset), "a pack").ok()?;
-        hasher.update(&piece);
-    }
-    Some(hasher)
+/// Tells the first bytes of a file; false where they cannot all be read.
+fn read_prefix(disk: &dyn Disk, path: &StorePath, len_bytes: u64, hear: &mut dyn FnMut(&[u8])) -> bool {
+    let Ok(file) = disk.open(path) else { return len_bytes == 0 };
+    (0..len_bytes).step_by(READ_BACK_BYTES as usize).all(|offset| {
+        let piece = read_exactly(file.as_ref(), offset, READ_BACK_BYTES.min(len_bytes - offset), "a pack");
+        piece.is_ok_and(|piece| {
+            hear(&piece);
+            true
+        })
+    })
 }
 
 /// Creates a file in place of whatever broken one stands there; makes its directory again where that was lost.

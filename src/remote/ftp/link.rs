@@ -405,7 +405,7 @@ fn with_data_sockets(ftp: Ftp, peer: IpAddr, timeout: Duration, door: Door) -> F
 }
 
 /// Reads the directory from `"/some/dir" is the current directory`, with `""` for a quote.
-fn parse_home(words: &[u8]) -> Option<String> {
+pub(super) fn parse_home(words: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(words).ok()?.strip_prefix('"')?;
     let mut home = String::new();
     let mut rest = text.chars().peekable();

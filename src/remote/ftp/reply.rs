@@ -24,7 +24,11 @@ pub(super) struct Reply {
 impl Reply {
     /// Reads the code from the bytes: the crate knows only some codes and hands 0 for others, 522 and 554 among them.
     pub(super) fn new(response: Response) -> Self {
-        let body = response.body;
+        Self::of_body(response.body)
+    }
+
+    /// Reads all lines of a reply.
+    pub(super) fn of_body(body: Vec<u8>) -> Self {
         let last = body.trim_ascii_end().rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
         let digits = last.get(..3).filter(|digits| digits.iter().all(u8::is_ascii_digit));
         let code = digits.map_or(0, |digits| digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0')));

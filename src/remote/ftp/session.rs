@@ -399,13 +399,13 @@ fn make_dir(link: &mut Link, name: &str) -> Result<Option<Trouble>, Trouble> {
 }
 
 /// Reads a decimal number and nothing else.
-fn parse_number(words: &[u8]) -> Option<u64> {
+pub(super) fn parse_number(words: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(words).ok()?;
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 /// Reads the size from a reply to MLST: ` size=123;type=file; name`.
-fn parse_fact_size(reply: &Reply) -> Option<u64> {
+pub(super) fn parse_fact_size(reply: &Reply) -> Option<u64> {
     let text = String::from_utf8_lossy(&reply.body).to_ascii_lowercase();
     let facts = text.lines().find(|line| line.starts_with(' '))?.trim_start();
     facts.split(';').find_map(|fact| fact.strip_prefix("size=")?.parse().ok())

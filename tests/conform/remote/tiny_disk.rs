@@ -90,6 +90,7 @@ impl Disk for TinyDisk {
             atomic_replace: true,
             sync_dir: true,
             case_sensitive: true,
+            append_after_cut: true,
             max_file_bytes: u64::MAX,
             read_only: false,
         }

@@ -3,9 +3,28 @@
 use super::Cli;
 
 #[cfg(unix)]
-const VERBS: [&str; 15] = [
-    "init", "commit", "push", "clone", "sync", "status", "log", "ls", "cat", "restore", "verify", "serve", "remote",
-    "demo", "version",
+const VERBS: [&str; 21] = [
+    "init",
+    "commit",
+    "push",
+    "clone",
+    "sync",
+    "status",
+    "log",
+    "ls",
+    "cat",
+    "find",
+    "diff",
+    "stats",
+    "export",
+    "restore",
+    "verify",
+    "serve",
+    "remote",
+    "demo",
+    "completions",
+    "man",
+    "version",
 ];
 
 #[test]
@@ -13,7 +32,7 @@ fn what_is_not_understood_exits_2_with_a_word_why() {
     let cli = Cli::new();
     let wrong: [&[&str]; 12] = [
         &[],
-        &["find", "*.txt"],
+        &["find"],
         &["gc"],
         &["init"],
         &["init", "x", "--no-such-flag"],

@@ -5,4 +5,33 @@
 //! how to run it and what it found.
 #![allow(clippy::disallowed_methods, reason = "a tool may read files, clocks and the environment")]
 
+pub mod amplification;
+pub mod bench;
+pub mod blocklog;
+pub mod check;
+pub mod content;
+pub mod cpio;
+pub mod error;
 pub mod image;
+pub mod image_file;
+pub mod initramfs;
+pub mod kill;
+pub mod kit;
+pub mod machine;
+pub mod media;
+pub mod opening;
+pub mod publisher;
+pub mod record;
+pub mod recording;
+pub mod recovery;
+pub mod replay;
+pub mod sample;
+pub mod scenario;
+pub mod setup;
+pub mod states;
+pub mod trials;
+pub mod unplug;
+pub mod volume;
+pub mod volume_disk;
+pub mod weeks;
+pub mod worn;

@@ -2,7 +2,55 @@
 
 use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
+use lab::amplification::{self, AmplificationArgs};
+use lab::kill::{self, KillArgs};
+use lab::record::{self, RecordArgs};
+use lab::replay::{self, ReplayArgs};
+use lab::setup::{self, SetupArgs};
+use lab::unplug::{self, UnplugArgs};
+use lab::worn::{self, WornArgs};
+
+/// What a power cut or a pulled plug leaves on real file systems, and whether a store survives it.
+#[derive(Parser)]
+#[command(name = "cargo xtask lab")]
+struct Args {
+    #[command(subcommand)]
+    part: Part,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// Brings together what a machine needs
+    Setup(SetupArgs),
+    /// Plays stories in a machine and logs every write that reaches the key
+    Record(RecordArgs),
+    Replay(ReplayArgs),
+    Amplification(AmplificationArgs),
+    /// Pulls a key out of a running sync, again and again
+    Unplug(UnplugArgs),
+    /// Kills a running sync, or the whole machine
+    Kill(KillArgs),
+    /// Tries keys that are old, slow, full, protected or broken in one place
+    Worn(WornArgs),
+}
+
 fn main() -> ExitCode {
-    eprintln!("lab: setup, record, replay, unplug, kill, report");
-    ExitCode::from(2)
+    let done = match Args::parse().part {
+        Part::Setup(args) => setup::run(&args).map(|()| true),
+        Part::Record(args) => record::run(&args).map(|()| true),
+        Part::Replay(args) => replay::run(&args),
+        Part::Amplification(args) => amplification::run(&args).map(|()| true),
+        Part::Unplug(args) => unplug::run(&args).map(|()| true),
+        Part::Kill(args) => kill::run(&args).map(|()| true),
+        Part::Worn(args) => worn::run(&args).map(|()| true),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("lab: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

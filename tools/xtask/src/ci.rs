@@ -25,7 +25,7 @@ const STEPS: &[Step] = &[
 ];
 
 /// Variables that replace `build.rustflags` of `.cargo/config.toml` and so would drop its `--cfg` in silence.
-const FLAG_VARIABLES: &[&str] = &["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"];
+pub(crate) const FLAG_VARIABLES: &[&str] = &["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"];
 
 /// Runs all steps in the repository and returns whether every one passed.
 ///

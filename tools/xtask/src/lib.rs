@@ -1,7 +1,9 @@
-//! The chores of this repository: [`tidy`] holds the code to its own rules, [`ci`] runs every check in order.
+//! The chores of this repository: [`tidy`] holds the code to its own rules, [`ci`] runs every check in order,
+//! [`sweep`] cuts the power a million times.
 //!
 //! A library so that `cargo test` runs tidy too. Nothing here is part of the program.
 #![allow(clippy::disallowed_methods, reason = "a tool may read files, the environment and the clock")]
 
 pub mod ci;
+pub mod sweep;
 pub mod tidy;

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use xtask::{ci, tidy};
+use xtask::{ci, sweep, tidy};
 
 const HELP: &str = "\
 Usage: cargo xtask <chore>
@@ -12,6 +12,7 @@ Usage: cargo xtask <chore>
   tidy    check the rules that the compiler and clippy cannot: floors, side doors, names, lengths, spec
   ci      run fmt, clippy, cargo test, tidy and doc, each timed; exits 1 if any failed
   lab     power cuts and pulled plugs on real file systems (`cargo xtask lab help`)
+  sweep [N]  the long form of the power-cut sweep in release, with a table; N distinct images a test instead
   help    print this (also -h, --help)
 
 Environment:
@@ -26,6 +27,8 @@ fn main() -> ExitCode {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["tidy"] => report(&tidy::check(&root, tidy::base_asked_for().as_deref())),
         ["ci"] => exit_code(ci::run(&root)),
+        ["sweep"] => exit_code(sweep::run(&root, "long")),
+        ["sweep", images] if images.parse::<usize>().is_ok() => exit_code(sweep::run(&root, images)),
         ["lab", ..] => lab(&root, &words[1..]),
         ["help" | "-h" | "--help"] => {
             print!("{HELP}");

@@ -1,0 +1,136 @@
+//! The raw command lines of `find`, `diff`, `stats`, `export`, `completions` and `man`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// A type of entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TypeArg {
+    /// Regular files
+    File,
+    /// Directories
+    Dir,
+    /// Symbolic links
+    Symlink,
+    /// Pipes, sockets and devices
+    Other,
+}
+
+/// `find`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  chunkstore find '*.txt' --store key --keys k
+  chunkstore find '/reports/**/march*' HEAD~1:/ -i --type file --size +1M
+  chunkstore find budget.ods --all --newer 2026-11-01
+
+With --all each line says in which snapshot an entry is new (+), changed (~) or gone (-), newest first.")]
+pub struct FindArgs {
+    /// What to find: a name, or a path where it has a `/`; * and ? match within a name, ** across directories
+    #[arg(value_name = "GLOB")]
+    pub glob: String,
+    /// Where: a path from /, after a snapshot and a colon if not HEAD; with --all a path alone
+    #[arg(value_name = "[SNAP:]PATH", default_value = "/")]
+    pub path: OsString,
+    /// In all snapshots: where what matches is new, changed or gone
+    #[arg(long)]
+    pub all: bool,
+    /// Takes capital and small letters for the same
+    #[arg(short, long)]
+    pub ignore_case: bool,
+    /// Only entries of this type; repeatable
+    #[arg(long = "type", value_name = "TYPE", value_enum)]
+    pub types: Vec<TypeArg>,
+    /// Only files of at least +N or at most -N bytes, or of N exactly, as +1M; repeatable
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub size: Vec<String>,
+    /// Only what changed after this date or time, as 2026-11-01, yesterday or 2w
+    #[arg(long, value_name = "DATE")]
+    pub newer: Option<String>,
+    /// Only what changed at or before this date or time
+    #[arg(long, value_name = "DATE")]
+    pub older: Option<String>,
+}
+
+/// `diff`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  chunkstore diff HEAD~1 HEAD --store key --keys k
+  chunkstore diff @2w HEAD /reports --json
+
++ added, - removed, M other content, U other rights, owner, time or attributes, T another type, R moved.
+The time of a directory alone is no change.")]
+pub struct DiffArgs {
+    /// The old snapshot: an id prefix, HEAD, HEAD~N, a tag, @DATE
+    #[arg(value_name = "A")]
+    pub old: String,
+    /// The new one
+    #[arg(value_name = "B")]
+    pub new: String,
+    /// Only at and below this path
+    #[arg(default_value = "/")]
+    pub path: OsString,
+}
+
+/// `stats`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  chunkstore stats --store key --keys k
+  chunkstore stats HEAD~1 --json
+
+Without SNAP each line says what a snapshot holds, and what it added to the store over all older ones.")]
+pub struct StatsArgs {
+    /// One snapshot alone: an id prefix, HEAD, HEAD~N, a tag, @DATE [default: all]
+    #[arg(value_name = "SNAP")]
+    pub snapshot: Option<String>,
+}
+
+/// A kind of archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ArchiveArg {
+    /// Tar in POSIX's pax form
+    Tar,
+    /// Zip
+    Zip,
+}
+
+/// `export`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  chunkstore export / -o week.tar --store key --keys k
+  chunkstore export HEAD~1:/reports --format zip > reports.zip")]
+pub struct ExportArgs {
+    /// A path from /, after a snapshot and a colon if not HEAD
+    #[arg(value_name = "[SNAP:]PATH")]
+    pub path: OsString,
+    /// What kind of archive [default: as FILE ends, else tar]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub format: Option<ArchiveArg>,
+    /// The archive; it takes this name once it is whole [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  chunkstore completions bash > ~/.local/share/bash-completion/completions/chunkstore"
+)]
+pub struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore man > chunkstore.1\n  chunkstore man restore > chunkstore-restore.1")]
+pub struct ManArgs {
+    /// The page of this verb [default: the page of the program]
+    pub verb: Option<String>,
+}

@@ -1,0 +1,86 @@
+//! [`Medium`]: the device below a directory, and whether it is still plugged in.
+//!
+//! Linux keeps the mount of a key that was pulled: it lists as empty or fails with the error of a bad sector, and what lies in
+//! the system's cache still reads and even takes writes. The device itself is the witness: its entry below
+//! `/sys/dev/block` goes when it does. Limits: a file system that lies on no single block device, on one that another device
+//! feeds (an encrypted key), or on another system than Linux counts as there; callers then go by the errors they get.
+
+use std::path::Path;
+
+use super::{DiskError, DiskErrorKind};
+
+/// A device that may be pulled out.
+#[derive(Debug, Default)]
+pub struct Medium {
+    /// The device's entry in the system's list, where it has one.
+    #[cfg(target_os = "linux")]
+    entry: Option<std::path::PathBuf>,
+}
+
+impl Medium {
+    /// Finds the device below a path, or below the nearest directory above it that stands.
+    #[must_use]
+    pub fn below(path: &Path) -> Self {
+        #[cfg(target_os = "linux")]
+        if let Some(stat) = path.ancestors().find_map(|above| rustix::fs::stat(above_or_here(above)).ok()) {
+            return Self { entry: entry_of(stat.st_dev) };
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = path;
+        Self::default()
+    }
+
+    /// Returns whether the device is known to be gone; no says nothing.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        return self.entry.as_deref().is_some_and(|entry| !stands(entry));
+        #[cfg(not(target_os = "linux"))]
+        false
+    }
+
+    /// Returns whether the device is of a kind that people pull out: USB, or a card in a reader.
+    #[must_use]
+    pub fn is_pluggable(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        return self.entry.as_deref().is_some_and(is_on_a_plug);
+        #[cfg(not(target_os = "linux"))]
+        false
+    }
+
+    /// Makes an error one of the medium where that is gone, whatever the system called it.
+    #[must_use]
+    pub fn judge(&self, error: DiskError) -> DiskError {
+        let kind = if self.is_gone() { DiskErrorKind::Gone } else { error.kind };
+        DiskError { kind, ..error }
+    }
+}
+
+/// The end of a relative path's ancestors is the working directory.
+#[cfg(target_os = "linux")]
+fn above_or_here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
+}
+
+/// Returns where the system lists a device; nothing for one that is none (major 0), or where there is no such list.
+#[cfg(target_os = "linux")]
+fn entry_of(device: u64) -> Option<std::path::PathBuf> {
+    let list = Path::new("/sys/dev/block");
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    (major != 0 && stands(list)).then(|| list.join(format!("{major}:{minor}")))
+}
+
+#[cfg(target_os = "linux")]
+fn stands(path: &Path) -> bool {
+    !matches!(rustix::fs::stat(path), Err(rustix::io::Errno::NOENT))
+}
+
+/// The entry is a link to the device's place in the tree of all devices, which names the buses on the way.
+#[cfg(target_os = "linux")]
+fn is_on_a_plug(entry: &Path) -> bool {
+    let place = rustix::fs::readlink(entry, Vec::new()).unwrap_or_default();
+    place.to_bytes().split(|&byte| byte == b'/').any(|part| part.starts_with(b"usb") || part.starts_with(b"mmc"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,282 @@
+//! `export`: a part of a snapshot as one archive, tar or zip, written front to back.
+//!
+//! An archive never holds a part of a file as if it were the whole: a file is read to its end before its entry begins,
+//! small ones into memory, larger ones once to check and once to copy. What is damaged or what the archive cannot hold is left
+//! out, and told. Limits: a zip keeps its directory in memory until the end, about a few hundred bytes an entry.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::rc::Rc;
+
+use crate::base::monitor::{Amount, Problem, Task};
+use crate::base::{EntryName, FileId, RelPath};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::snapshot::Snapshot;
+use crate::format::tree::{Content, Entry, Node};
+use crate::ops::Run;
+use crate::ops::list::at;
+use crate::ops::open::{Reading, Spot, Stopped};
+use crate::tree::read::{Named, Start, stream_file, walk};
+
+mod tar;
+mod zip;
+
+/// Longest file that is held in memory instead of being read twice.
+const HELD_MAX_BYTES: u64 = 8 << 20;
+
+/// What kind of archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchiveFormat {
+    /// POSIX pax: names of any length, nanoseconds, links, devices, owners, extended attributes.
+    Tar,
+    /// Zip with zip64: names in UTF-8, Unix modes, links; no pipes, sockets, devices, owners or extended attributes.
+    Zip,
+}
+
+/// What an export did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Exported {
+    /// Entries that are in the archive.
+    pub entries: u64,
+    /// Bytes of files in it.
+    pub bytes: u64,
+    /// Entries that were left out because the store is damaged.
+    pub damaged: u64,
+    /// Entries, or extended attributes of one, that the archive cannot hold.
+    pub left_alone: u64,
+}
+
+/// Writes an archive of one kind. What fails leaves it unfinished, so that no program takes it for whole.
+trait Archive {
+    /// Says why the archive cannot hold an entry, or nothing when it can.
+    fn refuses(&self, path: &RelPath, entry: &Entry) -> Option<&'static str>;
+
+    /// Says what the archive lacks of an entry that it holds, or nothing.
+    fn omits(&self, _: &Entry) -> Option<String> {
+        None
+    }
+
+    /// Begins an entry. `same_as` is the path of an entry already written that is the same file.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    fn begin(&mut self, path: &RelPath, entry: &Entry, same_as: Option<&RelPath>) -> io::Result<()>;
+
+    /// Adds bytes to the file that was begun.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Ends the file that was begun.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    fn end(&mut self) -> io::Result<()>;
+
+    /// Whether a second name of a file refers to the first.
+    fn has_hard_links(&self) -> bool;
+
+    /// Writes what ends an archive.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    fn finish(self: Box<Self>) -> io::Result<()>;
+}
+
+/// A sink that takes nothing more once it failed or was shut. The writers of archives write the end of one when they are
+/// dropped; behind a part of a file, that would make it look whole.
+struct Fused<'a> {
+    sink: &'a mut dyn Write,
+    is_shut: Rc<Cell<bool>>,
+}
+
+impl Fused<'_> {
+    fn attempt<T>(&mut self, idle: T, act: impl FnOnce(&mut dyn Write) -> io::Result<T>) -> io::Result<T> {
+        if self.is_shut.get() {
+            return Ok(idle);
+        }
+        let result = act(self.sink);
+        self.is_shut.set(result.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted));
+        result
+    }
+}
+
+impl Write for Fused<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.attempt(bytes.len(), |sink| sink.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.attempt((), |sink| sink.flush())
+    }
+}
+
+/// Writes a part of a snapshot to a sink: what lies in a directory under its names from there on, anything else under its own.
+///
+/// # Errors
+/// As [`at`]; [`ErrorKind::Other`] when the sink fails; [`ErrorKind::Corrupt`] when a file that was sound a moment ago is
+/// not any more. The sink then holds the beginning of an archive without its end.
+pub fn export(
+    reading: &Reading,
+    spot: &Spot,
+    format: ArchiveFormat,
+    sink: &mut dyn Write,
+    run: Run<'_>,
+) -> Result<Exported> {
+    let (_, snapshot, named) = at(reading, spot)?;
+    let is_shut = Rc::new(Cell::new(false));
+    let sink = Fused { sink, is_shut: Rc::clone(&is_shut) };
+    let archive: Box<dyn Archive + '_> = match format {
+        ArchiveFormat::Tar => Box::new(tar::TarArchive::new(sink)),
+        ArchiveFormat::Zip => Box::new(zip::ZipArchive::new(sink)),
+    };
+    let total = Amount { files: snapshot.totals.entries(), bytes: snapshot.totals.bytes };
+    run.monitor.begin(Task::Read, (named == Named::Root).then_some(total));
+    let mut exporter = Exporter { reading, archive, run, linked: HashMap::new(), done: Exported::default() };
+    let exported = exporter.named(&named, &snapshot);
+    let Exporter { archive, done, .. } = exporter;
+    run.monitor.end(Task::Read);
+    let exported = exported.and_then(|()| reading.check_medium(done.damaged));
+    if let Err(error) = exported {
+        is_shut.set(true);
+        return Err(error);
+    }
+    archive.finish().map_err(unwritten)?;
+    Ok(done)
+}
+
+fn unwritten(error: io::Error) -> Error {
+    let kind = if error.kind() == io::ErrorKind::StorageFull { ErrorKind::NoSpace } else { ErrorKind::Other };
+    Error::with_source(kind, "cannot write the archive", error)
+}
+
+struct Exporter<'a> {
+    reading: &'a Reading,
+    archive: Box<dyn Archive + 'a>,
+    run: Run<'a>,
+    /// The first path of each file that has several.
+    linked: HashMap<FileId, RelPath>,
+    done: Exported,
+}
+
+impl Exporter<'_> {
+    fn named(&mut self, named: &Named, snapshot: &Snapshot) -> Result<()> {
+        let tree = match named {
+            Named::Root => snapshot.root,
+            Named::Entry(entry) => match &entry.node {
+                Node::Dir { tree } => *tree,
+                _ => return self.entry(&own_path(&entry.name), entry),
+            },
+        };
+        let reading = self.reading;
+        let start = Start::at(snapshot, &tree, &RelPath::root());
+        let (mut stopped, mut broken) = (Stopped::default(), Vec::new());
+        let walked = walk(
+            &reading.reader,
+            &start,
+            &mut |path, entry| stopped.keep(self.entry(path, entry)).map(|()| true),
+            &mut |path, error| {
+                if !error.costs_one_entry() {
+                    return Err(error);
+                }
+                broken.push((path.clone(), error.to_string()));
+                Ok(())
+            },
+        );
+        for (path, reason) in broken {
+            self.damaged(&path, &reason);
+        }
+        stopped.or(reading, walked)
+    }
+
+    fn entry(&mut self, path: &RelPath, entry: &Entry) -> Result<()> {
+        self.run.check()?;
+        if let Some(reason) = self.archive.refuses(path, entry) {
+            self.done.left_alone += 1;
+            self.run.monitor.problem(Problem { subject: path.to_string(), reason: format!("left out, {reason}") });
+            return Ok(());
+        }
+        let bytes = match &entry.node {
+            Node::File { len_bytes, content } => match self.file(path, entry, *len_bytes, content)? {
+                Some(bytes) => bytes,
+                None => return Ok(()),
+            },
+            _ => {
+                self.archive.begin(path, entry, None).map_err(unwritten)?;
+                0
+            }
+        };
+        if let Some(reason) = self.archive.omits(entry) {
+            self.done.left_alone += 1;
+            self.run.monitor.problem(Problem { subject: path.to_string(), reason });
+        }
+        self.done.entries += 1;
+        self.done.bytes += bytes;
+        self.run.monitor.advance(Task::Read, Amount { files: 1, bytes });
+        Ok(())
+    }
+
+    /// Writes a file, or a link to the name it has already; returns how many bytes, or nothing when it is damaged.
+    fn file(&mut self, path: &RelPath, entry: &Entry, len_bytes: u64, content: &Content) -> Result<Option<u64>> {
+        let first = self.linked.get(&entry.file_id).filter(|_| entry.hard_linked && self.archive.has_hard_links());
+        if let Some(first) = first {
+            self.archive.begin(path, entry, Some(first)).map_err(unwritten)?;
+            return Ok(Some(0));
+        }
+        let is_held = len_bytes <= HELD_MAX_BYTES;
+        let mut held = Vec::new();
+        let checked = stream_file(&self.reading.reader, len_bytes, content, &mut |bytes| {
+            if is_held {
+                held.extend_from_slice(bytes);
+            }
+            if self.run.monitor.cancelled() { Err(crate::store::StoreError::Interrupted) } else { Ok(()) }
+        });
+        match checked {
+            Ok(()) => {}
+            Err(error) if error.costs_one_entry() => {
+                self.damaged(path, &error.to_string());
+                return Ok(None);
+            }
+            Err(error) => return Err(self.reading.store.settle(error).into()),
+        }
+        self.archive.begin(path, entry, None).map_err(unwritten)?;
+        if is_held {
+            self.archive.bytes(&held).map_err(unwritten)?;
+        } else {
+            self.copy(path, len_bytes, content)?;
+        }
+        self.archive.end().map_err(unwritten)?;
+        if entry.hard_linked {
+            self.linked.insert(entry.file_id, path.clone());
+        }
+        Ok(Some(len_bytes))
+    }
+
+    /// Copies a file that was found sound.
+    fn copy(&mut self, path: &RelPath, len_bytes: u64, content: &Content) -> Result<()> {
+        let (archive, run) = (&mut self.archive, self.run);
+        let mut stopped = Stopped::default();
+        let streamed = stream_file(&self.reading.reader, len_bytes, content, &mut |bytes| {
+            stopped.keep(run.check().and_then(|()| archive.bytes(bytes).map_err(unwritten)))
+        });
+        let ended = |error: Error| {
+            if error.kind() == ErrorKind::Corrupt {
+                error.within(format!("the archive ends within {path} and is not whole"))
+            } else {
+                error
+            }
+        };
+        stopped.or(self.reading, streamed).map_err(ended)
+    }
+
+    fn damaged(&mut self, path: &RelPath, reason: &str) {
+        self.done.damaged += 1;
+        self.run.monitor.problem(Problem { subject: path.to_string(), reason: format!("left out, {reason}") });
+    }
+}
+
+fn own_path(name: &EntryName) -> RelPath {
+    RelPath::root().join(name).unwrap_or_default()
+}

@@ -1,0 +1,294 @@
+//! What is fuzzed: every decoder that is fed by a medium, a server or a person, each as one function of bytes.
+//!
+//! A target fails by panicking. Beside "no panic" each holds what the format promises: that a value has one encoding. Used by
+//! the fuzzer in `tools/fuzz` and by the smoke test in `tests/fuzz_smoke`, which runs on any toolchain.
+
+use std::fmt::Debug;
+
+use chunkstore::base::limits::{KEY_FILE_MAX_BYTES, OBJECT_MAX_BYTES};
+use chunkstore::base::{DedupGeneration, EntryName, Epoch, ObjectId, RelPath, StoreId, StorePath, Timestamp};
+use chunkstore::crypto::wrap::{Identity, Recipient, is_wrapped_with_passphrase, unwrap};
+use chunkstore::crypto::{Secret, seal};
+use chunkstore::format::codec::{Decoder, Encoder};
+use chunkstore::format::head::SignedHead;
+use chunkstore::format::index::IndexPart;
+use chunkstore::format::keylist::KeyList;
+use chunkstore::format::list::ListNode;
+use chunkstore::format::manifest::Manifest;
+use chunkstore::format::marker::Marker;
+use chunkstore::format::pack::{PACK_HEADER_BYTES, PackHeader, decode_index, encode_index};
+use chunkstore::format::recipe::Recipe;
+use chunkstore::format::sealed::SealedPart;
+use chunkstore::format::snapshot::Snapshot;
+use chunkstore::format::text::Lines;
+use chunkstore::format::tree::TreeNode;
+use chunkstore::format::trust::SignedTrust;
+use chunkstore::format::{Class, Codec, FormatError, Kind, ObjectKey, Pointer};
+use chunkstore::ops::open::Spot;
+use chunkstore::remote::ftp::{TlsTrust, read_reply};
+use chunkstore::remote::url::FtpUrl;
+use chunkstore::store::keyring::{KeyFileContent, ReaderKeys, decode_key_file};
+use chunkstore::store::object::{Opener, Purpose, associated_data};
+use chunkstore::store::trust::TrustChain;
+
+/// The store that the vectors of the format belong to.
+const STORE: StoreId = StoreId([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+/// The reader of the store that is kept as a fixture, whose key files are seeds.
+const READER: &str =
+    include_str!("../../../tests/data/stores/outer-1-inner-1/keys/13ff948e57682a29b38d7ab475aadfbb/reader.key");
+/// Where the upper byte of the flags stands, which a reader may ignore and so does not write again.
+const IGNORED_FLAGS_AT: usize = 11;
+
+/// One function of bytes that never panics.
+pub struct Target {
+    /// Its name; also that of the vectors that it begins with.
+    pub name: &'static str,
+    /// Runs it.
+    pub run: fn(&[u8]),
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target { name: "marker", run: marker },
+    Target { name: "head", run: head },
+    Target { name: "trust", run: trust },
+    Target { name: "text", run: text },
+    Target { name: "pack-header", run: pack_header },
+    Target { name: "pack-index", run: pack_index },
+    Target { name: "manifest", run: manifest },
+    Target { name: "sealed-part", run: sealed_part },
+    Target { name: "key-list", run: key_list },
+    Target { name: "recipe", run: recipe },
+    Target { name: "index", run: index },
+    Target { name: "pointer", run: pointer },
+    Target { name: "tree", run: tree },
+    Target { name: "list", run: list },
+    Target { name: "snapshot", run: snapshot },
+    Target { name: "frame", run: frame },
+    Target { name: "key-file", run: key_file },
+    Target { name: "wrapped-key", run: wrapped_key },
+    Target { name: "ftp-reply", run: ftp_reply },
+    Target { name: "url", run: url },
+    Target { name: "config", run: config },
+    Target { name: "names", run: names },
+];
+
+/// Runs the target of a name.
+///
+/// # Panics
+/// When there is none, and as the target does.
+pub fn run(name: &str, bytes: &[u8]) {
+    let target = TARGETS.iter().find(|target| target.name == name).expect("a target of that name");
+    (target.run)(bytes);
+}
+
+/// What decodes is written as it was, byte for byte.
+fn exact<T: Debug>(bytes: &[u8], decoded: Result<T, FormatError>, encode: impl Fn(&T) -> Vec<u8>) {
+    if let Ok(value) = decoded {
+        assert_eq!(encode(&value), bytes, "a second spelling of {value:?}");
+    }
+}
+
+/// What decodes is written so that it decodes to the same; as it was unless it holds what a reader may ignore.
+fn same<T: Debug + PartialEq>(
+    bytes: &[u8],
+    decode: impl Fn(&[u8]) -> Result<T, FormatError>,
+    encode: impl Fn(&T) -> Vec<u8>,
+) {
+    let Ok(value) = decode(bytes) else { return };
+    let again = encode(&value);
+    assert_eq!(decode(&again).as_ref(), Ok(&value));
+    if again.len() == bytes.len() && bytes[IGNORED_FLAGS_AT] == 0 {
+        assert_eq!(again, bytes, "a second spelling of {value:?}");
+    }
+}
+
+fn marker(bytes: &[u8]) {
+    if let Ok(marker) = Marker::decode(bytes) {
+        assert_eq!(Marker::decode(&marker.encode()), Ok(marker));
+    }
+}
+
+fn head(bytes: &[u8]) {
+    let Ok(head) = SignedHead::decode(bytes) else { return };
+    assert_eq!(head.bytes(), bytes);
+    assert!(bytes.starts_with(head.body()));
+    let again = SignedHead::new(head.head.clone(), head.signature);
+    assert_eq!(SignedHead::decode(again.bytes()).map(|again| again.head), Ok(head.head));
+}
+
+fn trust(bytes: &[u8]) {
+    if let Ok(mut chain) = TrustChain::start(bytes) {
+        assert!(chain.add(bytes).is_err(), "no file follows itself");
+    }
+    let Ok(signed) = SignedTrust::decode(bytes) else { return };
+    assert!(signed.bytes() == bytes && bytes.starts_with(signed.body()));
+    let again = SignedTrust::new(signed.trust.clone(), signed.signatures.clone());
+    assert_eq!(SignedTrust::decode(again.bytes()).map(|again| again.trust), Ok(signed.trust));
+}
+
+fn text(bytes: &[u8]) {
+    for title in ["chunkstore replica", "chunkstore store"] {
+        let Ok(lines) = Lines::parse("a text", title, bytes) else { continue };
+        let _ = (lines.value::<u64>("generation"), lines.value::<Timestamp>("time"), lines.version("outer", 1));
+        assert!(lines.all("remote", 4).is_ok_and(|values| values.len() <= 4) || lines.one("remote").is_err());
+    }
+}
+
+fn pack_header(bytes: &[u8]) {
+    same(bytes, |bytes| PackHeader::decode(bytes, STORE), |header| header.encode(STORE));
+}
+
+/// Begins with the class (one byte) and the offset of the index (four) of the pack that it stands in.
+fn pack_index(bytes: &[u8]) {
+    let Some((&[class, a, b, c, d], plain)) = bytes.split_first_chunk::<5>() else { return };
+    let index_len_bytes = plain.len() as u32;
+    let header = PackHeader {
+        clash_counter: 0,
+        class: if class == 0 { Class::Data } else { Class::Meta },
+        set_label: 0,
+        epoch: Epoch(1),
+        len_bytes: u64::from(u32::from_le_bytes([a, b, c, d])) + u64::from(index_len_bytes),
+        index_len_bytes,
+    };
+    let Ok(entries) = decode_index(plain, &header) else { return };
+    let mut end = PACK_HEADER_BYTES as u64;
+    for (offset, entry) in &entries {
+        assert_eq!(*offset, end);
+        end += entry.sealed_len_bytes;
+    }
+    assert_eq!(end, header.index_offset());
+    let bare: Vec<_> = entries.iter().map(|(_, entry)| *entry).collect();
+    assert_eq!(encode_index(&bare, plain.len()), plain);
+}
+
+fn manifest(bytes: &[u8]) {
+    same(bytes, |bytes| Manifest::decode(bytes, STORE), |manifest| manifest.encode(STORE));
+}
+
+fn sealed_part(bytes: &[u8]) {
+    exact(bytes, SealedPart::decode(bytes), |part| part.encode(bytes.len()));
+}
+
+fn key_list(bytes: &[u8]) {
+    same(bytes, |bytes| KeyList::decode(bytes, STORE), |list| list.encode(STORE));
+}
+
+fn recipe(bytes: &[u8]) {
+    same(bytes, |bytes| Recipe::decode(bytes, STORE), |recipe| recipe.encode(STORE));
+}
+
+fn index(bytes: &[u8]) {
+    exact(bytes, IndexPart::decode(bytes), IndexPart::encode);
+}
+
+fn pointer(bytes: &[u8]) {
+    for kind in [Kind::Chunk, Kind::List, Kind::Tree, Kind::Snapshot, Kind::Index] {
+        let mut input = Decoder::new("a pointer", bytes);
+        let pointer = Pointer::get(&mut input, kind).and_then(|pointer| input.end().map(|()| pointer));
+        exact(bytes, pointer, |pointer| {
+            let mut out = Encoder::new();
+            pointer.put(&mut out);
+            out.finish()
+        });
+    }
+}
+
+fn tree(bytes: &[u8]) {
+    exact(bytes, TreeNode::decode(bytes), TreeNode::encode);
+}
+
+fn list(bytes: &[u8]) {
+    exact(bytes, ListNode::decode(bytes), ListNode::encode);
+}
+
+fn snapshot(bytes: &[u8]) {
+    exact(bytes, Snapshot::decode(bytes), Snapshot::encode);
+}
+
+/// What a writer with all keys could seal: a payload that is no zstd frame, or one of another length than it says.
+fn frame(bytes: &[u8]) {
+    let Some((length, payload)) = bytes.split_first_chunk::<4>() else { return };
+    let len_bytes = u64::from(u32::from_le_bytes(*length)) % (OBJECT_MAX_BYTES / 16);
+    let secret = || Secret::from_bytes([7; 32]);
+    let keys = ReaderKeys::new(STORE, secret(), Epoch(1), secret());
+    let key = ObjectKey([9; 32]);
+    let mut opener = Opener::new(STORE).expect("a decompressor");
+    for codec in [Codec::Stored, Codec::Zstd] {
+        let id = keys.object_id(Kind::Chunk, payload);
+        let associated = associated_data(STORE, Purpose::Object, Some((Kind::Chunk, codec, id)), len_bytes);
+        let mut frame = seal::seal(&key.0, &associated, payload).expect("a frame");
+        let pointer = Pointer { kind: Kind::Chunk, dedup_generation: DedupGeneration(1), len_bytes, id, key };
+        if let Ok(plain) = opener.open(&keys, &pointer, codec, &mut frame) {
+            assert_eq!((plain.len() as u64, ObjectId(keys.object_id(Kind::Chunk, &plain).0)), (len_bytes, id));
+        }
+    }
+}
+
+fn key_file(bytes: &[u8]) {
+    for epoch in [Epoch(1), Epoch(u32::MAX)] {
+        let Ok(content) = decode_key_file(bytes, STORE, epoch) else { continue };
+        let again = match content {
+            KeyFileContent::Reader(keys) => keys.encode(),
+            KeyFileContent::Writer(keys) => keys.encode(),
+        };
+        assert!(decode_key_file(again.as_bytes(), STORE, epoch).is_ok());
+    }
+}
+
+fn wrapped_key(bytes: &[u8]) {
+    let _ = is_wrapped_with_passphrase(bytes);
+    let identities = Identity::parse_file(READER).expect("an identity");
+    if let Ok(content) = unwrap(&identities, bytes, KEY_FILE_MAX_BYTES) {
+        assert!(content.len() as u64 <= KEY_FILE_MAX_BYTES);
+    }
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = Identity::parse_file(text);
+        let _ = Recipient::parse(text);
+    }
+}
+
+fn ftp_reply(bytes: &[u8]) {
+    let said = read_reply(bytes.to_vec());
+    assert!(said.code <= 999 && said.shown.len() < 2048, "{said:?}");
+    assert!(!said.shown.chars().any(char::is_control), "{said:?}");
+    assert!(said.home.is_none_or(|home| !home.contains(['\r', '\n'])));
+}
+
+fn url(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let _ = TlsTrust::parse_pin(text);
+    let Ok(url) = FtpUrl::parse(text) else { return };
+    assert!(FtpUrl::is_ftp(text));
+    let shown = url.to_string();
+    assert!(!shown.chars().any(char::is_control), "{shown:?}");
+    let again = FtpUrl::parse(&shown).map(|again| again.to_string());
+    assert!(again.as_ref().is_ok_and(|again| *again == shown), "{shown:?} reads as {again:?}");
+}
+
+fn config(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let _ = chunkstore::cli::check_config(text);
+    }
+}
+
+fn names(bytes: &[u8]) {
+    if let Ok(spot) = Spot::parse(bytes) {
+        assert!(!spot.snapshot.is_empty());
+    }
+    if let Ok(path) = RelPath::new(bytes) {
+        assert_eq!(RelPath::new(path.as_bytes()), Ok(path.clone()));
+        assert!(!path.to_string().chars().any(char::is_control));
+        assert_eq!(path.names().count(), path.depth());
+    }
+    if let Ok(name) = EntryName::new(bytes) {
+        assert_eq!(name.as_bytes(), bytes);
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(path) = StorePath::new(text) {
+        assert!(path.as_str() == text && text.split('/').all(|part| part != ".."));
+    }
+    if let Ok(time) = text.parse::<Timestamp>() {
+        assert_eq!(time.to_string().parse(), Ok(time));
+    }
+}

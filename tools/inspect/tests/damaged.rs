@@ -1,0 +1,321 @@
+//! The fixture of an earlier version, whole and broken: what is shown, what the code is, and that nothing is written.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "a test")]
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use inspect::command::{CommandLine, run};
+use serde_json::Value;
+
+/// A copy of the fixture.
+struct Copy {
+    dir: tempfile::TempDir,
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files.sort();
+    files
+}
+
+impl Copy {
+    fn new() -> Self {
+        let copy = Self { dir: tempfile::tempdir().unwrap() };
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/stores/outer-1-inner-1");
+        copy_dir(&fixture.join("store"), &copy.store());
+        copy_dir(&fixture.join("keys"), &copy.dir.path().join("keys"));
+        copy
+    }
+
+    fn store(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
+    /// Shows something with an identity; returns the code and the documents.
+    fn show(&self, words: &[&str]) -> (u8, Vec<Value>) {
+        let keys = self.dir.path().join("keys");
+        let (code, text) = self.shown(&[&["--json", "--keys", keys.to_str().unwrap()], words].concat());
+        (code, text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+    }
+
+    fn shown(&self, words: &[&str]) -> (u8, String) {
+        let store = self.store();
+        let line = [&["chunkstore-inspect", store.to_str().unwrap()], words].concat();
+        let mut sink = Vec::new();
+        let ended = run(&CommandLine::try_parse_from(line).unwrap(), &mut sink);
+        (ended.unwrap_or_else(|error| error.kind().exit_code()), String::from_utf8(sink).unwrap())
+    }
+
+    fn change(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = std::fs::read(path).unwrap();
+        change(&mut bytes);
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    fn longest_pack(&self) -> PathBuf {
+        let packs = files_below(&self.store().join("packs"));
+        packs.into_iter().max_by_key(|path| path.metadata().unwrap().len()).unwrap()
+    }
+
+    /// The digits of the longest pack's name.
+    fn longest_name(&self) -> String {
+        let path = self.longest_pack();
+        let dir = path.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+        dir + &path.file_name().unwrap().to_str().unwrap().replace('.', "")
+    }
+
+    fn state(&self) -> Vec<(PathBuf, std::time::SystemTime, Vec<u8>)> {
+        let files = files_below(self.dir.path());
+        files
+            .into_iter()
+            .map(|p| (p.clone(), p.metadata().unwrap().modified().unwrap(), std::fs::read(p).unwrap()))
+            .collect()
+    }
+}
+
+fn of<'a>(shown: &'a [Value], what: &str) -> Vec<&'a Value> {
+    shown.iter().filter(|value| value["what"] == what).collect()
+}
+
+fn wrong(shown: &[Value]) -> Vec<String> {
+    let lists = shown.iter().filter_map(|value| value["wrong"].as_array());
+    lists.flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_whole_store_is_shown_down_to_its_snapshots_and_nothing_is_wrong() {
+    let copy = Copy::new();
+    let (code, shown) = copy.show(&[]);
+    assert_eq!((code, wrong(&shown)), (0, vec![]));
+    assert_eq!((of(&shown, "head").len(), of(&shown, "trust").len(), of(&shown, "pack").len()), (5, 1, 25));
+    assert!(of(&shown, "manifest").len() >= 4 && of(&shown, "snapshot").len() == 12);
+    assert!(!of(&shown, "index").is_empty(), "a merged index stands in the fixture");
+    assert_eq!(of(&shown, "store")[0]["all_packs_known"], true);
+}
+
+#[test]
+fn without_an_identity_the_outer_layer_alone_is_shown_and_it_says_so() {
+    let copy = Copy::new();
+    let (code, text) = copy.shown(&["--json"]);
+    let shown: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(code, 0);
+    assert_eq!(of(&shown, "sealed layer")[0]["open"], false);
+    assert!(of(&shown, "snapshot").is_empty() && of(&shown, "pack").len() == 25);
+    for sealed in [&["object", "00"][..], &["path", "/"], &["pack", "00", "--objects"]] {
+        assert_eq!(copy.shown(sealed).0, 12, "{sealed:?}");
+    }
+}
+
+#[test]
+fn nothing_is_written_and_no_lock_is_taken_whatever_is_shown() {
+    let copy = Copy::new();
+    std::fs::write(copy.store().join("HEAD"), b"").unwrap();
+    let before = copy.state();
+    let name = copy.longest_name();
+    let verbs: [&[&str]; 9] = [
+        &[],
+        &["head"],
+        &["trust"],
+        &["manifest"],
+        &["packs"],
+        &["sealed"],
+        &["pack", &name, "--objects"],
+        &["object", "0"],
+        &["path", "/letters"],
+    ];
+    for verb in verbs {
+        copy.show(verb);
+        assert!(copy.state() == before, "{verb:?}");
+    }
+}
+
+#[test]
+fn a_name_that_drives_a_terminal_is_escaped_for_people_and_exact_for_programs() {
+    let copy = Copy::new();
+    let keys = copy.dir.path().join("keys");
+    let (_, text) = copy.shown(&["--keys", keys.to_str().unwrap(), "path", "/letters"]);
+    assert!(text.contains("\\x1b[2J") && !text.contains('\x1b'), "{text}");
+    let (_, shown) = copy.show(&["path", "/letters"]);
+    assert!(of(&shown, "entry").iter().any(|entry| entry["name"] == "\u{e9}t\u{e9} \u{1b}[2J"), "{shown:?}");
+}
+
+#[test]
+fn a_lost_head_is_shown_with_every_record_and_what_is_wrong_with_each() {
+    let copy = Copy::new();
+    copy.change(&copy.store().join("HEAD"), Vec::clear);
+    let newest = files_below(&copy.store().join("heads")).pop().unwrap();
+    copy.change(&newest, |bytes| bytes[300] = b'x');
+    let (code, shown) = copy.show(&["head"]);
+    let heads = of(&shown, "head");
+    assert_eq!((code, heads.len()), (13, 5));
+    assert_eq!(heads[0]["wrong"][0], "it is empty");
+    assert!(heads[1]["wrong"].is_array() && heads[2]["wrong"].is_null(), "{heads:?}");
+    let (code, shown) = copy.show(&[]);
+    assert_eq!((code, &of(&shown, "store")[0]["generation"]), (13, &12.into()), "the state before is shown");
+    assert_eq!(of(&shown, "snapshot").len(), 11);
+}
+
+#[test]
+fn a_store_without_marker_and_trust_still_shows_what_it_holds() {
+    let copy = Copy::new();
+    std::fs::remove_file(copy.store().join("STORE")).unwrap();
+    std::fs::remove_file(copy.store().join("trust/1")).unwrap();
+    let (code, shown) = copy.show(&[]);
+    assert_eq!((code, of(&shown, "pack").len(), of(&shown, "snapshot").len()), (13, 25, 12));
+    assert!(wrong(&shown).iter().any(|text| text.contains("STORE is missing")), "{:?}", wrong(&shown));
+    assert!(wrong(&shown).iter().any(|text| text.contains("nothing vouches")));
+    for name in ["HEAD", "heads"] {
+        let path = copy.store().join(name);
+        if path.is_dir() { std::fs::remove_dir_all(path).unwrap() } else { std::fs::remove_file(path).unwrap() }
+    }
+    assert_eq!(copy.show(&[]).0, 10, "nothing tells which store it is");
+}
+
+#[test]
+fn a_gap_in_the_chain_hides_only_what_lies_below_it() {
+    let copy = Copy::new();
+    let (_, shown) = copy.show(&["manifest"]);
+    let third = of(&shown, "manifest")[3]["file"].as_str().unwrap().to_owned();
+    std::fs::remove_file(copy.store().join(third)).unwrap();
+    let (code, shown) = copy.show(&[]);
+    assert_eq!((code, of(&shown, "manifest").len()), (13, 4));
+    assert!(wrong(&shown).iter().any(|text| text.contains("what lies below it in the chain is not known")));
+    assert_eq!(of(&shown, "store")[0]["all_packs_known"], false);
+    let packs = of(&shown, "pack").len();
+    assert!(packs > 0 && packs < 25, "{packs} packs");
+    assert_eq!(of(&shown, "snapshot").len(), 12, "the sealed part of the newest manifest opens all the same");
+    assert!(of(&shown, "file").iter().any(|file| file["kind"] == "manifest"), "manifests below the gap lie beside");
+    assert!(of(&shown, "file").iter().any(|file| file["listed"] == false), "and so do their packs");
+}
+
+#[test]
+fn a_manifest_of_other_bytes_is_named_and_the_chain_goes_on_below() {
+    let copy = Copy::new();
+    let (_, shown) = copy.show(&["manifest"]);
+    let chain = of(&shown, "manifest").len();
+    let third = copy.store().join(of(&shown, "manifest")[3]["file"].as_str().unwrap());
+    let in_the_seal = third.metadata().unwrap().len() as usize - 20;
+    copy.change(&third, |bytes| bytes[in_the_seal] ^= 1);
+    let (code, shown) = copy.show(&["manifest"]);
+    assert_eq!((code, of(&shown, "manifest").len()), (13, chain));
+    assert_eq!(of(&shown, "manifest")[3]["wrong"][0], "its bytes are not what its hash says");
+}
+
+#[test]
+fn a_torn_pack_shows_its_header_its_lengths_and_which_objects_still_open() {
+    let copy = Copy::new();
+    let (path, name) = (copy.longest_pack(), copy.longest_name());
+    let (_, shown) = copy.show(&["pack", &name, "--objects"]);
+    let whole = of(&shown, "object").len();
+    assert!(whole >= 2 && of(&shown, "object").iter().all(|object| object["opens"] == true), "{shown:?}");
+    let full = path.metadata().unwrap().len();
+    copy.change(&path, |bytes| bytes.truncate(100_000));
+    let (code, shown) = copy.show(&["pack", &name, "--objects"]);
+    let pack = of(&shown, "pack")[0].clone();
+    assert_eq!((code, &pack["here_len_bytes"], &pack["header_len_bytes"]), (13, &100_000.into(), &full.into()));
+    let objects = of(&shown, "object");
+    let open = objects.iter().filter(|object| object["opens"] == true).count();
+    assert_eq!(objects.len(), whole, "the merged index knows them");
+    assert!(open >= 1 && open < whole, "{open} of {whole} open");
+    copy.change(&path, |bytes| bytes.truncate(20));
+    let (code, shown) = copy.show(&["pack", &name]);
+    assert_eq!(code, 13);
+    assert!(wrong(&shown).iter().any(|text| text.contains("before its header does")), "{:?}", wrong(&shown));
+}
+
+#[test]
+fn a_flipped_frame_is_found_by_hash_and_costs_one_object() {
+    let copy = Copy::new();
+    copy.change(&copy.longest_pack(), |bytes| bytes[200] ^= 1);
+    let (code, shown) = copy.show(&["pack", &copy.longest_name(), "--objects"]);
+    assert_eq!((code, &of(&shown, "pack")[0]["hash_holds"]), (13, &false.into()));
+    let closed = of(&shown, "object").iter().filter(|object| object["opens"] == false).count();
+    assert_eq!(closed, 1);
+}
+
+#[test]
+fn objects_are_found_by_id_and_by_path() {
+    let copy = Copy::new();
+    let (code, shown) = copy.show(&["path", "week-2:/pictures/noise.bin"]);
+    let extents = of(&shown, "extent");
+    assert_eq!((code, of(&shown, "entry")[0]["size"].clone()), (0, 150_000.into()));
+    assert!(!extents.is_empty() && extents.iter().all(|extent| extent["opens"] == true), "{extents:?}");
+    let chunk = extents[0]["chunk"].as_str().unwrap();
+    let (code, shown) = copy.show(&["object", &chunk[..12]]);
+    assert_eq!(
+        (code, &of(&shown, "object")[0]["kind"], &of(&shown, "object")[0]["opens"]),
+        (0, &"chunk".into(), &true.into())
+    );
+    let (_, shown) = copy.show(&["sealed"]);
+    let snapshot = of(&shown, "snapshot")[1]["id"].as_str().unwrap().to_owned();
+    let (code, shown) = copy.show(&["object", &snapshot]);
+    assert_eq!((code, &of(&shown, "state")[0]["message"]), (0, &"weekly".into()));
+    for nothing in
+        [&["path", "/nothing"][..], &["path", "week-99:/"], &["object", "ffffffffffffff"], &["manifest", "zz"]]
+    {
+        assert_eq!(copy.show(nothing).0, 1, "{nothing:?}");
+    }
+    assert_eq!(copy.show(&["path", ":/"]).0, 2);
+}
+
+#[test]
+fn names_that_a_hostile_medium_makes_up_are_bounded() {
+    let copy = Copy::new();
+    let made_up =
+        ["trust/4294967295", "trust/0", "heads/18446744073709551615", "keys/4294967295", "manifests/x", "packs/AA/y"];
+    for name in made_up {
+        let path = copy.store().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, b"made up").unwrap();
+    }
+    let record = std::fs::read(copy.store().join("HEAD")).unwrap();
+    for n in 100..300 {
+        std::fs::write(copy.store().join(format!("heads/{n:08}")), &record).unwrap();
+    }
+    let (code, shown) = copy.show(&[]);
+    assert_eq!((code, of(&shown, "trust").len()), (13, 1));
+    assert!(of(&shown, "head").len() < 70, "{} records", of(&shown, "head").len());
+    for odd in ["\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}", "", "...", "0/../.."] {
+        for verb in ["manifest", "pack", "object", "path"] {
+            let code = copy.show(&[verb, odd]).0;
+            assert!(matches!(code, 0 | 1 | 2 | 13), "{verb} {odd:?}: {code}");
+        }
+    }
+}
+
+/// Every file of the store, cut and changed in turn: each still ends with a code, and what can be shown is.
+#[test]
+fn no_damage_ends_the_looking() {
+    let copy = Copy::new();
+    let files = files_below(&copy.store());
+    let mut damaged = 0;
+    for path in files.iter().filter(|path| path.metadata().unwrap().len() > 0) {
+        let bytes = std::fs::read(path).unwrap();
+        let mut flipped = bytes.clone();
+        flipped[bytes.len() / 2] ^= 0x41;
+        for broken in [Vec::new(), bytes[..bytes.len() / 2].to_vec(), flipped, vec![0xff; bytes.len()]] {
+            std::fs::write(path, broken).unwrap();
+            let (code, shown) = copy.show(&[]);
+            assert!(matches!(code, 0 | 13), "{}: {code}", path.display());
+            assert!(!of(&shown, "head").is_empty() && shown.len() > 10, "{}", path.display());
+            damaged += usize::from(code == 13);
+        }
+        std::fs::write(path, bytes).unwrap();
+    }
+    assert!(damaged > files.len(), "{damaged} of {} files", files.len());
+}

@@ -1,0 +1,497 @@
+//! `lab replay`: looks at every state of recordings and says of each whether what was promised holds.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::check::{Facts, Failed, Failure, Outcome, check};
+use crate::error::{LabError, Result};
+use crate::image::Image;
+use crate::image_file::{Fsck, write_image};
+use crate::opening::{OpensImages, has_reader, opener_of};
+use crate::recording::Recording;
+use crate::states::{Choice, Player, StateId, Torn, states};
+
+/// Every how many states the next sync is tried, too.
+const DEEP_EVERY: u64 = 100;
+/// Every how many states a repair is tried, unless told otherwise.
+const REPAIR_EVERY: u64 = 50;
+/// How many states of a mounted medium are looked at, unless told otherwise.
+const EXT4_STATES: usize = 2500;
+const NTFS_STATES: usize = 700;
+/// Sectors of the blocks that mounted file systems count on: 4 KiB.
+const BLOCK_SECTORS: u64 = 8;
+/// States that a thread takes at once.
+const BATCH: usize = 16;
+/// Failures that are kept of one recording; all are counted.
+const FAILURES_MAX: usize = 20;
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
+
+/// What happens to a state before it is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum After {
+    /// The system's checker repairs the file system.
+    Fsck,
+}
+
+/// Replays recordings into every state that a power cut may have left, and opens each.
+#[derive(Debug, clap::Args)]
+pub struct ReplayArgs {
+    /// Recordings, or folders of them
+    #[arg(value_name = "FILE|DIR", required = true)]
+    pub recordings: Vec<PathBuf>,
+    /// Random subsets of the writes between two flushes
+    #[arg(long, value_name = "K", default_value_t = 20)]
+    pub subsets: u32,
+    /// Which writes are cut inside
+    #[arg(long, value_enum, default_value = "few")]
+    pub torn: Torn,
+    /// What everything random follows from
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Looks at one state alone and says everything about it
+    #[arg(long, value_name = "ID")]
+    pub state: Option<StateId>,
+    /// Repairs a sample of the states, and looks at those again
+    #[arg(long, value_enum)]
+    pub after: Option<After>,
+    /// Looks at every Nth state alone; with --after, repairs every Nth
+    #[arg(long, value_name = "N")]
+    pub sample: Option<u64>,
+    /// A medium that acknowledges flushes and loses up to W of them; shows what is no longer promised, and fails nothing
+    #[arg(long, value_name = "W", default_value_t = 0)]
+    pub lying: u32,
+    /// Writes the image of the one state to a file
+    #[arg(long, value_name = "FILE", requires = "state")]
+    pub image: Option<PathBuf>,
+    /// Prints one JSON object a row
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What came of the states of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// States that were looked at.
+    pub states: u64,
+    /// Opened as the acknowledged generation.
+    pub old: u64,
+    /// Opened as the next.
+    pub new: u64,
+    /// No store yet.
+    pub none: u64,
+    /// No store yet, and its folder does not read until the file system is repaired.
+    pub unread: u64,
+    /// Opened by its record, without `HEAD`.
+    pub head_lost: u64,
+    /// Opened, and a newer record does not.
+    pub degraded: u64,
+    /// Did not open, or as what nobody made.
+    pub inconsistent: u64,
+    /// Opened, and something acknowledged is lost.
+    pub lost: u64,
+    /// The next run failed or fetched what was whole.
+    pub refetched: u64,
+}
+
+impl Row {
+    fn note(&mut self, verdict: &std::result::Result<Outcome, Failed>) {
+        self.states += 1;
+        let count = match verdict {
+            Ok(Outcome::Old) => &mut self.old,
+            Ok(Outcome::New) => &mut self.new,
+            Ok(Outcome::None) => &mut self.none,
+            Ok(Outcome::Unread) => &mut self.unread,
+            Ok(Outcome::HeadLost) => &mut self.head_lost,
+            Ok(Outcome::Degraded) => &mut self.degraded,
+            Err(Failed { failure: Failure::Inconsistent, .. }) => &mut self.inconsistent,
+            Err(Failed { failure: Failure::Lost, .. }) => &mut self.lost,
+            Err(Failed { failure: Failure::Refetched, .. }) => &mut self.refetched,
+        };
+        *count += 1;
+    }
+
+    /// Returns the counts in the order of [`COLUMNS`].
+    #[must_use]
+    pub fn counts(&self) -> [u64; 10] {
+        let Self { states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched } = *self;
+        [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched]
+    }
+
+    /// Returns how many states are not what was promised.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.inconsistent + self.lost + self.refetched
+    }
+
+    /// Adds the counts of another row.
+    pub fn add(&mut self, other: &Self) {
+        let [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched] =
+            std::array::from_fn(|at| self.counts()[at] + other.counts()[at]);
+        *self = Self { states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched };
+    }
+}
+
+/// The heads of the table.
+pub const COLUMNS: [&str; 10] =
+    ["states", "old", "new", "none", "unread", "head lost", "degraded", "inconsistent", "lost", "refetched"];
+
+/// A state that is not what was promised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which.
+    pub id: StateId,
+    /// It was repaired before.
+    pub is_repaired: bool,
+    /// How and why.
+    pub failed: Failed,
+}
+
+/// What came of the states of one recording.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// By the kind of state.
+    pub rows: BTreeMap<String, Row>,
+    /// The first failures.
+    pub findings: Vec<Finding>,
+    /// A state of each outcome, to be looked at.
+    pub examples: BTreeMap<Outcome, StateId>,
+    /// States that were looked at, each counted once.
+    pub looked: u64,
+    /// States at which the next sync was tried.
+    pub deep: u64,
+}
+
+impl Tally {
+    /// Returns the sum of all rows.
+    #[must_use]
+    pub fn total(&self) -> Row {
+        let mut total = Row::default();
+        self.rows.values().for_each(|row| total.add(row));
+        total
+    }
+
+    fn note(&mut self, id: &StateId, is_repaired: bool, verdict: std::result::Result<Outcome, Failed>) {
+        let kind = if is_repaired { format!("{} repaired", id.kind()) } else { id.kind().to_owned() };
+        self.rows.entry(kind).or_default().note(&verdict);
+        if let (Ok(outcome), false) = (&verdict, is_repaired) {
+            self.examples.entry(*outcome).or_insert(*id);
+        }
+        if let Err(failed) = verdict
+            && self.findings.len() < FAILURES_MAX
+        {
+            self.findings.push(Finding { id: *id, is_repaired, failed });
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (kind, row) in other.rows {
+            self.rows.entry(kind).or_default().add(&row);
+        }
+        let room = FAILURES_MAX.saturating_sub(self.findings.len());
+        self.findings.extend(other.findings.into_iter().take(room));
+        for (outcome, id) in other.examples {
+            self.examples.entry(outcome).or_insert(id);
+        }
+        self.looked += other.looked;
+        self.deep += other.deep;
+    }
+}
+
+/// One recording and how its states are looked at.
+pub struct Replay<'a> {
+    /// The recording.
+    pub recording: &'a Recording,
+    /// What it says about its states.
+    pub facts: &'a Facts,
+    /// Opens the images.
+    pub medium: &'a dyn OpensImages,
+    /// Every how many states the next sync is tried, too.
+    pub deep_every: u64,
+    /// The checker, and every how many states it repairs a copy that is looked at again.
+    pub repair: Option<(Fsck, u64)>,
+    /// How many threads look.
+    pub threads: usize,
+}
+
+impl Replay<'_> {
+    /// Looks at all states; `hear` is told now and then how many are done.
+    ///
+    /// # Errors
+    /// [`LabError`] for a state that the recording does not have, or when a repair's file cannot be written.
+    pub fn run(&self, states: &[StateId], hear: &mut dyn FnMut(u64)) -> Result<Tally> {
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = mpsc::channel();
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads.max(1) {
+                let (sender, next) = (sender.clone(), &next);
+                // A failed send means that another thread's error ended the run.
+                scope.spawn(move || match self.work(states, next, &sender) {
+                    Ok(()) => {}
+                    Err(error) => drop(sender.send(Err(error))),
+                });
+            }
+            drop(sender);
+            let mut tally = Tally::default();
+            for part in receiver {
+                tally.merge(part.inspect_err(|_| next.store(states.len(), Ordering::Relaxed))?);
+                hear(tally.looked);
+            }
+            tally.findings.sort_by_key(|finding| finding.id.begun());
+            Ok(tally)
+        })
+    }
+
+    fn work(&self, states: &[StateId], next: &AtomicUsize, sender: &mpsc::Sender<Result<Tally>>) -> Result<()> {
+        let mut player = Player::new(self.recording);
+        let failed = |error| LabError::because("cannot make a folder for images", error);
+        let scratch = tempfile::Builder::new().prefix("lab-images").tempdir().map_err(failed)?;
+        loop {
+            let start = next.fetch_add(BATCH, Ordering::Relaxed).min(states.len());
+            let batch = &states[start..(start + BATCH).min(states.len())];
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let mut tally = Tally::default();
+            for id in batch {
+                player.show(id, |image| self.look(id, image, &scratch.path().join("image"), &mut tally))?;
+            }
+            if sender.send(Ok(tally)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Judges one state, and what a repair makes of it.
+    fn look(&self, id: &StateId, image: &Arc<Image>, path: &Path, tally: &mut Tally) {
+        let is_deep = id.is_every(self.deep_every);
+        tally.looked += 1;
+        tally.deep += u64::from(is_deep);
+        tally.note(id, false, self.judge(id, image, is_deep));
+        let Some((fsck, every)) = self.repair else { return };
+        if id.is_every(every) {
+            tally.note(id, true, self.judge_repaired(id, image, fsck, path, is_deep));
+        }
+    }
+
+    /// Judges what a repair makes of a state; `path` is a file that may be overwritten.
+    fn judge_repaired(
+        &self,
+        id: &StateId,
+        image: &Image,
+        fsck: Fsck,
+        path: &Path,
+        is_deep: bool,
+    ) -> std::result::Result<Outcome, Failed> {
+        match fsck.repair(image, self.recording.header.volume_bytes, path) {
+            Ok(repaired) => self.judge(id, &repaired, is_deep),
+            Err(error) => Err(Failed { failure: Failure::Inconsistent, why: error.to_string() }),
+        }
+    }
+
+    fn judge(&self, id: &StateId, image: &Arc<Image>, is_deep: bool) -> std::result::Result<Outcome, Failed> {
+        match self.medium.open(image) {
+            Ok(opened) => check(&opened.disk, self.facts, self.facts.expected(id), is_deep),
+            Err(error) => Err(Failed { failure: Failure::Inconsistent, why: error.to_string() }),
+        }
+    }
+}
+
+/// Replays what is asked for; returns whether every state was what was promised.
+///
+/// # Errors
+/// [`LabError`].
+pub fn run(args: &ReplayArgs) -> Result<bool> {
+    let started = Instant::now();
+    let (mut total, mut is_right) = (Row::default(), true);
+    if !args.json && args.state.is_none() {
+        print_line("recording / kind", &COLUMNS.map(str::to_owned));
+    }
+    for path in recordings(&args.recordings)? {
+        let recording = Recording::read(&path)?;
+        let Some(medium) = open_medium(&path, &recording) else { continue };
+        let facts = Facts::gather(&recording, medium.as_ref())
+            .map_err(|error| LabError::because(format!("cannot replay {}", path.display()), error))?;
+        let replay = Replay {
+            recording: &recording,
+            facts: &facts,
+            medium: medium.as_ref(),
+            deep_every: DEEP_EVERY,
+            repair: repair(args, &recording),
+            threads: 2,
+        };
+        if let Some(id) = &args.state {
+            is_right &= explain(args, &path, &replay, id)?;
+            continue;
+        }
+        let tally = replay_all(args, &path, &replay)?;
+        show(args, &path, &tally);
+        is_right &= args.lying > 0 || tally.total().failures() == 0;
+        total.add(&tally.total());
+    }
+    if !args.json && args.state.is_none() {
+        print_line("all", &total.counts().map(|count| count.to_string()));
+        println!("{:.1} s", started.elapsed().as_secs_f64());
+    }
+    Ok(is_right)
+}
+
+/// Lists the recordings that files and folders name, in order.
+///
+/// # Errors
+/// [`LabError`] for a folder that does not read, or when there are none.
+pub fn recordings(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for path in named {
+        if !path.is_dir() {
+            found.push(path.clone());
+            continue;
+        }
+        let failed = |error| LabError::because(format!("cannot list {}", path.display()), error);
+        let mut inside = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(failed)? {
+            inside.push(entry.map_err(failed)?.path());
+        }
+        inside.retain(|path| path.extension().is_some_and(|extension| extension == "rec"));
+        inside.sort();
+        found.extend(inside);
+    }
+    if found.is_empty() {
+        return Err(LabError::new("there are no recordings (files named .rec) here: make some with `lab record`"));
+    }
+    Ok(found)
+}
+
+/// Opens what reads a recording; a host that cannot is told of, and the recording is skipped.
+fn open_medium(path: &Path, recording: &Recording) -> Option<Box<dyn OpensImages>> {
+    match opener_of(&recording.header) {
+        Ok(medium) => Some(medium),
+        Err(error) => {
+            eprintln!("lab: SKIPPED {}: {error}", path.display());
+            None
+        }
+    }
+}
+
+fn repair(args: &ReplayArgs, recording: &Recording) -> Option<(Fsck, u64)> {
+    let is_mounted = !has_reader(&recording.header.medium);
+    let (wanted, every) = match args.after {
+        Some(After::Fsck) if args.state.is_some() => (true, 1),
+        Some(After::Fsck) => (true, args.sample.unwrap_or(if is_mounted { 1 } else { REPAIR_EVERY })),
+        None => (false, 1),
+    };
+    let fsck = Fsck::of(&recording.header.medium).filter(|_| wanted)?;
+    if !fsck.is_installed() {
+        eprintln!("lab: SKIPPED the repair of {}: {} is not installed", recording.header.medium, fsck.program());
+        return None;
+    }
+    Some((fsck, every))
+}
+
+/// Returns the states that are asked for; of a mounted medium a sample.
+fn chosen_states(args: &ReplayArgs, recording: &Recording) -> Vec<StateId> {
+    let Choice { torn, subsets, seed, window } =
+        Choice { torn: args.torn, subsets: args.subsets, seed: args.seed, window: args.lying };
+    let mut states = states(recording, Choice { torn, subsets, seed, window });
+    let most = match recording.header.medium.split('-').next() {
+        Some("ext4") => EXT4_STATES,
+        Some("ntfs") => NTFS_STATES,
+        _ => usize::MAX,
+    };
+    let every = match args.sample {
+        Some(every) if args.after.is_none() => every,
+        _ => (states.len() / most).max(1) as u64,
+    };
+    // A file system with a journal counts on blocks that are there whole or not at all.
+    let is_whole =
+        |id: &StateId| !matches!(id, StateId::Torn { sectors, .. } if !sectors.is_multiple_of(BLOCK_SECTORS));
+    if !has_reader(&recording.header.medium) {
+        states.retain(is_whole);
+    }
+    states.retain(|id| id.is_every(every));
+    states
+}
+
+fn replay_all(args: &ReplayArgs, path: &Path, replay: &Replay<'_>) -> Result<Tally> {
+    let states = chosen_states(args, replay.recording);
+    let mut told = Instant::now();
+    replay.run(&states, &mut |done| {
+        if told.elapsed() >= PROGRESS_EVERY {
+            told = Instant::now();
+            eprintln!("{}: {done} of {} states", path.display(), states.len());
+        }
+    })
+}
+
+fn show(args: &ReplayArgs, path: &Path, tally: &Tally) {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    for (kind, row) in &tally.rows {
+        if args.json {
+            println!("{}", serde_json::json!({ "recording": name, "kind": kind, "counts": row }));
+        } else {
+            print_line(&format!("{name} {kind}"), &row.counts().map(|count| count.to_string()));
+        }
+    }
+    for outcome in [Outcome::Unread, Outcome::HeadLost, Outcome::Degraded] {
+        if let Some(id) = tally.examples.get(&outcome)
+            && !args.json
+        {
+            println!("  {outcome:?}, for instance: cargo xtask lab replay {} --state {id}", path.display());
+        }
+    }
+    for Finding { id, is_repaired, failed } in &tally.findings {
+        let after = if *is_repaired { " --after fsck" } else { "" };
+        let how = format!("{:?}", failed.failure).to_lowercase();
+        eprintln!("{how}: {}\n  cargo xtask lab replay {} --state {id}{after}", failed.why, path.display());
+    }
+}
+
+fn print_line(name: &str, counts: &[String; 10]) {
+    let mut line = format!("{name:<36}");
+    for (count, head) in counts.iter().zip(COLUMNS) {
+        line.push_str(&format!(" {count:>width$}", width = head.len().max(8)));
+    }
+    println!("{line}");
+    // A reader that went away wants no more of the table.
+    let _ = std::io::stdout().flush();
+}
+
+/// Looks at one state and says everything about it.
+fn explain(args: &ReplayArgs, path: &Path, replay: &Replay<'_>, id: &StateId) -> Result<bool> {
+    let recording = replay.recording;
+    let expected = replay.facts.expected(id);
+    let show = |generation: Option<u64>| generation.map_or_else(|| "none".to_owned(), |number| number.to_string());
+    println!("{} {id}", path.display());
+    println!("  acknowledged generation: {}, next: {}", show(expected.acknowledged), show(expected.next));
+    if let Some((sector, sectors)) = id.begun().checked_sub(1).and_then(|at| recording.log.entries.get(at)?.reach()) {
+        println!("  last request begun: {}, sectors {sector} to {}", id.begun() - 1, sector + sectors);
+    }
+    let scratch = tempfile::tempdir().map_err(|error| LabError::because("cannot make a folder for images", error))?;
+    Player::new(recording).show(id, |image| {
+        if let Some(file) = &args.image {
+            write_image(image, recording.header.volume_bytes, file)?;
+        }
+        let verdict = replay.judge(id, image, true);
+        println!("  as it is: {}", told(&verdict));
+        let mut is_right = verdict.is_ok();
+        if let Some((fsck, _)) = replay.repair {
+            let verdict = replay.judge_repaired(id, image, fsck, &scratch.path().join("image"), true);
+            println!("  after {}: {}", fsck.program(), told(&verdict));
+            is_right &= verdict.is_ok();
+        }
+        Ok(is_right)
+    })?
+}
+
+fn told(verdict: &std::result::Result<Outcome, Failed>) -> String {
+    match verdict {
+        Ok(outcome) => format!("right ({outcome:?}); the next sync, too"),
+        Err(Failed { failure, why }) => format!("{failure:?}: {why}"),
+    }
+}
