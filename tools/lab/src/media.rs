@@ -101,6 +101,15 @@ impl Medium {
         self.volume_bytes + MARKS_BYTES
     }
 
+    /// Returns the guest's command that succeeds where what mounts it is there.
+    #[must_use]
+    pub fn driver_command(&self) -> String {
+        match self.driver {
+            Driver::Kernel(fs_type) => format!("grep -qw {fs_type} /proc/filesystems"),
+            Driver::Program(program) => format!("command -v {program}"),
+        }
+    }
+
     /// Returns the guest's command that mounts a block device.
     #[must_use]
     pub fn mount_command(&self, device: &str, at: &str) -> String {
