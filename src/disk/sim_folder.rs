@@ -45,6 +45,8 @@ pub struct SimRules {
     pub zeros_are_holes: bool,
     /// Times are whole seconds, so that quick changes look alike.
     pub coarse_times: bool,
+    /// The medium is known to be gone, while the system's cache goes on to answer for it.
+    pub is_gone: bool,
 }
 
 /// A call that fails.
@@ -509,6 +511,10 @@ impl Folder for SimFolder {
     fn owner_names(&self, uid: u32, gid: u32) -> (Option<String>, Option<String>) {
         let known = |id: u32, name: &str| (id == 1000).then(|| name.to_owned());
         (known(uid, "ada"), known(gid, "staff"))
+    }
+
+    fn is_gone(&self) -> bool {
+        self.lock().rules.is_gone
     }
 }
 

@@ -15,7 +15,9 @@ use chunkstore::ops::restore::{
 };
 use chunkstore::store::{Store, layout};
 
+use crate::handmade;
 use crate::publisher::holding;
+use crate::reading::bomb;
 use crate::scene::{Scene, noise, read, rel};
 
 fn selection(include: &[&str], exclude: &[&str]) -> Selection {
@@ -394,4 +396,70 @@ fn a_real_folder_gets_its_names_in_few_syncs_and_keeps_no_temporary_ones() {
         let names = folder.list(&rel(&format!("d{n}"))).unwrap();
         assert!(names.iter().all(|(name, _)| !chunkstore::folder::is_temporary(name)));
     }
+}
+
+/// Makes directories as the bomb names them, so many levels deep.
+fn stand(dir: &std::path::Path, levels: u32) {
+    std::fs::create_dir(dir).unwrap();
+    for name in if levels > 0 { &["a", "b"][..] } else { &[] } {
+        stand(&dir.join(name), levels - 1);
+    }
+}
+
+#[test]
+fn a_small_store_is_not_unfolded_without_end() {
+    let scene = Scene::new();
+    handmade::commit(&scene, bomb);
+    let refused = |error: chunkstore::error::Error| {
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert_eq!(error.to_string(), "the snapshot, which holds more entries than it says, is damaged");
+    };
+    let identities = scene.readers();
+    let (spot, options) = (Spot::parse(b"/").unwrap(), RestoreOptions::default());
+    let request = RestoreRequest { spot, identities: &identities, owners: false, options };
+    refused(preview(scene.shared_disk(), None, &request, scene.run(), &mut |_, _| Ok(())).unwrap_err());
+    // What to remove is looked for in the directories that stand, before anything is written.
+    let out = scene.path("out");
+    stand(&out, 15);
+    refused(scene.restore_with("/", "out", deleting(true)).unwrap_err());
+    assert!(!out.join("a/".repeat(16)).exists());
+}
+
+#[test]
+fn what_reads_of_a_damaged_directory_is_written_and_nothing_is_removed_for_the_rest() {
+    let scene = Scene::new();
+    handmade::commit(&scene, |hand| {
+        let model = hand.file("x", 1, b"x");
+        let many = (0..3000).map(|number| {
+            let name = chunkstore::base::EntryName::new(format!("{number:04}").as_bytes()).unwrap();
+            chunkstore::format::tree::Entry { name, ..model.clone() }
+        });
+        let tree = hand.tree(many.collect());
+        // The last leaf, before the root node above it.
+        hand.lose_last_but_one();
+        hand.tree(vec![handmade::Hand::over("many", 3, tree)])
+    });
+    let folder = SimFolder::default();
+    folder.put_file(&rel("many/extra"), b"x");
+    let done = into(&scene, &folder, deleting(true)).unwrap();
+    assert_eq!((done.damaged, done.deleted), (1, 0));
+    assert!((1..3000).contains(&done.files), "{done:?}");
+    let names = paths(&folder);
+    assert!(names.contains(&"/many/0000".to_owned()) && names.contains(&"/many/extra".to_owned()));
+    assert!(!names.contains(&"/many/2999".to_owned()));
+}
+
+#[test]
+fn a_target_whose_medium_went_away_holds_nothing() {
+    let (scene, _) = committed();
+    let gone = SimFolder::new(SimRules { is_gone: true, ..SimRules::default() });
+    for options in [RestoreOptions::default(), deleting(true), RestoreOptions { verify: true, ..Default::default() }] {
+        let error = into(&scene, &gone, options).unwrap_err();
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Gone, "the target's medium went away".to_owned()));
+    }
+    let identities = scene.readers();
+    let (spot, options) = (Spot::parse(b"/").unwrap(), RestoreOptions::default());
+    let request = RestoreRequest { spot, identities: &identities, owners: false, options };
+    let looked = preview(scene.shared_disk(), Some(&gone), &request, scene.run(), &mut |_, _| Ok(()));
+    assert_eq!(looked.unwrap_err().kind(), ErrorKind::Gone);
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::SeveralFolders;
 use crate::base::{EntryName, RelPath};
 use crate::disk::folder::Folder;
+use crate::disk::sim_folder::SimRules;
 use crate::disk::{DiskErrorKind, SimFolder};
 
 fn path(text: &str) -> RelPath {
@@ -62,4 +63,13 @@ fn nothing_is_written() {
     assert_eq!(both.remove_file(&path("a/d/f")).unwrap_err().kind, DiskErrorKind::ReadOnly);
     assert_eq!(both.rename(&path("a/d/f"), &path("b/x")).unwrap_err().kind, DiskErrorKind::ReadOnly);
     assert_eq!((one.entries(), other.entries()), before);
+}
+
+#[test]
+fn all_are_gone_with_the_medium_of_one() {
+    let name = |text: &str| EntryName::new(text.as_bytes()).unwrap();
+    let gone = SimFolder::new(SimRules { is_gone: true, ..SimRules::default() });
+    let both = SeveralFolders::new(BTreeMap::from([(name("a"), SimFolder::default()), (name("b"), gone)]));
+    assert!(both.is_gone());
+    assert!(!two().2.is_gone());
 }

@@ -122,8 +122,8 @@ fn what_commit_does_not_take_is_refused_with_a_word_what_to_do() {
         (&["files", "--exclude-from", "other"], 2, "not a regular file"),
         (&["files", "--exclude-from", "bad"], 2, "gitignore"),
         (&["files", "--exclude", ""], 2, "gitignore"),
-        (&["files", "--tag", "@now"], 2, "a tag is"),
-        (&["files", "--tag", &long], 2, "a tag is"),
+        (&["files", "--tag", "@now"], 2, "cannot be a tag"),
+        (&["files", "--tag", &long], 2, "a tag has 1 to 64 bytes"),
     ];
     for (args, code, words) in cases {
         for extra in [&[][..], &["--dry-run"]] {
