@@ -6,10 +6,12 @@
 
 pub mod read;
 pub mod scan;
+pub mod several;
 mod temporary;
 pub mod write;
 
-pub use read::{ReadOutcome, ReadSink, StableReader};
+pub use read::{Extras, ReadOutcome, ReadSink, StableReader};
 pub use scan::{ExcludeError, Excludes, ScannedDir, Scanner};
+pub use several::SeveralFolders;
 pub use temporary::is_temporary;
 pub use write::{BatchLimits, BatchWriter, NewFile};

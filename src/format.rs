@@ -1,5 +1,6 @@
 #![doc = include_str!("../objects-format.md")]
 
+pub mod attributes;
 pub mod codec;
 pub mod head;
 pub mod index;

@@ -178,22 +178,32 @@ pub struct InitArgs {
 
 /// `commit`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  chunkstore commit ~/files --store pub --keys k -m \"week 1\" --exclude '*.tmp'")]
+#[command(
+    after_help = "Example:\n  chunkstore commit ~/files --store pub --keys k -m \"week 1\" --exclude '*.tmp'\n  \
+                  chunkstore commit ~/files ~/mail --store pub --keys k --dry-run"
+)]
 pub struct CommitArgs {
-    /// The folder
-    pub folder: PathBuf,
+    /// The folder, which becomes / in the snapshot; of several each becomes a directory there, by its own name
+    #[arg(value_name = "FOLDER", required = true)]
+    pub folders: Vec<PathBuf>,
     /// Says what this snapshot is
     #[arg(short, long, value_name = "MSG", default_value = "", hide_default_value = true)]
     pub message: String,
     /// Leaves out what matches, in gitignore's grammar; repeatable
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
+    /// Reads such patterns from a file, one a line; those of --exclude come after them; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub exclude_from: Vec<PathBuf>,
+    /// Reads and cuts everything, says what would be new, and writes nothing at all
+    #[arg(long)]
+    pub dry_run: bool,
     /// Takes in what directories with a CACHEDIR.TAG hold; without it only the tag itself is kept
     #[arg(long)]
     pub with_caches: bool,
-    /// Names the snapshot
+    /// Names the snapshot; repeatable
     #[arg(long, value_name = "T")]
-    pub tag: Option<String>,
+    pub tag: Vec<String>,
 }
 
 /// `status`.
@@ -268,13 +278,49 @@ pub struct CatArgs {
 
 /// `restore`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  chunkstore restore / out --store key --keys k")]
+#[command(after_help = "Example:\n  chunkstore restore / out --store key --keys k\n  \
+                  chunkstore restore HEAD~1:/reports out --include '*.pdf' --overwrite if-changed --delete --dry-run")]
 pub struct RestoreArgs {
     /// A path from /, after a snapshot and a colon if not HEAD
     #[arg(value_name = "[SNAP:]PATH")]
     pub path: std::ffi::OsString,
     /// The folder to write to
     pub target: PathBuf,
+    /// Writes only what matches and what lies below it, in gitignore's grammar; repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub include: Vec<String>,
+    /// Leaves out what matches, in gitignore's grammar; repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// What to do with a file that stands there already
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    pub overwrite: OverwriteMode,
+    /// Removes from the target what the snapshot does not have there
+    #[arg(long)]
+    pub delete: bool,
+    /// Goes on with --delete where it would refuse: an empty source, a home folder, most of what stands there
+    #[arg(long, requires = "delete")]
+    pub yes: bool,
+    /// Lists what would be written and removed, and changes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Reads back what was written and compares it
+    #[arg(long, conflicts_with = "dry_run")]
+    pub verify: bool,
+}
+
+/// What becomes of files that stand in the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum OverwriteMode {
+    /// They are written anew.
+    #[default]
+    Always,
+    /// Those of the same length and time stay, and only their mode and owner are set.
+    IfChanged,
+    /// Those that changed last stay; older ones are written anew.
+    IfNewer,
+    /// They stay.
+    Never,
 }
 
 /// `verify`.

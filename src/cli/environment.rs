@@ -70,6 +70,13 @@ fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// Returns the person's home folder.
+#[must_use]
+pub fn home() -> Option<PathBuf> {
+    let name = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+    variable(name).map(PathBuf::from).filter(|home| home.is_absolute())
+}
+
 /// Returns the program's folder below one of the platform's; relative ones do not count, as the XDG rules say.
 fn platform_folder(xdg: &str, in_home: &str, windows: &str) -> Option<PathBuf> {
     let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());

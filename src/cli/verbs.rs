@@ -1,15 +1,16 @@
 //! The verbs: each turns its arguments into what an op takes, runs it, and shows what came of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::args::Verb;
 use super::context::Context;
 use super::outcome::Outcome;
-use crate::base::ObjectId;
 use crate::base::monitor::Problem;
+use crate::base::{ObjectId, RelPath, StoreId};
 use crate::disk::Medium;
+use crate::disk::host::real_path;
 use crate::error::{ErrorKind, Result};
 
 mod cat;
@@ -66,13 +67,28 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
     }
 }
 
+/// Returns what of this program's own lies below a folder, whose path holds no link: the store, its keys, its cache; each
+/// with its path there.
+fn own_paths_below(folder: &Path, id: StoreId, context: &Context) -> Vec<(PathBuf, RelPath)> {
+    let settings = &context.settings;
+    let of_store = |dir: &Option<PathBuf>| dir.as_ref().map(|dir| dir.join(id.to_string()));
+    let store = Some(context.store_path());
+    let own = [store, of_store(&settings.keys), of_store(&settings.root_keys), of_store(&settings.cache)];
+    let below = |path: PathBuf| {
+        let below = path.strip_prefix(folder).ok()?.as_os_str().as_encoded_bytes().to_vec();
+        let below = RelPath::new(&below).ok().filter(|below| !below.is_root())?;
+        Some((path, below))
+    };
+    own.into_iter().flatten().filter_map(|path| real_path(&path)).filter_map(below).collect()
+}
+
 /// Returns the media that a verb needs until its end.
 pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
     let with_store = |paths: &[PathBuf]| [&[context.store_path()], paths].concat();
     let paths = match verb {
         Verb::Init(args) => vec![args.path.clone()],
         Verb::Clone(args) => vec![args.path.clone()],
-        Verb::Commit(args) => with_store(std::slice::from_ref(&args.folder)),
+        Verb::Commit(args) => with_store(&args.folders),
         Verb::Restore(args) => with_store(std::slice::from_ref(&args.target)),
         // An address that is no path stands for the working directory, which costs nothing but a look.
         Verb::Push(args) => with_store(args.remote.as_ref().map(PathBuf::from).as_slice()),

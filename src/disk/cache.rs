@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, TableDefinition};
+use redb::{Database, ReadOnlyDatabase, ReadableDatabase, TableDefinition};
 
 const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("cache");
 /// redb's default of 1 GiB is far more than a cache may take.
@@ -39,7 +39,7 @@ impl HostCache {
     #[must_use]
     pub fn view(&self) -> Option<CacheView> {
         let table = self.database.begin_read().ok()?.open_table(TABLE).ok()?;
-        Some(CacheView { table })
+        Some(CacheView { table, _database: None })
     }
 
     /// Sets entries, or takes them out where the value is none, all or none; without `keep` all others are gone.
@@ -70,9 +70,19 @@ impl HostCache {
 /// What a cache held at one moment. Shared by threads.
 pub struct CacheView {
     table: redb::ReadOnlyTable<&'static [u8], &'static [u8]>,
+    /// Held for as long as it is looked into, where nobody else holds it.
+    _database: Option<ReadOnlyDatabase>,
 }
 
 impl CacheView {
+    /// Opens a cache file for looking alone and writes nothing; nothing when there is none or another process has it open.
+    #[must_use]
+    pub fn of_file(file: &Path) -> Option<Self> {
+        let database = ReadOnlyDatabase::open(file).ok()?;
+        let table = database.begin_read().ok()?.open_table(TABLE).ok()?;
+        Some(Self { table, _database: Some(database) })
+    }
+
     /// Returns the value of a key.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {

@@ -61,10 +61,37 @@ pub struct Stat {
     pub links: u64,
     /// Number of the device that a device entry stands for, else 0.
     pub rdev: u64,
+    /// When the entry was made, where a listing or [`Folder::stat`] can tell.
+    pub birth: Option<FileTime>,
+    /// Whether a file takes less room than its length, so that it may have holes.
+    pub is_sparse: bool,
+}
+
+/// Longest name of an extended attribute (Linux's `XATTR_NAME_MAX`).
+pub const ATTRIBUTE_NAME_MAX_BYTES: usize = 255;
+/// Longest value of one (Linux's `XATTR_SIZE_MAX`).
+pub const ATTRIBUTE_VALUE_MAX_BYTES: usize = 64 * 1024;
+
+/// A name and bytes that the system keeps with an entry, access lists among them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ExtendedAttribute {
+    /// The system's name, such as `user.comment` or `system.posix_acl_access`.
+    pub name: Vec<u8>,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+/// A stretch of a file that takes no room and reads as zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    /// Where it starts.
+    pub offset: u64,
+    /// Its length in bytes, at least 1.
+    pub len_bytes: u64,
 }
 
 /// Attributes to set on an entry. `None` leaves what is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Attributes {
     /// Permission bits; not applied to links.
     pub mode: Option<u32>,
@@ -72,6 +99,8 @@ pub struct Attributes {
     pub owner: Option<(u32, u32)>,
     /// Last change of the content.
     pub mtime: Option<FileTime>,
+    /// Extended attributes to set; others that the entry has stay.
+    pub extended: Vec<ExtendedAttribute>,
 }
 
 /// A directory's entries sorted by name, each with its state or why that could not be asked.
@@ -84,6 +113,24 @@ pub trait FolderFile: Read + Send {
     /// # Errors
     /// [`DiskError`].
     fn stat(&self) -> Result<Stat, DiskError>;
+
+    /// Returns the first `max_count` holes, in order and apart; reading starts over at the first byte.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    fn holes(&mut self, max_count: usize) -> Result<Vec<Hole>, DiskError>;
+
+    /// Goes on reading `len_bytes` further.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    fn skip(&mut self, len_bytes: u64) -> Result<(), DiskError>;
+
+    /// Returns the extended attributes as [`Folder::extended_attributes`] does.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    fn extended_attributes(&self) -> Result<Vec<ExtendedAttribute>, DiskError>;
 }
 
 /// A new file being written.
@@ -99,6 +146,12 @@ pub trait FolderWriter: Send {
     /// # Errors
     /// [`DiskError`].
     fn skip(&mut self, len_bytes: u64) -> Result<(), DiskError>;
+
+    /// Sets attributes of the file, as [`Folder::set_attributes`] does; a time holds only if nothing is written after it.
+    ///
+    /// # Errors
+    /// As [`Folder::set_attributes`].
+    fn set_attributes(&mut self, attributes: &Attributes) -> Result<(), DiskError>;
 
     /// Gives the file its length, should it end in a hole, and closes it; errors of the close are reported.
     ///
@@ -135,6 +188,13 @@ pub trait Folder: Send + Sync {
     /// [`DiskError`].
     fn read_link(&self, path: &RelPath) -> Result<Vec<u8>, DiskError>;
 
+    /// Returns the extended attributes that belong to the entry's owner and are readable, by name: access lists, file
+    /// capabilities, and on Linux those of `user`. Links have none.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    fn extended_attributes(&self, path: &RelPath) -> Result<Vec<ExtendedAttribute>, DiskError>;
+
     /// Creates a directory with mode 0700; nothing happens where one stands.
     ///
     /// # Errors
@@ -169,7 +229,8 @@ pub trait Folder: Send + Sync {
     /// [`DiskError`].
     fn create_hard_link(&self, existing: &RelPath, path: &RelPath) -> Result<(), DiskError>;
 
-    /// Sets attributes of an entry (of a link itself).
+    /// Sets attributes of an entry (of a link itself). Extended ones that [`Folder::extended_attributes`] would not
+    /// return are refused.
     ///
     /// # Errors
     /// [`super::DiskErrorKind::Denied`] when rights are missing, and others.

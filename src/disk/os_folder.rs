@@ -6,6 +6,8 @@
 //! directories of the folder elsewhere while a call runs can move what the call writes along with them. What
 //! systems without handles get is in `portable`.
 
+#[cfg(unix)]
+mod attributes;
 #[cfg(any(not(unix), test))]
 mod portable;
 #[cfg(unix)]

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::folder::{Attributes, FileKind, Folder, FolderFile, FolderWriter, Listing, Stat};
+use super::folder::{Attributes, ExtendedAttribute, FileKind, Folder, FolderFile, FolderWriter, Hole, Listing, Stat};
 use super::{DiskError, DiskErrorKind};
 use crate::base::{EntryName, RelPath};
 
@@ -39,8 +39,14 @@ pub struct SimRules {
     pub refuse_modes: bool,
     /// Symbolic links, hard links and special files fail with [`DiskErrorKind::Io`].
     pub plain_files_only: bool,
+    /// Setting an extended attribute fails with [`DiskErrorKind::Io`], as where the file system has none.
+    pub refuse_extended: bool,
+    /// Aligned blocks of 4 KiB that hold zeros alone are holes, as on file systems that look for them.
+    pub zeros_are_holes: bool,
     /// Times are whole seconds, so that quick changes look alike.
     pub coarse_times: bool,
+    /// The medium is known to be gone, while the system's cache goes on to answer for it.
+    pub is_gone: bool,
 }
 
 /// A call that fails.
@@ -114,7 +120,7 @@ impl SimFolder {
     /// Makes an empty folder.
     #[must_use]
     pub fn new(rules: SimRules) -> Self {
-        Self::from_tree(Tree::new(rules.coarse_times), rules)
+        Self::from_tree(Tree::new(rules.coarse_times, rules.zeros_are_holes), rules)
     }
 
     fn from_tree(tree: Tree, rules: SimRules) -> Self {
@@ -278,6 +284,21 @@ impl State {
         Ok(number)
     }
 
+    fn set_attributes(&mut self, path: &RelPath, number: u64, attributes: &Attributes) -> Result<(), DiskError> {
+        let rules = self.rules;
+        if (rules.refuse_owners && attributes.owner.is_some()) || (rules.refuse_modes && attributes.mode.is_some()) {
+            return Err(simulated(DiskErrorKind::Denied, "set attributes of", path));
+        }
+        if attributes.extended.iter().any(|one| !is_of_the_owner(&one.name)) {
+            return Err(simulated(DiskErrorKind::BadName, "set an extended attribute of", path));
+        }
+        if rules.refuse_extended && !attributes.extended.is_empty() {
+            return Err(simulated(DiskErrorKind::Io, "set an extended attribute of", path));
+        }
+        self.log(vec![Change::Attributes(number, attributes.clone())]);
+        Ok(())
+    }
+
     fn kind(&self, number: u64) -> Option<FileKind> {
         self.tree.stat(number).map(|stat| stat.kind)
     }
@@ -296,6 +317,11 @@ struct Place {
 
 fn simulated(kind: DiskErrorKind, act: &'static str, path: &RelPath) -> DiskError {
     DiskError::of(kind, act, path, "refused by the simulated folder")
+}
+
+/// Returns whether an extended attribute belongs to the entry's owner, as on Linux.
+fn is_of_the_owner(name: &[u8]) -> bool {
+    name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_") || name == b"security.capability"
 }
 
 /// Returns whether Windows takes a name: UTF-8, no reserved character or device, no dot or blank at the end.
@@ -358,6 +384,12 @@ impl Folder for SimFolder {
         }
     }
 
+    fn extended_attributes(&self, path: &RelPath) -> Result<Vec<ExtendedAttribute>, DiskError> {
+        let state = self.enter("read the extended attributes of", path, Need::Nothing)?;
+        let number = state.find("read the extended attributes of", path)?;
+        Ok(state.tree.extended(number))
+    }
+
     fn create_dir(&self, path: &RelPath) -> Result<(), DiskError> {
         let mut state = self.enter("create", path, Need::Space)?;
         if let Ok(Some(number)) = state.tree.find(path, state.rules.fold_case)
@@ -411,12 +443,7 @@ impl Folder for SimFolder {
     fn set_attributes(&self, path: &RelPath, attributes: &Attributes) -> Result<(), DiskError> {
         let mut state = self.enter("set attributes of", path, Need::Nothing)?;
         let number = state.find("set attributes of", path)?;
-        let rules = state.rules;
-        if (rules.refuse_owners && attributes.owner.is_some()) || (rules.refuse_modes && attributes.mode.is_some()) {
-            return Err(simulated(DiskErrorKind::Denied, "set attributes of", path));
-        }
-        state.log(vec![Change::Attributes(number, *attributes)]);
-        Ok(())
+        state.set_attributes(path, number, attributes)
     }
 
     fn rename(&self, from: &RelPath, to: &RelPath) -> Result<(), DiskError> {
@@ -485,6 +512,10 @@ impl Folder for SimFolder {
         let known = |id: u32, name: &str| (id == 1000).then(|| name.to_owned());
         (known(uid, "ada"), known(gid, "staff"))
     }
+
+    fn is_gone(&self) -> bool {
+        self.lock().rules.is_gone
+    }
 }
 
 /// A file open for reading.
@@ -538,6 +569,25 @@ impl FolderFile for SimFile {
         state.counts.stats += 1;
         state.tree.stat(self.number).ok_or_else(|| simulated(DiskErrorKind::NotFound, "look at", &self.path))
     }
+
+    fn holes(&mut self, max_count: usize) -> Result<Vec<Hole>, DiskError> {
+        let state = self.folder.enter("find the holes of", &self.path, Need::Nothing)?;
+        let mut holes = state.tree.holes(self.number);
+        holes.truncate(max_count);
+        drop(state);
+        self.offset = 0;
+        Ok(holes)
+    }
+
+    fn skip(&mut self, len_bytes: u64) -> Result<(), DiskError> {
+        self.offset = self.offset.saturating_add(usize::try_from(len_bytes).unwrap_or(usize::MAX));
+        Ok(())
+    }
+
+    fn extended_attributes(&self) -> Result<Vec<ExtendedAttribute>, DiskError> {
+        let state = self.folder.enter("read the extended attributes of", &self.path, Need::Nothing)?;
+        Ok(state.tree.extended(self.number))
+    }
 }
 
 /// A file being written.
@@ -572,6 +622,14 @@ impl FolderWriter for SimWriter {
         self.len = end.ok_or_else(|| simulated(DiskErrorKind::NoSpace, "write", &self.path))?;
         self.ends_in_hole |= len_bytes > 0;
         Ok(())
+    }
+
+    fn set_attributes(&mut self, attributes: &Attributes) -> Result<(), DiskError> {
+        let mut state = self.folder.enter("set attributes of", &self.path, Need::Nothing)?;
+        if std::mem::replace(&mut self.ends_in_hole, false) {
+            state.log(vec![Change::SetLen(self.number, self.len)]);
+        }
+        state.set_attributes(&self.path, self.number, attributes)
     }
 
     fn finish(self: Box<Self>) -> Result<(), DiskError> {

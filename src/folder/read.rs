@@ -7,7 +7,7 @@
 //! clock is behind ours by more than the grain defeats this, and so does a change that is undone in between.
 
 use crate::base::{Clock, RelPath};
-use crate::disk::folder::{FileTime, FolderFile, Stat};
+use crate::disk::folder::{ExtendedAttribute, FileTime, FolderFile, Hole, Stat};
 use crate::disk::{DiskError, DiskErrorKind, Folder};
 
 /// Readings that are given up before a file counts as changing.
@@ -16,6 +16,10 @@ const RETRIES: u32 = 3;
 const GRAIN_SECS: i64 = 3;
 /// Length of the reading buffer.
 const BUFFER_BYTES: usize = 256 * 1024;
+/// Holes that are asked for; what follows is read as zeros.
+const HOLES_MAX: usize = 8192;
+/// Length from which on a hole is not read.
+pub const UNREAD_HOLE_MIN_BYTES: u64 = 1024 * 1024;
 /// Length from which on a file's state is asked before it is read, so that no long reading is in vain.
 const ASK_FIRST_BYTES: u64 = 1024 * 1024;
 
@@ -26,6 +30,8 @@ pub enum ReadOutcome {
     Read {
         /// State of the file that was read.
         stat: Stat,
+        /// What else the system keeps with it.
+        extras: Extras,
     },
     /// The file changed each time it was read, or is no regular file any more.
     Changing,
@@ -33,6 +39,15 @@ pub enum ReadOutcome {
     Vanished,
     /// The file cannot be read.
     Unreadable(DiskError),
+}
+
+/// What the system keeps with a file besides its bytes.
+#[derive(Debug)]
+pub struct Extras {
+    /// Its holes, in order.
+    pub holes: Vec<Hole>,
+    /// Its extended attributes, or why they do not read.
+    pub extended: Result<Vec<ExtendedAttribute>, DiskError>,
 }
 
 /// Takes the bytes of a file.
@@ -51,6 +66,12 @@ pub trait ReadSink {
     /// # Errors
     /// The sink's own.
     fn take(&mut self, bytes: &[u8]) -> Result<(), Self::Error>;
+
+    /// Takes so many zeros, which were not read.
+    ///
+    /// # Errors
+    /// The sink's own.
+    fn take_hole(&mut self, len_bytes: u64) -> Result<(), Self::Error>;
 }
 
 /// Collects a file, for those that are known to be small.
@@ -75,6 +96,12 @@ impl ReadSink for Collect<'_> {
         self.bytes.extend_from_slice(bytes);
         Ok(())
     }
+
+    fn take_hole(&mut self, len_bytes: u64) -> Result<(), Self::Error> {
+        let len = self.bytes.len().saturating_add(usize::try_from(len_bytes).unwrap_or(usize::MAX));
+        self.bytes.resize(len, 0);
+        Ok(())
+    }
 }
 
 /// Reads files of one folder, one after the other, through one buffer.
@@ -84,9 +111,15 @@ pub struct StableReader<'a> {
     buffer: Vec<u8>,
 }
 
+/// What a pass over a file comes upon.
+enum Piece<'b> {
+    Bytes(&'b [u8]),
+    Hole(u64),
+}
+
 /// How one attempt ended.
 enum Attempt {
-    Stable(Stat),
+    Stable(Extras),
     Changed,
     Failed(DiskError),
 }
@@ -114,7 +147,7 @@ impl<'a> StableReader<'a> {
         let mut expected = *expected;
         for _ in 0..=RETRIES {
             match self.attempt(path, &expected, sink)? {
-                Attempt::Stable(stat) => return Ok(ReadOutcome::Read { stat }),
+                Attempt::Stable(extras) => return Ok(ReadOutcome::Read { stat: expected, extras }),
                 Attempt::Failed(error) => return Ok(outcome_of(error)),
                 Attempt::Changed => {}
             }
@@ -151,23 +184,37 @@ impl<'a> StableReader<'a> {
                 Err(error) => return Ok(Attempt::Failed(error)),
             }
         }
+        let holes = match holes_of(file.as_mut(), expected) {
+            Ok(holes) => holes,
+            Err(error) => return Ok(Attempt::Failed(error)),
+        };
         // Whether the file is fresh has to be decided by a time before the first byte is read.
         let fresh = self.is_fresh(expected);
         let mut hasher = fresh.then(blake3::Hasher::new);
         sink.start(expected.len_bytes)?;
         let mut failed = None;
-        let whole = self.pass(file.as_mut(), path, expected.len_bytes, |bytes| {
-            hasher.as_mut().map(|hasher| hasher.update(bytes));
-            sink.take(bytes).map_err(|error| failed = Some(error))
+        let whole = self.pass(file.as_mut(), path, expected.len_bytes, &holes, |piece| {
+            hash_piece(hasher.as_mut(), &piece);
+            let taken = match piece {
+                Piece::Bytes(bytes) => sink.take(bytes),
+                Piece::Hole(len_bytes) => sink.take_hole(len_bytes),
+            };
+            taken.map_err(|error| failed = Some(error))
         });
         if let Some(error) = failed {
             return Err(error);
         }
         let first = hasher.map(|hasher| hasher.finalize());
-        Ok(self.verdict(path, expected, file.as_ref(), whole, first))
+        // Before the last question for the state, which tells of a change of them, too.
+        let extended = file.extended_attributes();
+        Ok(match self.verdict(path, expected, file.as_ref(), whole, first) {
+            Ok(true) => Attempt::Stable(Extras { holes, extended }),
+            Ok(false) => Attempt::Changed,
+            Err(error) => Attempt::Failed(error),
+        })
     }
 
-    /// Decides on one reading, by the state after it and, where `first` is given, by a second reading.
+    /// Tells whether one reading counts, by the state after it and, where `first` is given, by a second reading.
     fn verdict(
         &mut self,
         path: &RelPath,
@@ -175,55 +222,67 @@ impl<'a> StableReader<'a> {
         file: &dyn FolderFile,
         whole: Result<bool, DiskError>,
         first: Option<blake3::Hash>,
-    ) -> Attempt {
-        match whole {
-            Ok(true) => {}
-            Ok(false) => return Attempt::Changed,
-            Err(error) => return Attempt::Failed(error),
+    ) -> Result<bool, DiskError> {
+        if !whole? || !same_state(&file.stat()?, expected) {
+            return Ok(false);
         }
-        match file.stat() {
-            Ok(stat) if same_state(&stat, expected) => {}
-            Ok(_) => return Attempt::Changed,
-            Err(error) => return Attempt::Failed(error),
-        }
-        match first.map(|first| self.reads_again(path, expected, first)) {
-            None | Some(Ok(true)) => Attempt::Stable(*expected),
-            Some(Ok(false)) => Attempt::Changed,
-            Some(Err(error)) => Attempt::Failed(error),
-        }
+        first.map_or(Ok(true), |first| self.reads_again(path, expected, first))
     }
 
     /// Reads a fresh file once more and compares.
     fn reads_again(&mut self, path: &RelPath, expected: &Stat, first: blake3::Hash) -> Result<bool, DiskError> {
         let mut file = self.folder.open(path)?;
         let mut hasher = blake3::Hasher::new();
-        let whole = self.pass(file.as_mut(), path, expected.len_bytes, |bytes| {
-            hasher.update(bytes);
+        let holes = holes_of(file.as_mut(), expected)?;
+        let whole = self.pass(file.as_mut(), path, expected.len_bytes, &holes, |piece| {
+            hash_piece(Some(&mut hasher), &piece);
             Ok(())
         })?;
         Ok(whole && hasher.finalize() == first && same_state(&file.stat()?, expected))
     }
 
-    /// Reads `len_bytes` once, or fewer when the file ends or `take` refuses; tells whether all came.
+    /// Reads `len_bytes` once but for long holes, or fewer when the file ends or `take` refuses; tells whether all came.
     fn pass(
         &mut self,
         file: &mut dyn FolderFile,
         path: &RelPath,
         len_bytes: u64,
-        mut take: impl FnMut(&[u8]) -> Result<(), ()>,
+        holes: &[Hole],
+        mut take: impl FnMut(Piece<'_>) -> Result<(), ()>,
     ) -> Result<bool, DiskError> {
-        let mut left = len_bytes;
-        while left > 0 {
-            let want = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let mut at = 0;
+        for hole in holes.iter().filter(|hole| hole.len_bytes >= UNREAD_HOLE_MIN_BYTES) {
+            if !self.read_to(file, path, &mut at, hole.offset, &mut take)? {
+                return Ok(false);
+            }
+            file.skip(hole.len_bytes)?;
+            if take(Piece::Hole(hole.len_bytes)).is_err() {
+                return Ok(false);
+            }
+            at += hole.len_bytes;
+        }
+        self.read_to(file, path, &mut at, len_bytes, &mut take)
+    }
+
+    fn read_to(
+        &mut self,
+        file: &mut dyn FolderFile,
+        path: &RelPath,
+        at: &mut u64,
+        end: u64,
+        take: &mut impl FnMut(Piece<'_>) -> Result<(), ()>,
+    ) -> Result<bool, DiskError> {
+        while *at < end {
+            let want = self.buffer.len().min(usize::try_from(end - *at).unwrap_or(usize::MAX));
             let count = match file.read(&mut self.buffer[..want]) {
                 Ok(count) => count,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(DiskError::new("read", path, error)),
             };
-            if count == 0 || take(&self.buffer[..count]).is_err() {
+            if count == 0 || take(Piece::Bytes(&self.buffer[..count])).is_err() {
                 return Ok(false);
             }
-            left -= count as u64;
+            *at += count as u64;
         }
         Ok(true)
     }
@@ -233,6 +292,25 @@ impl<'a> StableReader<'a> {
         let near = |time: FileTime| time.secs >= now_secs.saturating_sub(GRAIN_SECS);
         near(stat.mtime) || near(stat.ctime)
     }
+}
+
+/// Returns the holes of a file that may have some; those that reach beyond the length that is expected are left out.
+fn holes_of(file: &mut dyn FolderFile, expected: &Stat) -> Result<Vec<Hole>, DiskError> {
+    if !expected.is_sparse {
+        return Ok(Vec::new());
+    }
+    let mut holes = file.holes(HOLES_MAX)?;
+    holes.retain(|hole| hole.offset.saturating_add(hole.len_bytes) <= expected.len_bytes);
+    Ok(holes)
+}
+
+fn hash_piece(hasher: Option<&mut blake3::Hasher>, piece: &Piece<'_>) {
+    let Some(hasher) = hasher else { return };
+    match piece {
+        Piece::Bytes(bytes) => hasher.update(bytes),
+        // Where a hole lies counts as much as what the bytes are.
+        Piece::Hole(len_bytes) => hasher.update(b"hole").update(&len_bytes.to_le_bytes()),
+    };
 }
 
 /// Returns whether two states belong to the same file with the same content, as far as the system tells.

@@ -22,8 +22,8 @@ use crate::disk::folder::{Attributes, FileKind, FolderWriter};
 use crate::disk::{DiskError, DiskErrorKind, Folder};
 
 use super::read::reason;
-use metadata::Metadata;
-use place::Places;
+use metadata::{Metadata, Unset, set_each};
+use place::{Made, Places, make_beside};
 
 /// When a batch is full: at whichever limit is reached first.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ pub struct BatchLimits {
 
 impl Default for BatchLimits {
     fn default() -> Self {
-        Self { bytes: 64 * MIB, files: 1000 }
+        Self { bytes: 512 * MIB, files: 16 * 1024 }
     }
 }
 
@@ -48,12 +48,23 @@ struct Pending {
 
 /// A file being written under a temporary name, which is removed if the file is dropped unfinished.
 ///
-/// It does not borrow the [`BatchWriter`], so several may be written at a time.
+/// It does not borrow the [`BatchWriter`], so several may be written at a time, by several threads; it is made on disk with
+/// its first bytes. Where it turns out to have no place, what is written goes nowhere and [`BatchWriter::finish_file`] reports it.
 pub struct NewFile<'a> {
     folder: &'a dyn Folder,
-    writer: Option<Box<dyn FolderWriter>>,
-    pending: Option<Pending>,
+    random: &'a dyn Random,
+    target: RelPath,
+    state: FileState,
     bytes: u64,
+    unset: Unset,
+}
+
+enum FileState {
+    Planned,
+    Open(RelPath, Box<dyn FolderWriter>),
+    Closed(RelPath),
+    Refused(String),
+    Taken,
 }
 
 impl NewFile<'_> {
@@ -63,7 +74,7 @@ impl NewFile<'_> {
     /// [`DiskError`]; drop the file then.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         self.bytes += bytes.len() as u64;
-        self.writer.as_mut().map_or(Ok(()), |writer| writer.append(bytes))
+        self.writer()?.map_or(Ok(()), |writer| writer.append(bytes))
     }
 
     /// Leaves a hole that reads as zeros.
@@ -71,23 +82,64 @@ impl NewFile<'_> {
     /// # Errors
     /// [`DiskError`]; drop the file then.
     pub fn skip(&mut self, len_bytes: u64) -> Result<(), DiskError> {
-        self.writer.as_mut().map_or(Ok(()), |writer| writer.skip(len_bytes))
+        self.writer()?.map_or(Ok(()), |writer| writer.skip(len_bytes))
+    }
+
+    /// Sets attributes and closes the file; what cannot be set is kept for the report.
+    ///
+    /// # Errors
+    /// [`DiskError`]; drop the file then.
+    pub fn close(&mut self, attributes: &Attributes) -> Result<(), DiskError> {
+        self.writer()?;
+        match std::mem::replace(&mut self.state, FileState::Taken) {
+            FileState::Open(temporary, mut writer) => {
+                let unset = set_each(attributes, &mut |one| writer.set_attributes(one));
+                let closed = writer.finish();
+                self.state = FileState::Closed(temporary);
+                self.unset = unset?;
+                closed
+            }
+            other => {
+                self.state = other;
+                Ok(())
+            }
+        }
+    }
+
+    fn writer(&mut self) -> Result<Option<&mut Box<dyn FolderWriter>>, DiskError> {
+        if matches!(self.state, FileState::Planned) {
+            let folder = self.folder;
+            self.state = match make_beside(&self.target, self.random, |temporary| folder.create_file(temporary))? {
+                Made::Here(temporary, writer) => FileState::Open(temporary, writer),
+                Made::Refused(why) => FileState::Refused(why),
+            };
+        }
+        match &mut self.state {
+            FileState::Open(_, writer) => Ok(Some(writer)),
+            _ => Ok(None),
+        }
     }
 }
 
 impl Drop for NewFile<'_> {
     fn drop(&mut self) {
         // Closed first: some systems do not remove open files.
-        drop(self.writer.take());
-        if let Some(pending) = self.pending.take() {
-            let _ = self.folder.remove_file(&pending.temporary);
-        }
+        let temporary = match std::mem::replace(&mut self.state, FileState::Taken) {
+            FileState::Open(temporary, writer) => {
+                drop(writer);
+                temporary
+            }
+            FileState::Closed(temporary) => temporary,
+            FileState::Planned | FileState::Refused(_) | FileState::Taken => return,
+        };
+        let _ = self.folder.remove_file(&temporary);
     }
 }
 
 /// Writes entries into a folder, batch by batch.
 pub struct BatchWriter<'a> {
     folder: &'a dyn Folder,
+    random: &'a dyn Random,
     monitor: &'a dyn Monitor,
     limits: BatchLimits,
     places: Places<'a>,
@@ -104,6 +156,7 @@ impl<'a> BatchWriter<'a> {
     pub fn new(folder: &'a dyn Folder, random: &'a dyn Random, monitor: &'a dyn Monitor, limits: BatchLimits) -> Self {
         Self {
             folder,
+            random,
             monitor,
             limits,
             places: Places::new(folder, random, monitor),
@@ -135,27 +188,50 @@ impl<'a> BatchWriter<'a> {
     /// # Errors
     /// [`DiskError`] when the medium fails or is full.
     pub fn begin_file(&mut self, path: &RelPath) -> Result<Option<NewFile<'a>>, DiskError> {
-        let folder = self.folder;
-        let Some((pending, writer)) = self.make(path, |temporary| folder.create_file(temporary))? else {
+        if !self.places.find(path)? {
+            self.left_alone.insert(path.clone());
             return Ok(None);
-        };
-        Ok(Some(NewFile { folder, writer: Some(writer), pending: Some(pending), bytes: 0 }))
+        }
+        let (folder, random, target) = (self.folder, self.random, path.clone());
+        let mut file = NewFile { folder, random, target, state: FileState::Planned, bytes: 0, unset: Vec::new() };
+        if !self.places.knows_case() {
+            file.writer()?;
+            if let FileState::Open(temporary, _) = &file.state {
+                self.places.probe_case(temporary, path);
+            }
+        }
+        Ok(Some(file))
     }
 
-    /// Ends a file and adds it to the batch, which is put in place when it is full.
+    /// Ends a file, closing it where that was not done yet, and adds it to the batch, which is put in place when it is full.
+    ///
+    /// Tells whether the file has a place here; if not, that was reported.
     ///
     /// # Errors
     /// [`DiskError`]; the file's temporary name is then removed where the medium still works.
-    pub fn finish_file(&mut self, mut file: NewFile<'a>, attributes: &Attributes) -> Result<(), DiskError> {
-        if let Some(writer) = file.writer.take() {
-            writer.finish()?;
-        }
-        if let Some(pending) = &file.pending {
-            self.metadata.set(&pending.temporary, &pending.target, attributes)?;
-        }
+    pub fn finish_file(&mut self, mut file: NewFile<'a>, attributes: &Attributes) -> Result<bool, DiskError> {
+        file.close(attributes)?;
+        self.metadata.report_all(&file.target, &file.unset);
         self.pending_bytes += file.bytes;
-        self.pending.extend(file.pending.take());
-        self.flush_if_full()
+        match std::mem::replace(&mut file.state, FileState::Taken) {
+            FileState::Closed(temporary) => self.pending.push(Pending { temporary, target: file.target.clone() }),
+            FileState::Refused(why) => {
+                self.left_alone.insert(file.target.clone());
+                self.places.report(&file.target, why);
+                return Ok(false);
+            }
+            _ => return Ok(false),
+        }
+        self.flush_if_full()?;
+        Ok(true)
+    }
+
+    /// Sets attributes of what stands under a path.
+    ///
+    /// # Errors
+    /// [`DiskError`] when the medium fails or is full; what cannot be set is reported.
+    pub fn set_attributes(&mut self, path: &RelPath, attributes: &Attributes) -> Result<(), DiskError> {
+        self.metadata.set(path, path, attributes)
     }
 
     /// Makes a symbolic link; its mode is not set. Tells whether it has a place here; if not, that was reported.
@@ -165,7 +241,7 @@ impl<'a> BatchWriter<'a> {
     pub fn symlink(&mut self, path: &RelPath, target: &[u8], attributes: &Attributes) -> Result<bool, DiskError> {
         let folder = self.folder;
         let made = self.make(path, |temporary| folder.create_symlink(temporary, target))?;
-        self.add(made, Some(&Attributes { mode: None, ..*attributes }))
+        self.add(made, Some(&Attributes { mode: None, ..attributes.clone() }))
     }
 
     /// Makes a pipe, socket or device. Tells whether it has a place here; if not, that was reported.

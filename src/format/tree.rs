@@ -88,7 +88,7 @@ pub struct Entry {
     pub meta: Meta,
     /// What it is.
     pub node: Node,
-    /// Fields of later versions (extended attributes, birth time, holes).
+    /// Extended attributes, time of birth, holes (see [`super::attributes`]), and fields of later versions.
     pub extensions: Extensions,
 }
 

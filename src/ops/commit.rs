@@ -10,6 +10,7 @@
 //! from the folder alone, whatever the threads do. All queues are bounded.
 
 mod assemble;
+mod extensions;
 mod pipeline;
 mod publish;
 mod source;
@@ -19,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::monitor::{Problem, Task};
-use crate::base::{Generation, ObjectId, RelPath};
+use crate::base::{Generation, ObjectId, RelPath, ReplicaId};
 use crate::disk::folder::{FileKind, Stat};
 use crate::disk::{Disk, Folder};
 use crate::error::{Error, ErrorKind, Result};
@@ -31,13 +32,14 @@ use crate::ops::host_state::HostState;
 use crate::ops::local_keys::WriterKey;
 use crate::store::head::{self, Soundness};
 use crate::store::keyring::WriterKeys;
-use crate::store::lock::WriteLock;
+use crate::store::lock::{ReadLock, WriteLock};
 use crate::store::reader::ObjectReader;
 use crate::store::writer::PackWriter;
 use crate::store::{self, Store, StoreError, Unlocked};
 use crate::tree::snapshots;
 use assemble::Tree;
 use pipeline::Parts;
+pub use source::Changes;
 use source::Job;
 use stats::StatCache;
 
@@ -72,6 +74,8 @@ pub struct Committed {
     pub totals: Totals,
     /// Bytes of the packs that were written.
     pub new_bytes: u64,
+    /// How the folder differs from the last snapshot.
+    pub changes: Changes,
     /// What was left out or kept as it was before, with the reason.
     pub problems: Vec<Problem>,
 }
@@ -105,6 +109,45 @@ pub fn commit(
     lock_and_commit(disk, folder, request, run).map_err(|error| settle(medium.as_ref(), folder, error))
 }
 
+/// Tells what a commit would do: reads, cuts and seals as it does, and writes nothing at all, neither in the store nor on
+/// the host. `snapshot` and `generation` are those that stand; `new_bytes` leaves out what describes the new state.
+///
+/// # Errors
+/// As [`commit`].
+pub fn preview(
+    disk: Arc<dyn Disk>,
+    folder: &dyn Folder,
+    request: &CommitRequest<'_>,
+    run: Run<'_>,
+) -> Result<Committed> {
+    check_request(request)?;
+    store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
+    let medium = Arc::clone(&disk);
+    lock_and_preview(disk, folder, request, run).map_err(|error| settle(medium.as_ref(), folder, error))
+}
+
+fn lock_and_preview(
+    disk: Arc<dyn Disk>,
+    folder: &dyn Folder,
+    request: &CommitRequest<'_>,
+    run: Run<'_>,
+) -> Result<Committed> {
+    let _lock = ReadLock::share(disk.as_ref())?;
+    let start = open(disk, request, run)?;
+    require_newest(&start.store, &HostState::load(request.cache, start.store.id()))?;
+    let newest = start.parent.as_ref().map(|(named, _)| named.id);
+    let memory = StatCache::look(request.cache, start.store.id(), newest);
+    let writer = pack_writer(&start)?.without_writing();
+    run.monitor.begin(Task::Commit, None);
+    let read = read_folder(&start, folder, (&memory, writer), request, run);
+    run.monitor.end(Task::Commit);
+    let (mut found, _, writer) = read?;
+    if found.changed {
+        found.new_bytes = writer.finish()?.len_bytes();
+    }
+    Ok(found)
+}
+
 fn lock_and_commit(
     disk: Arc<dyn Disk>,
     folder: &dyn Folder,
@@ -124,9 +167,8 @@ fn commit_onto(start: &Start, folder: &dyn Folder, request: &CommitRequest<'_>, 
     }
     let mut state = HostState::load(request.cache, start.store.id());
     require_newest(&start.store, &state)?;
-    let root_stat = root_of(folder)?;
     run.monitor.begin(Task::Commit, None);
-    let result = read_folder(start, folder, &root_stat, request, run);
+    let result = read_and_publish(start, folder, request, run);
     run.monitor.end(Task::Commit);
     let committed = result?;
     state.reached(committed.generation);
@@ -212,26 +254,51 @@ fn open(disk: Arc<dyn Disk>, request: &CommitRequest<'_>, run: Run<'_>) -> Resul
     Ok(Start { store, keys, unlocked, reader, parent })
 }
 
-fn read_folder(
+fn read_and_publish(
     start: &Start,
     folder: &dyn Folder,
-    root_stat: &Stat,
     request: &CommitRequest<'_>,
     run: Run<'_>,
 ) -> Result<Committed> {
+    let newest = start.parent.as_ref().map(|(named, _)| named.id);
+    let memory = StatCache::open(request.cache, start.store.id(), newest);
+    let (mut committed, tree, writer) = read_folder(start, folder, (&memory, pack_writer(start)?), request, run)?;
+    if committed.changed {
+        let place = (replica_of(start)?, next_sequence(start)?);
+        let snapshot = publish::snapshot_of(start, &tree, place, request, run);
+        let made = publish::publish(start, writer, &snapshot, request, ZSTD_LEVEL, run)?;
+        (committed.snapshot, committed.generation, committed.new_bytes) = made;
+    }
+    memory.save(committed.snapshot, &tree.stats);
+    Ok(committed)
+}
+
+fn replica_of(start: &Start) -> Result<ReplicaId> {
+    start.store.replica()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "the store has no replica id"))
+}
+
+fn next_sequence(start: &Start) -> Result<u64> {
+    let next = start.store.head().head.generation.next();
+    Ok(next.ok_or(StoreError::NoGenerationLeft)?.0)
+}
+
+/// Reads the folder into packs that are not finished; what comes of it is described as if nothing was published.
+fn read_folder<'s>(
+    start: &'s Start,
+    folder: &dyn Folder,
+    (memory, mut writer): (&StatCache, PackWriter<'s>),
+    request: &CommitRequest<'_>,
+    run: Run<'_>,
+) -> Result<(Committed, Tree, PackWriter<'s>)> {
+    let root_stat = root_of(folder)?;
     let parent = start.parent.as_ref();
-    let memory = StatCache::open(request.cache, start.store.id(), parent.map(|(named, _)| named.id));
-    let mut writer = pack_writer(start)?;
-    let replica =
-        start.store.replica()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "the store has no replica id"))?;
-    let sequence = start.store.head().head.generation.next().ok_or(StoreError::NoGenerationLeft)?.0;
     let job = Job {
         folder,
         excludes: &request.excludes,
         parent: parent.map(|(_, snapshot)| snapshot),
-        memory: &memory,
-        replica,
-        sequence,
+        memory,
+        replica: replica_of(start)?,
+        sequence: next_sequence(start)?,
         began: run.clock.now(),
         run,
     };
@@ -241,27 +308,28 @@ fn read_folder(
         return Err(folder_gone());
     }
     let root_now = root_of(folder)?;
-    if !same_root(root_stat, &root_now) {
+    if !same_root(&root_stat, &root_now) {
         return Err(Error::new(ErrorKind::Other, "the folder to commit was replaced while it was read"));
     }
-    if was_removed(root_stat, &root_now) {
+    if was_removed(&root_stat, &root_now) {
         return Err(Error::new(ErrorKind::Other, "the folder to commit was removed while it was read"));
     }
-    let mut committed = Committed {
+    let committed = Committed {
         snapshot: parent.map_or(ObjectId([0; 32]), |(named, _)| named.id),
         generation: start.store.head().head.generation,
-        changed: !parent.is_some_and(|(_, last)| last.root == tree.root && last.root_meta == tree.root_meta),
+        changed: !parent.is_some_and(|(_, last)| is_same(last, &tree)),
         totals: tree.totals,
         new_bytes: 0,
+        changes: tree.changes,
         problems: tree.problems.clone(),
     };
-    if committed.changed {
-        let snapshot = publish::snapshot_of(start, &tree, (replica, sequence), request, run);
-        let made = publish::publish(start, writer, &snapshot, request, ZSTD_LEVEL, run)?;
-        (committed.snapshot, committed.generation, committed.new_bytes) = made;
-    }
-    memory.save(committed.snapshot, &tree.stats);
-    Ok(committed)
+    Ok((committed, tree, writer))
+}
+
+/// Returns whether a snapshot says of the folder what was found now.
+fn is_same(last: &Snapshot, tree: &Tree) -> bool {
+    let extensions = extensions::root_extensions(last);
+    last.root == tree.root && last.root_meta == tree.root_meta && extensions == tree.root_extensions
 }
 
 fn pack_writer(start: &Start) -> Result<PackWriter<'_>> {

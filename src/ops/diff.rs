@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use crate::base::RelPath;
 use crate::base::monitor::{Amount, Problem, Task};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::attributes::BIRTH_TAG;
 use crate::format::tree::{Entry, Node};
 use crate::ops::Run;
 use crate::ops::open::{Reading, Stopped, named_at};
@@ -432,8 +433,13 @@ pub fn kind_of_change(
     if let Node::Dir { .. } = new.node {
         (aside.mtime_secs, aside.mtime_nanos) = (new.meta.mtime_secs, new.meta.mtime_nanos);
     }
-    let is_metadata = aside != new.meta || old.extensions != new.extensions;
+    let is_metadata = aside != new.meta || lasting(old).ne(lasting(new));
     Ok(if is_content { Some(ChangeKind::Content) } else { is_metadata.then_some(ChangeKind::Metadata) })
+}
+
+/// Returns the extensions that count: a file that was made anew has another time of birth, which alone is no change of it.
+fn lasting(entry: &Entry) -> impl Iterator<Item = &(u64, Vec<u8>)> {
+    entry.extensions.iter().filter(|(tag, _)| *tag != BIRTH_TAG)
 }
 
 fn one_sided(candidate: Candidate, kind: ChangeKind) -> Change {

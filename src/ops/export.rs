@@ -28,9 +28,9 @@ const HELD_MAX_BYTES: u64 = 8 << 20;
 /// What kind of archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArchiveFormat {
-    /// POSIX pax: names of any length, nanoseconds, links, devices, owners.
+    /// POSIX pax: names of any length, nanoseconds, links, devices, owners, extended attributes.
     Tar,
-    /// Zip with zip64: names in UTF-8, Unix modes, links; no pipes, sockets, devices or owners.
+    /// Zip with zip64: names in UTF-8, Unix modes, links; no pipes, sockets, devices, owners or extended attributes.
     Zip,
 }
 
@@ -43,7 +43,7 @@ pub struct Exported {
     pub bytes: u64,
     /// Entries that were left out because the store is damaged.
     pub damaged: u64,
-    /// Entries that the archive cannot hold.
+    /// Entries, or extended attributes of one, that the archive cannot hold.
     pub left_alone: u64,
 }
 
@@ -51,6 +51,11 @@ pub struct Exported {
 trait Archive {
     /// Says why the archive cannot hold an entry, or nothing when it can.
     fn refuses(&self, path: &RelPath, entry: &Entry) -> Option<&'static str>;
+
+    /// Says what the archive lacks of an entry that it holds, or nothing.
+    fn omits(&self, _: &Entry) -> Option<String> {
+        None
+    }
 
     /// Begins an entry. `same_as` is the path of an entry already written that is the same file.
     ///
@@ -203,6 +208,10 @@ impl Exporter<'_> {
                 0
             }
         };
+        if let Some(reason) = self.archive.omits(entry) {
+            self.done.left_alone += 1;
+            self.run.monitor.problem(Problem { subject: path.to_string(), reason });
+        }
         self.done.entries += 1;
         self.done.bytes += bytes;
         self.run.monitor.advance(Task::Read, Amount { files: 1, bytes });

@@ -1,25 +1,44 @@
 //! `restore`: entries of a snapshot become files again, batch by batch, nothing half-written under its final name.
 //!
-//! What the target cannot hold is reported and the rest goes on; a file whose chunks are damaged is left out whole. Limits:
-//! one thread; what stands in the target and not in the snapshot stays.
+//! ```text
+//! walk ----> places, in order ----> threads: open, decrypt, write, close ----> batch: one sync, then all renames
+//!   | (one thread)                                                               ^
+//!   \-------> directories, links, special files --------------------------------/
+//! ```
+//!
+//! The walk goes through a directory in the order of the packs, so that each chunk is read once. What the target cannot hold
+//! is reported and the rest goes on; a file whose chunks are damaged is left out whole. What stands in the target and not in
+//! the snapshot stays unless it is asked to go; then it goes last, when all that was written is durable.
 
-use std::collections::HashMap;
+mod content;
+mod delete;
+mod pool;
+mod readback;
+mod select;
+mod standing;
+mod walk;
+mod write;
+
 use std::sync::Arc;
 
+use crate::base::RelPath;
 use crate::base::monitor::{Amount, CountingMonitor, Problem, Task};
-use crate::base::{FileId, RelPath};
 use crate::crypto::wrap::Identity;
-use crate::disk::folder::{Attributes, FileKind, FileTime};
 use crate::disk::{Disk, DiskError, Folder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::{BatchLimits, BatchWriter};
+use crate::format::Pointer;
+use crate::format::codec::Extensions;
 use crate::format::snapshot::Snapshot;
-use crate::format::tree::{Entry, Meta, Node};
+use crate::format::tree::{Meta, Node};
 use crate::ops::Run;
 use crate::ops::open::{Reading, Spot};
 use crate::store::StoreError;
-use crate::store::reader::ObjectReader;
-use crate::tree::read::{Named, Start, resolve, stream_file, walk};
+use crate::tree::read::{Named, entries_max, resolve};
+pub use delete::Deletion;
+pub use select::Selection;
+pub use standing::Overwrite;
+use write::Restorer;
 
 /// What `restore` is asked for.
 pub struct RestoreRequest<'a> {
@@ -29,17 +48,60 @@ pub struct RestoreRequest<'a> {
     pub identities: &'a [Identity],
     /// Whether owners are set, which takes rights.
     pub owners: bool,
+    /// How.
+    pub options: RestoreOptions,
 }
 
-/// What `restore` did.
+/// How entries are written; the default writes all of them over what stands there and removes nothing.
+#[derive(Default)]
+pub struct RestoreOptions {
+    /// Which of the entries.
+    pub selection: Selection,
+    /// What becomes of those that stand there.
+    pub overwrite: Overwrite,
+    /// Whether what the snapshot does not have goes.
+    pub delete: Option<Deletion>,
+    /// Whether what was written is read back and compared.
+    pub verify: bool,
+    /// How many threads write; 0 for one a core, 1 for a run whose calls follow from the snapshot alone.
+    pub threads: usize,
+}
+
+/// What becomes of one entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// It is made; nothing stands there.
+    Create,
+    /// It is written over what stands there.
+    Replace,
+    /// It stands there as the snapshot has it.
+    Keep,
+    /// What stands there stays, as the overwrite mode says.
+    Skip,
+    /// It goes.
+    Delete,
+}
+
+/// Hears of each entry and what becomes of it.
+pub type Tell<'a> = &'a mut dyn FnMut(Act, &RelPath) -> Result<()>;
+
+/// What `restore` did, or what [`preview`] found it would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Restored {
     /// Files, links and others written.
     pub files: u64,
     /// Bytes of files written.
     pub bytes: u64,
+    /// Entries that stood there as the snapshot has them, and were not written.
+    pub unchanged: u64,
+    /// Entries that stayed as they were, as the overwrite mode says.
+    pub skipped: u64,
+    /// Entries that were removed.
+    pub deleted: u64,
     /// Entries that were left out because the store is damaged.
     pub damaged: u64,
+    /// Files and links that read back otherwise than they were written.
+    pub differing: u64,
     /// Entries or attributes that the target did not take.
     pub left_alone: u64,
 }
@@ -51,6 +113,7 @@ pub struct Restored {
 ///
 /// # Errors
 /// [`ErrorKind::NoSpace`], [`ErrorKind::Gone`], [`ErrorKind::Interrupted`] and others; temporary files are removed.
+/// [`ErrorKind::Conflict`] where a deletion looks like a mistake, before anything is written.
 pub fn restore(
     disk: Arc<dyn Disk>,
     folder: &dyn Folder,
@@ -58,47 +121,169 @@ pub fn restore(
     run: Run<'_>,
 ) -> Result<Restored> {
     let reading = Reading::open(disk, request.identities, run)?;
-    let (_, snapshot) = reading.snapshot(&request.spot.snapshot)?;
-    let named = resolve(&reading.reader, &snapshot, &request.spot.path).map_err(|error| reading.store.settle(error))?;
-    let named =
-        named.ok_or_else(|| Error::new(ErrorKind::Other, format!("the snapshot holds no {}", request.spot.path)))?;
+    let source = Source::find(&reading, &request.spot)?;
     let monitor = CountingMonitor::new(run.monitor);
-    let is_all = named == Named::Root;
-    let total = Amount { files: snapshot.totals.files + snapshot.totals.others, bytes: snapshot.totals.bytes };
-    run.monitor.begin(Task::Restore, is_all.then_some(total));
-    let mut restorer = Restorer {
-        reader: &reading.reader,
-        batch: BatchWriter::new(folder, run.random, &monitor, BatchLimits::default()),
-        monitor: &monitor,
-        owners: request.owners,
-        linked: HashMap::new(),
-        done: Restored::default(),
-    };
-    let result = restorer.named(&named, &snapshot);
-    let mut done = restorer.done;
-    let result = result.and_then(|()| restorer.batch.finish().map_err(target_error));
+    let run = Run { monitor: &monitor, ..run };
+    run.monitor.begin(Task::Restore, source.total);
+    let result = write_all(&reading, folder, (&source, request), run);
     run.monitor.end(Task::Restore);
-    result.map_err(|error| settle(&reading, folder, error))?;
-    if folder.is_gone() {
-        return Err(target_gone());
+    let (mut done, hashes) = result.map_err(|stop| settle(&reading, Some(folder), stop))?;
+    require_target(folder)?;
+    reading.check_medium(done.restored.damaged)?;
+    require_selected(request, done.seen)?;
+    if let Some(hashes) = hashes {
+        let compared = readback::compare(&reading.reader, folder, (&source, request), &hashes, run);
+        done.restored.differing = compared.map_err(|stop| settle(&reading, Some(folder), stop))?;
+        require_target(folder)?;
     }
-    // A medium that was pulled makes everything look damaged: believe it only while the marker still stands.
-    if done.damaged > 0
-        && let gone @ StoreError::Gone(_) = reading.store.settle(StoreError::damaged("an entry"))
-    {
-        return Err(gone.into());
+    let told = done.restored.damaged + done.restored.differing;
+    done.restored.left_alone = monitor.problems() - told;
+    Ok(done.restored)
+}
+
+/// Tells what a restore would do, entry by entry, and writes nothing. Without a folder nothing stands there yet.
+///
+/// # Errors
+/// Those of reading the store; whatever `tell` returns.
+pub fn preview(
+    disk: Arc<dyn Disk>,
+    folder: Option<&dyn Folder>,
+    request: &RestoreRequest<'_>,
+    run: Run<'_>,
+    tell: Tell<'_>,
+) -> Result<Restored> {
+    let reading = Reading::open(disk, request.identities, run)?;
+    let source = Source::find(&reading, &request.spot)?;
+    let monitor = CountingMonitor::new(run.monitor);
+    let run = Run { monitor: &monitor, ..run };
+    let mut looking = write::Looking::new(folder, request, run, tell);
+    let walked = walk::walk(&reading.reader, &source, &request.options.selection, &mut looking);
+    walked.map_err(|stop| settle(&reading, folder, stop))?;
+    let (mut done, seen) = looking.done();
+    reading.check_medium(done.damaged)?;
+    require_selected(request, seen)?;
+    if let (Some(folder), Some(_)) = (folder, &request.options.delete) {
+        let plan = delete::plan(&reading.reader, folder, &source, request, run);
+        for doomed in plan.map_err(|stop| settle(&reading, Some(folder), stop))?.all() {
+            done.deleted += 1;
+            tell(Act::Delete, &doomed.path)?;
+        }
     }
+    folder.map_or(Ok(()), require_target)?;
     done.left_alone = monitor.problems() - done.damaged;
     Ok(done)
+}
+
+/// What a run wrote, and how many entries were selected.
+struct Done {
+    restored: Restored,
+    seen: u64,
+}
+
+/// The hash of each file that was written, in the order of the walk.
+type Hashes = Vec<Option<[u8; 32]>>;
+
+fn write_all(
+    reading: &Reading,
+    folder: &dyn Folder,
+    (source, request): (&Source, &RestoreRequest<'_>),
+    run: Run<'_>,
+) -> std::result::Result<(Done, Option<Hashes>), Stop> {
+    let plan = match request.options.delete {
+        Some(_) => Some(delete::plan(&reading.reader, folder, source, request, run)?),
+        None => None,
+    };
+    let mut deleted = 0;
+    if let Some(plan) = &plan {
+        plan.refuse_mistakes(source, request)?;
+        deleted += delete::remove(folder, &plan.in_the_way, run)?;
+    }
+    let batch = BatchWriter::new(folder, run.random, run.monitor, BatchLimits::default());
+    let (mut restorer, hashes) = pool::with_threads(&reading.reader, request, run, |writers| {
+        let mut restorer = Restorer::new(folder, request, run, batch, writers);
+        walk::walk(&reading.reader, source, &request.options.selection, &mut restorer)?;
+        restorer.wait_for_all()
+    })?;
+    if let Some(plan) = plan.filter(|plan| !plan.extra.is_empty()) {
+        if restorer.done.damaged > 0 {
+            run.monitor.note("nothing was removed from the target, since the store is damaged");
+        } else {
+            restorer.batch.flush().and_then(|()| folder.sync_all()).map_err(target_error)?;
+            deleted += delete::remove(folder, &plan.extra, run)?;
+        }
+    }
+    restorer.batch.finish().map_err(target_error)?;
+    let restored = Restored { deleted, ..restorer.done };
+    Ok((Done { restored, seen: restorer.seen }, request.options.verify.then_some(hashes)))
+}
+
+/// Refuses a selection that nothing matches, which most likely is a slip.
+fn require_selected(request: &RestoreRequest<'_>, seen: u64) -> Result<()> {
+    if seen > 0 || !request.options.selection.is_narrow() {
+        return Ok(());
+    }
+    let text = "nothing in the snapshot matches --include, or --exclude leaves out all that does: patterns are \
+                matched against the path below the one that is restored";
+    Err(Error::new(ErrorKind::Other, text))
+}
+
+/// What is restored: the content of a directory, or one entry.
+struct Source {
+    named: Named,
+    root: Pointer,
+    meta: Meta,
+    extensions: Extensions,
+    total: Option<Amount>,
+    /// Most entries that may lie below it.
+    entries_max: u64,
+}
+
+impl Source {
+    fn find(reading: &Reading, spot: &Spot) -> Result<Self> {
+        let (_, snapshot) = reading.snapshot(&spot.snapshot)?;
+        let named = resolve(&reading.reader, &snapshot, &spot.path).map_err(|error| reading.store.settle(error))?;
+        let none = || Error::new(ErrorKind::Other, format!("the snapshot holds no {}", spot.path));
+        Ok(Self::of(named.ok_or_else(none)?, snapshot))
+    }
+
+    fn of(named: Named, snapshot: Snapshot) -> Self {
+        let (totals, entries_max) = (snapshot.totals, entries_max(&snapshot));
+        let total = Amount { files: totals.files + totals.others, bytes: totals.bytes };
+        match &named {
+            Named::Root => {
+                let (root, meta, extensions) = (snapshot.root, snapshot.root_meta, snapshot.extensions);
+                Self { named, root, meta, extensions, total: Some(total), entries_max }
+            }
+            Named::Entry(entry) => {
+                let root = if let Node::Dir { tree } = entry.node { tree } else { snapshot.root };
+                let (meta, extensions) = (entry.meta.clone(), entry.extensions.clone());
+                Self { named, root, meta, extensions, total: None, entries_max }
+            }
+        }
+    }
+
+    /// Returns the directory whose content is restored; nothing where it is another entry.
+    fn dir(&self) -> Option<&Pointer> {
+        match &self.named {
+            Named::Root => Some(&self.root),
+            Named::Entry(entry) => matches!(entry.node, Node::Dir { .. }).then_some(&self.root),
+        }
+    }
 }
 
 fn target_gone() -> Error {
     Error::new(ErrorKind::Gone, "the target's medium went away")
 }
 
-fn settle(reading: &Reading, folder: &dyn Folder, error: Stop) -> Error {
-    match error {
-        Stop::Other(error) if error.kind() == ErrorKind::Other && folder.is_gone() => target_gone(),
+/// On a medium that went away files look written, and stand nowhere.
+fn require_target(folder: &dyn Folder) -> Result<()> {
+    if folder.is_gone() { Err(target_gone()) } else { Ok(()) }
+}
+
+fn settle(reading: &Reading, folder: Option<&dyn Folder>, stop: Stop) -> Error {
+    let is_gone = || folder.is_some_and(Folder::is_gone);
+    match stop {
+        Stop::Other(error) if error.kind() == ErrorKind::Other && is_gone() => target_gone(),
         Stop::Store(error) => reading.store.settle(error).into(),
         Stop::Other(error) => error,
     }
@@ -110,164 +295,16 @@ enum Stop {
     Other(Error),
 }
 
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
 fn target_error(error: DiskError) -> Stop {
     Stop::Other(Error::from(error).within("cannot write to the target"))
 }
 
-struct Restorer<'a> {
-    reader: &'a ObjectReader,
-    batch: BatchWriter<'a>,
-    monitor: &'a CountingMonitor<'a>,
-    owners: bool,
-    /// The first path of each file that has several.
-    linked: HashMap<FileId, RelPath>,
-    done: Restored,
-}
-
-impl Restorer<'_> {
-    fn named(&mut self, named: &Named, snapshot: &Snapshot) -> std::result::Result<(), Stop> {
-        let root = RelPath::root();
-        let (tree, meta) = match named {
-            Named::Root => (snapshot.root, &snapshot.root_meta),
-            Named::Entry(entry) => match &entry.node {
-                Node::Dir { tree } => (*tree, &entry.meta),
-                _ => {
-                    let path = root.join(&entry.name).unwrap_or_default();
-                    return self.entry(&path, entry).map(|_| ());
-                }
-            },
-        };
-        let attributes = self.attributes(meta);
-        self.batch.directory(&root, attributes).map_err(target_error)?;
-        self.below(&Start::at(snapshot, &tree, &root))
-    }
-
-    fn below(&mut self, start: &Start) -> std::result::Result<(), Stop> {
-        // The walk knows store errors only; whatever else stops it is carried past it.
-        let mut stopped = None;
-        let mut damaged = Vec::new();
-        let reader = self.reader;
-        let walked = walk(
-            reader,
-            start,
-            &mut |path, entry| {
-                self.entry(path, entry).map_err(|stop| match stop {
-                    Stop::Store(error) => error,
-                    Stop::Other(error) => {
-                        stopped = Some(error);
-                        StoreError::Interrupted
-                    }
-                })
-            },
-            &mut |path, error| {
-                if !error.costs_one_entry() {
-                    return Err(error);
-                }
-                damaged.push((path.clone(), error));
-                Ok(())
-            },
-        );
-        for (path, error) in damaged {
-            self.report_damage(&path, &error);
-        }
-        match stopped {
-            Some(error) => Err(Stop::Other(error)),
-            None => walked.map_err(Stop::Store),
-        }
-    }
-
-    /// Restores one entry; tells whether to go into it.
-    fn entry(&mut self, path: &RelPath, entry: &Entry) -> std::result::Result<bool, Stop> {
-        if self.monitor_cancelled() {
-            return Err(Stop::Other(Error::new(ErrorKind::Interrupted, "interrupted")));
-        }
-        let attributes = self.attributes(&entry.meta);
-        let written = match &entry.node {
-            Node::Dir { .. } => return self.batch.directory(path, attributes).map_err(target_error),
-            Node::File { .. } => return self.file_or_link(path, entry, &attributes).map(|()| false),
-            Node::Symlink { target } => self.batch.symlink(path, target, &attributes),
-            Node::Fifo => self.batch.special(path, FileKind::Fifo, 0, &attributes),
-            Node::Socket => self.batch.special(path, FileKind::Socket, 0, &attributes),
-            Node::CharDevice(rdev) => self.batch.special(path, FileKind::CharDevice, *rdev, &attributes),
-            Node::BlockDevice(rdev) => self.batch.special(path, FileKind::BlockDevice, *rdev, &attributes),
-        };
-        if written.map_err(target_error)? {
-            self.count(0);
-        }
-        Ok(false)
-    }
-
-    fn file_or_link(
-        &mut self,
-        path: &RelPath,
-        entry: &Entry,
-        attributes: &Attributes,
-    ) -> std::result::Result<(), Stop> {
-        if entry.hard_linked
-            && let Some(first) = self.linked.get(&entry.file_id)
-            && self.batch.hard_link(first, path).map_err(target_error)?
-        {
-            self.count(0);
-            return Ok(());
-        }
-        if self.file(path, entry, attributes)? && entry.hard_linked {
-            self.linked.entry(entry.file_id).or_insert_with(|| path.clone());
-        }
-        Ok(())
-    }
-
-    /// Writes a file; tells whether it stands.
-    fn file(&mut self, path: &RelPath, entry: &Entry, attributes: &Attributes) -> std::result::Result<bool, Stop> {
-        let Node::File { len_bytes, content } = &entry.node else { return Ok(false) };
-        let Some(mut file) = self.batch.begin_file(path).map_err(target_error)? else { return Ok(false) };
-        let mut failed = None;
-        let streamed = stream_file(self.reader, *len_bytes, content, &mut |bytes| {
-            if self.monitor_cancelled() {
-                return Err(StoreError::Interrupted);
-            }
-            file.append(bytes).map_err(|error| {
-                failed = Some(error);
-                StoreError::Interrupted
-            })
-        });
-        if let Some(error) = failed {
-            return Err(target_error(error));
-        }
-        match streamed {
-            Ok(()) => {}
-            Err(error) if error.costs_one_entry() => {
-                drop(file);
-                self.report_damage(path, &error);
-                return Ok(false);
-            }
-            Err(error) => return Err(Stop::Store(error)),
-        }
-        self.batch.finish_file(file, attributes).map_err(target_error)?;
-        self.count(*len_bytes);
-        Ok(true)
-    }
-
-    fn count(&mut self, bytes: u64) {
-        self.done.files += 1;
-        self.done.bytes += bytes;
-        crate::base::Monitor::advance(self.monitor, Task::Restore, Amount { files: 1, bytes });
-    }
-
-    fn report_damage(&mut self, path: &RelPath, error: &StoreError) {
-        self.done.damaged += 1;
-        let reason = format!("left out, {error}");
-        crate::base::Monitor::problem(self.monitor, Problem { subject: path.to_string(), reason });
-    }
-
-    fn monitor_cancelled(&self) -> bool {
-        crate::base::Monitor::cancelled(self.monitor)
-    }
-
-    fn attributes(&self, meta: &Meta) -> Attributes {
-        Attributes {
-            mode: Some(meta.mode),
-            owner: self.owners.then_some((meta.uid, meta.gid)),
-            mtime: Some(FileTime { secs: meta.mtime_secs, nanos: meta.mtime_nanos }),
-        }
-    }
+fn damage(run: Run<'_>, path: &RelPath, error: &StoreError) {
+    run.monitor.problem(Problem { subject: path.to_string(), reason: format!("left out, {error}") });
 }

@@ -44,6 +44,7 @@ pub struct PackWriter<'a> {
     written: Written,
     unsynced_dirs: BTreeSet<u8>,
     poisoned: bool,
+    writes: bool,
 }
 
 impl<'a> PackWriter<'a> {
@@ -67,7 +68,15 @@ impl<'a> PackWriter<'a> {
             written: Written::default(),
             unsynced_dirs: BTreeSet::new(),
             poisoned: false,
+            writes: true,
         }
+    }
+
+    /// Builds, names and counts packs as before, and writes none of them.
+    #[must_use]
+    pub fn without_writing(mut self) -> Self {
+        self.writes = false;
+        self
     }
 
     /// Adds an object to the pack of its class; writes that pack first if the object does not fit.
@@ -130,7 +139,7 @@ impl<'a> PackWriter<'a> {
         let hash = built.listed.hash;
         let is_listed = self.listed.is_some_and(|listed| listed.pack(&hash).is_some());
         // A listed pack is made again where it stands damaged, and is not listed twice.
-        if !is_listed || !holds(self.disk, &layout::pack(&hash), &built.bytes) {
+        if self.writes && (!is_listed || !holds(self.disk, &layout::pack(&hash), &built.bytes)) {
             create_immutable(self.disk, &layout::pack(&hash), &built.bytes)
                 .map_err(|error| self.with_space(error, &built))?;
             self.unsynced_dirs.insert(hash.0[0]);

@@ -179,7 +179,8 @@ pub fn walk(
 }
 
 /// Makes the error for a snapshot that unfolds to more than it says.
-pub(super) fn too_many() -> StoreError {
+#[must_use]
+pub fn too_many() -> StoreError {
     StoreError::damaged("the snapshot, which holds more entries than it says,")
 }
 

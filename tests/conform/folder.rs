@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chunkstore::base::monitor::RecordingMonitor;
 use chunkstore::base::random::SeededRandom;
 use chunkstore::base::{EntryName, RelPath};
-use chunkstore::disk::folder::{Attributes, FileKind, FileTime, Folder};
+use chunkstore::disk::folder::{Attributes, ExtendedAttribute, FileKind, FileTime, Folder};
 use chunkstore::disk::{DiskError, DiskErrorKind, OsFolder, SimFolder};
 use chunkstore::folder::{BatchLimits, BatchWriter};
 
@@ -80,6 +80,8 @@ conform!(
     removing_is_exact,
     holes_read_as_zeros,
     an_open_file_tells_its_own_state,
+    extended_attributes_come_back_by_name,
+    a_hole_at_the_end_keeps_the_time_that_was_set,
 );
 
 fn names_are_bytes(folder: &dyn Folder) {
@@ -349,6 +351,45 @@ fn holes_read_as_zeros(folder: &dyn Folder) {
     writer.finish().unwrap();
     assert_eq!(read(folder, &path("f")), b"\0\0\0a\0\0b\0\0\0\0");
     assert!(folder.create_file(&path("g")).unwrap().skip(u64::MAX).is_err(), "longer than any file");
+}
+
+fn extended_attributes_come_back_by_name(folder: &dyn Folder) {
+    let one = |name: &str, value: &[u8]| ExtendedAttribute { name: name.into(), value: value.to_vec() };
+    let set = |all: Vec<ExtendedAttribute>| Attributes { extended: all, ..Attributes::default() };
+    folder.create_dir(&path("d")).unwrap();
+    write(folder, &path("f"), b"");
+    folder.create_symlink(&path("l"), b"f").unwrap();
+    if let Err(error) = folder.set_attributes(&path("f"), &set(vec![one("user.b", b"2")])) {
+        println!("no extended attributes here ({error}): nothing to check");
+        return;
+    }
+    let wanted = [one("user.a", &[0, 255, 7]), one("user.b", b"3"), one("user.long", &[9; 2000])];
+    for name in ["d", "f"] {
+        folder.set_attributes(&path(name), &set(wanted.iter().rev().cloned().collect())).unwrap();
+        assert_eq!(folder.extended_attributes(&path(name)).unwrap(), wanted, "{name}");
+    }
+    assert_eq!(folder.open(&path("f")).unwrap().extended_attributes().unwrap(), wanted);
+    assert_eq!(folder.extended_attributes(&path("l")).unwrap(), [], "a link has none, and is not followed");
+    assert_eq!(kind(folder.extended_attributes(&path("missing"))), DiskErrorKind::NotFound);
+    for foreign in ["trusted.overlay.opaque", "security.selinux", ""] {
+        let refused = folder.set_attributes(&path("f"), &set(vec![one(foreign, b"x")]));
+        assert_eq!(kind(refused), DiskErrorKind::BadName, "{foreign}");
+    }
+    let mut writer = folder.create_file(&path("g")).unwrap();
+    writer.append(b"1").unwrap();
+    writer.set_attributes(&set(vec![one("user.a", b"1")])).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(folder.extended_attributes(&path("g")).unwrap(), [one("user.a", b"1")]);
+}
+
+fn a_hole_at_the_end_keeps_the_time_that_was_set(folder: &dyn Folder) {
+    let mut writer = folder.create_file(&path("f")).unwrap();
+    writer.append(b"a").unwrap();
+    writer.skip(10_000).unwrap();
+    writer.set_attributes(&Attributes { mode: Some(0o640), ..mtime(77, 5) }).unwrap();
+    writer.finish().unwrap();
+    let stat = folder.stat(&path("f")).unwrap().unwrap();
+    assert_eq!((stat.len_bytes, stat.mode, stat.mtime), (10_001, 0o640, FileTime { secs: 77, nanos: 5 }));
 }
 
 fn an_open_file_tells_its_own_state(folder: &dyn Folder) {

@@ -17,7 +17,7 @@ use chunkstore::ops::commit::{CommitRequest, Committed, commit};
 use chunkstore::ops::init::{InitRequest, init};
 use chunkstore::ops::local_keys::{KeyDir, WriterKey};
 use chunkstore::ops::open::Spot;
-use chunkstore::ops::restore::{RestoreRequest, Restored, restore};
+use chunkstore::ops::restore::{RestoreOptions, RestoreRequest, Restored, restore};
 use chunkstore::ops::verify::{Report, VerifyRequest, verify};
 
 /// 2026-11-21T07:35:00Z.
@@ -84,7 +84,12 @@ impl Publisher {
     /// Restores the newest snapshot.
     pub fn restore<D: Disk + Clone + 'static>(&self, disk: &D, folder: &dyn Folder) -> Result<Restored> {
         let spot = Spot::parse(b"/").unwrap();
-        let request = RestoreRequest { spot, identities: &self.readers, owners: false };
+        let request = RestoreRequest {
+            spot,
+            identities: &self.readers,
+            owners: false,
+            options: RestoreOptions { threads: 1, ..RestoreOptions::default() },
+        };
         restore(Arc::new(disk.clone()), folder, &request, self.run())
     }
 

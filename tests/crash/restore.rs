@@ -83,6 +83,9 @@ fn onto_a_key() {
         refuse_modes: true,
         refuse_owners: true,
         coarse_times: true,
+        is_gone: false,
+        refuse_extended: true,
+        zeros_are_holes: false,
     };
     sweep("restore::onto_a_key", "key", rules);
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 mod contract;
 mod failures;
+mod folders;
 #[cfg(target_os = "linux")]
 mod messages;
 mod reading;

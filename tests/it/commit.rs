@@ -9,7 +9,7 @@ use chunkstore::disk::{Folder, OsFolder, SimFolder};
 use chunkstore::error::ErrorKind;
 use chunkstore::folder::Excludes;
 use chunkstore::ops::Run;
-use chunkstore::ops::commit::{CommitRequest, commit};
+use chunkstore::ops::commit::{CommitRequest, commit, preview};
 use chunkstore::store::Store;
 
 use crate::scene::{NOW, Scene, noise, read, rel};
@@ -361,4 +361,30 @@ fn a_store_that_fell_back_behind_what_this_host_has_seen_takes_no_commit() {
     let folder = OsFolder::open(&scene.path("folder")).unwrap();
     let error = commit(std::sync::Arc::new(older), &folder, &request, scene.run()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+}
+
+#[test]
+fn a_folder_whose_medium_went_away_is_not_believed() {
+    let scene = Scene::new();
+    scene.write("a", b"one");
+    let first = scene.commit("one").unwrap();
+    // As a pulled key looks for a while: everything reads, and some of it is missing.
+    let folder = SimFolder::new(SimRules { is_gone: true, ..SimRules::default() });
+    folder.put_file(&rel("b"), b"from the cache");
+    let (writer, cache) = (scene.writer(), scene.path("cache"));
+    let request = CommitRequest {
+        message: String::new(),
+        author: String::new(),
+        tags: vec![],
+        excludes: Excludes::none(),
+        writer: &writer,
+        cache: Some(&cache),
+    };
+    for op in [commit, preview] {
+        let error = op(scene.shared_disk(), &folder, &request, scene.run()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Gone, "{error}");
+        assert_eq!(error.to_string(), "the medium of the folder to commit went away");
+    }
+    let store = Store::open(scene.shared_disk()).unwrap();
+    assert_eq!(store.head().head.generation, first.generation);
 }

@@ -62,6 +62,11 @@ impl Hand {
         Self::entry(name, number, Node::Dir { tree })
     }
 
+    /// Loses the object that was made before the last one.
+    pub fn lose_last_but_one(&mut self) {
+        self.objects.remove(self.objects.len() - 2);
+    }
+
     pub fn tree(&mut self, mut entries: Vec<Entry>) -> Pointer {
         entries.sort_by(|one, other| one.name.cmp(&other.name));
         let key = self.keys.reader.boundary_key();

@@ -4,8 +4,9 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "tests fail by panicking and set their own scene"
+    reason = "tests fail by panicking, set their own scene, and say what they cannot check here"
 )]
 
 mod carried;
@@ -21,6 +22,8 @@ mod last_generation;
 mod publisher;
 mod push;
 mod reading;
+mod restore;
+mod roundtrip;
 mod scene;
 mod sync;
 mod tight;

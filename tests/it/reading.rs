@@ -3,6 +3,7 @@
 use chunkstore::base::RelPath;
 use chunkstore::error::{Error, ErrorKind};
 use chunkstore::format::Pointer;
+use chunkstore::format::attributes::{ATTRIBUTES_TAG, BIRTH_TAG, encode_attributes, encode_birth};
 use chunkstore::ops::diff::{ChangeKind, DiffRequest, Diffed, HELD_MAX, diff};
 use chunkstore::ops::export::{ArchiveFormat, Exported, export};
 use chunkstore::ops::find::{Event, Pattern, Wanted, find, find_all};
@@ -124,6 +125,33 @@ fn the_same_bytes_cut_in_another_way_are_no_change() {
     assert_eq!(changes(&scene, "/").unwrap().0, Vec::<String>::new());
 }
 
+/// An extension that holds extended attributes.
+fn attributes(pairs: &[(&[u8], &[u8])]) -> (u64, Vec<u8>) {
+    let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+    (ATTRIBUTES_TAG, encode_attributes(&pairs).0.unwrap())
+}
+
+#[test]
+fn other_attributes_are_a_change_and_another_time_of_birth_is_none() {
+    let scene = Scene::new();
+    let make = |value: &'static [u8], birth: i64| {
+        move |hand: &mut Hand| {
+            let mut marked = hand.file("marked", 1, b"1");
+            marked.extensions = vec![attributes(&[(b"user.mark", value)])];
+            let mut born = hand.file("born", 2, b"2");
+            born.extensions = vec![(BIRTH_TAG, encode_birth(birth, 0))];
+            let mut dir = hand.dir("dir", 3, vec![]);
+            dir.extensions = vec![attributes(&[(b"user.mark", value)]), (BIRTH_TAG, encode_birth(birth, 0))];
+            hand.tree(vec![marked, born, dir])
+        }
+    };
+    commit(&scene, make(b"one", 1));
+    commit(&scene, make(b"two", 2));
+    assert_eq!(changes(&scene, "/").unwrap().0, ["U /dir", "U /marked"]);
+    commit(&scene, make(b"two", 3));
+    assert_eq!(changes(&scene, "/").unwrap().0, Vec::<String>::new());
+}
+
 #[test]
 fn beyond_what_is_held_changes_are_told_once_each() {
     let scene = Scene::new();
@@ -154,7 +182,7 @@ fn beyond_what_is_held_changes_are_told_once_each() {
 }
 
 /// A directory that names the one below twice, forty times over: 2^40 files.
-fn bomb(hand: &mut Hand) -> Pointer {
+pub fn bomb(hand: &mut Hand) -> Pointer {
     let file = hand.file("x", 1, b"x");
     let leaf = hand.tree(vec![file]);
     (0..40).fold(leaf, |below, level| {
@@ -221,6 +249,68 @@ fn an_archive_leaves_a_damaged_file_out_whole() {
     let names: Vec<_> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
     assert_eq!(names, ["a-sound", "c-sound"]);
     assert!(scene.monitor.problems().iter().all(|problem| problem.subject == "/b-spoiled"));
+}
+
+/// The records of pax headers by the name of the entry behind them, read by their lengths.
+fn pax_records(bytes: &[u8]) -> Vec<(String, Vec<Vec<u8>>)> {
+    let (mut all, mut records) = (Vec::new(), Vec::new());
+    for entry in tar::Archive::new(bytes).entries().unwrap().raw(true) {
+        let mut entry = entry.unwrap();
+        if entry.header().entry_type() != tar::EntryType::XHeader {
+            let name = String::from_utf8(entry.path_bytes().into_owned()).unwrap();
+            all.push((name, std::mem::take(&mut records)));
+            continue;
+        }
+        let mut header = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut header).unwrap();
+        let mut rest = &header[..];
+        while let Some(space) = rest.iter().position(|&byte| byte == b' ') {
+            let len: usize = std::str::from_utf8(&rest[..space]).unwrap().parse().unwrap();
+            let (record, behind) = rest.split_at(len);
+            records.push(record[space + 1..].strip_suffix(b"\n").unwrap().to_vec());
+            rest = behind;
+        }
+        assert!(rest.is_empty());
+    }
+    all
+}
+
+#[test]
+fn a_tar_holds_extended_attributes() {
+    let scene = Scene::new();
+    commit(&scene, |hand| {
+        let mut file = hand.file("a", 1, b"1");
+        file.hard_linked = true;
+        // Of these values, some make a record as long as its length takes one more digit.
+        let values: Vec<(Vec<u8>, Vec<u8>)> =
+            (70..90).map(|len| (format!("user.n{len}").into_bytes(), vec![b'\n'; len])).collect();
+        let mut pairs: Vec<(&[u8], &[u8])> = vec![(b"user.100%=x", b"a=b\0"), (b"user.\xff", b"")];
+        pairs.splice(1..1, values.iter().map(|(name, value)| (&name[..], &value[..])));
+        file.extensions = vec![attributes(&pairs)];
+        let mut again = hand.file("b", 1, b"1");
+        (again.hard_linked, again.extensions) = (true, file.extensions.clone());
+        let mut dir = hand.dir("dir", 2, vec![]);
+        dir.extensions = vec![attributes(&[(b"user.of", b"dir")])];
+        let mut odd = hand.file("odd", 3, b"3");
+        odd.extensions = vec![(ATTRIBUTES_TAG, b"nonsense".to_vec())];
+        hand.tree(vec![file, again, dir, odd])
+    });
+    let (done, bytes) = exported(&scene, "/", ArchiveFormat::Tar);
+    let done = done.unwrap();
+    assert_eq!((done.entries, done.damaged, done.left_alone), (4, 0, 1));
+    let problems = scene.monitor.problems();
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].subject, "/odd");
+    assert!(problems[0].reason.starts_with("its extended attributes are left out: "), "{problems:?}");
+    let all = pax_records(&bytes);
+    let named = |wanted: &str| &all.iter().find(|(name, _)| name == wanted).unwrap().1;
+    let file = named("a");
+    assert_eq!(file.len(), 22);
+    assert_eq!(file[0], b"SCHILY.xattr.user.100%25%3Dx=a=b\0");
+    assert_eq!(file[1], [b"SCHILY.xattr.user.n70=", &[b'\n'; 70][..]].concat());
+    assert_eq!(file[21], b"SCHILY.xattr.user.\xff=");
+    assert_eq!(*named("dir/"), [b"SCHILY.xattr.user.of=dir"]);
+    assert!(named("b").is_empty() && named("odd").is_empty());
 }
 
 /// A sink that takes so many bytes and fails.

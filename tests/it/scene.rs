@@ -17,7 +17,7 @@ use chunkstore::ops::commit::{CommitRequest, Committed, commit};
 use chunkstore::ops::init::{InitRequest, init};
 use chunkstore::ops::local_keys::{KeyDir, WriterKey};
 use chunkstore::ops::open::Spot;
-use chunkstore::ops::restore::{RestoreRequest, Restored, restore};
+use chunkstore::ops::restore::{RestoreOptions, RestoreRequest, Restored, restore};
 
 /// 2026-11-21T07:35:00Z, long after the files of a test were made as far as the racy rule sees.
 pub const NOW: Timestamp = Timestamp(1_795_246_500_000_000_000);
@@ -106,12 +106,17 @@ impl Scene {
 
     /// Restores a spot into a fresh directory of that name.
     pub fn restore(&self, spot: &str, target: &str) -> Result<Restored> {
+        self.restore_with(spot, target, RestoreOptions::default())
+    }
+
+    /// Restores a spot into a directory, which is made if it is not there.
+    pub fn restore_with(&self, spot: &str, target: &str, options: RestoreOptions) -> Result<Restored> {
         let target = self.path(target);
         std::fs::create_dir_all(&target).unwrap();
         let folder = OsFolder::open(&target).unwrap();
         let identities = self.readers();
         let spot = Spot::parse(spot.as_bytes()).unwrap();
-        let request = RestoreRequest { spot, identities: &identities, owners: false };
+        let request = RestoreRequest { spot, identities: &identities, owners: false, options };
         restore(self.shared_disk(), &folder, &request, self.run())
     }
 }

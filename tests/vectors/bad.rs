@@ -91,7 +91,7 @@ impl Bad {
 }
 
 pub fn all() -> Vec<Vector> {
-    let kinds: [fn() -> Bad; 16] = [
+    let kinds: [fn() -> Bad; 19] = [
         marker,
         head,
         trust,
@@ -104,6 +104,9 @@ pub fn all() -> Vec<Vector> {
         pointer,
         list,
         tree,
+        extended_attributes,
+        time_of_birth,
+        holes,
         snapshot,
         index,
         key_file,
@@ -451,6 +454,36 @@ fn tree() -> Bad {
         }),
     );
     bad.add("extension-even", "TooNew", change(|entry| entry.extensions = vec![(2, vec![])]));
+    bad
+}
+
+fn extended_attributes() -> Bad {
+    let mut bad = Bad::of("extended-attributes", good_bytes("extended-attributes"));
+    bad.ends("Truncated", "Trailing");
+    bad.add("none", "NotCanonical", vec![0]);
+    bad.add("unsorted", "NotCanonical", vec![2, 1, b'b', 0, 1, b'a', 0]);
+    bad.add("name-twice", "NotCanonical", vec![2, 1, b'a', 0, 1, b'a', 0]);
+    bad.add("name-empty", "Limit", vec![1, 0, 1, 0]);
+    bad.add("name-with-nul", "Limit", vec![1, 1, 0, 0]);
+    bad.add("name-too-long", "Limit", [&[1, 0x80, 2][..], &[b'n'; 256], &[0]].concat());
+    bad
+}
+
+fn time_of_birth() -> Bad {
+    let mut bad = Bad::of("time-of-birth", good_bytes("time-of-birth"));
+    bad.ends("Truncated", "Trailing");
+    bad.add("nanoseconds-over-limit", "Limit", vec![0, 0x80, 0x94, 0xeb, 0xdc, 0x03]);
+    bad
+}
+
+fn holes() -> Bad {
+    let mut bad = Bad::of("holes", good_bytes("holes"));
+    bad.ends("Truncated", "Trailing");
+    bad.add("none", "NotCanonical", vec![0]);
+    bad.add("empty-hole", "Limit", vec![1, 5, 0]);
+    bad.add("touching", "NotCanonical", vec![2, 5, 5, 0, 5]);
+    // The file has 2 MiB.
+    bad.add("outside-the-file", "Limit", vec![1, 0x81, 0x80, 0x80, 1, 1]);
     bad
 }
 

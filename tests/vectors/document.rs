@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use chunkstore::base::{limits, paths};
 use chunkstore::format::outer::FileMagic;
-use chunkstore::format::{codec, head, index, keylist, list, manifest, outer, pack, pointer, recipe, sealed, snapshot};
+use chunkstore::format::{
+    attributes, codec, head, index, keylist, list, manifest, outer, pack, pointer, recipe, sealed, snapshot,
+};
 use chunkstore::format::{tree, trust};
 use chunkstore::{format, store};
 
@@ -88,6 +90,7 @@ fn limit_values() -> BTreeMap<&'static str, u64> {
         ("PATH_MAX_DEPTH", paths::PATH_MAX_DEPTH as u64),
         ("EXTENSION_MAX_BYTES", codec::EXTENSION_MAX_BYTES as u64),
         ("EXTENSIONS_MAX", codec::EXTENSIONS_MAX as u64),
+        ("ATTRIBUTE_NAME_MAX_BYTES", attributes::ATTRIBUTE_NAME_MAX_BYTES as u64),
         ("PREVIOUS_MAX", head::PREVIOUS_MAX as u64),
         ("GROUP_MAX_BYTES", head::GROUP_MAX_BYTES as u64),
         ("ENTRIES_MAX", index::ENTRIES_MAX as u64),

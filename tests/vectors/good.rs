@@ -6,6 +6,9 @@ use chunkstore::base::*;
 use chunkstore::chunker::Chunker;
 use chunkstore::crypto::sign::{Purpose as Signed, SignKey};
 use chunkstore::crypto::{Secret, seal};
+use chunkstore::format::attributes::{
+    decode_attributes, decode_birth, decode_holes, encode_attributes, encode_birth, encode_holes,
+};
 use chunkstore::format::codec::{Decoder, Encoder};
 use chunkstore::format::head::{Head, SignedHead};
 use chunkstore::format::index::{IndexEntry, IndexPart};
@@ -319,6 +322,25 @@ pub fn tree_leaf() -> TreeNode {
     ])
 }
 
+fn attributes() -> Vec<u8> {
+    let pairs = [(b"user.empty".to_vec(), Vec::new()), (b"user.note".to_vec(), b"kept".to_vec())];
+    encode_attributes(&pairs).0.unwrap()
+}
+
+fn holes() -> Vec<u8> {
+    encode_holes(&[(0, 4096), (8192, 1 << 20)]).unwrap()
+}
+
+/// The content is zeros, and complete for whoever passes over the hole.
+fn tree_extended() -> TreeNode {
+    let chunk = pointer(Kind::Chunk, &zeros());
+    let content = Content::Inline(vec![Extent { chunk, offset: 0, len_bytes: 100_000 }]);
+    let mut file = entry("sparse", 0x4a, Node::File { len_bytes: 100_000, content });
+    let holes = encode_holes(&[(0, 100_000)]).unwrap();
+    file.extensions = vec![(1, attributes()), (3, encode_birth(-1, 500_000_000)), (5, holes)];
+    TreeNode::Leaf(vec![file])
+}
+
 pub fn tree_inner() -> TreeNode {
     let child = |name: &str, node: TreeNode, entries| Child {
         first: EntryName::new(name.as_bytes()).unwrap(),
@@ -484,6 +506,15 @@ fn inner() -> Vec<Vector> {
         vector("list-leaf", "list", "three extents of two chunks", list_leaf().encode()),
         vector("list-inner", "list", "two children", list_inner().encode()),
         vector("tree-leaf", "tree", "every type of entry", tree_leaf().encode()),
+        vector("extended-attributes", "extended-attributes", "two attributes, one without a value", attributes()),
+        vector("time-of-birth", "time-of-birth", "half a second before 1970", encode_birth(-1, 500_000_000)),
+        vector("holes", "holes", "the first 4 KiB, and 1 MiB from 8 KiB on", holes()),
+        vector(
+            "tree-extended",
+            "tree",
+            "a file that is a hole, with an attribute and a time of birth",
+            tree_extended().encode(),
+        ),
         vector("tree-empty", "tree", "an empty directory", TreeNode::Leaf(Vec::new()).encode()),
         vector("tree-inner", "tree", "two children", tree_inner().encode()),
         vector("snapshot", "snapshot", "a merge with a conflict", snapshot().encode()),
@@ -555,6 +586,9 @@ pub fn again(kind: &str, bytes: &[u8]) -> Result<Vec<u8>, String> {
         "pointer" => read_pointer(bytes),
         "list" => ListNode::decode(bytes).map(|node| node.encode()),
         "tree" => TreeNode::decode(bytes).map(|node| node.encode()),
+        "extended-attributes" => decode_attributes(bytes).map(|pairs| encode_attributes(&pairs).0.unwrap()),
+        "time-of-birth" => decode_birth(bytes).map(|(secs, nanos)| encode_birth(secs, nanos)),
+        "holes" => decode_holes(bytes, 2 << 20).map(|holes| encode_holes(&holes).unwrap()),
         "snapshot" => Snapshot::decode(bytes).map(|snapshot| snapshot.encode()),
         "index" => IndexPart::decode(bytes).map(|part| part.encode()),
         "pack" => return read_pack(bytes),

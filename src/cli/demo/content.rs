@@ -127,7 +127,7 @@ impl<'a> Author<'a> {
             let link = path(name.as_bytes())?;
             self.folder.create_symlink(&link, target.as_bytes())?;
             let mtime = Some(self.tick());
-            self.folder.set_attributes(&link, &Attributes { mode: None, owner: None, mtime })?;
+            self.folder.set_attributes(&link, &Attributes { mtime, ..Attributes::default() })?;
         }
         Ok(())
     }
@@ -140,7 +140,7 @@ impl<'a> Author<'a> {
     fn age_dirs(&mut self) -> Result<()> {
         let texts = (0..TEXT_DIRS).map(|dir| format!("texts {dir:02}"));
         for name in texts.chain(["binaries", "odd/empty", "odd"].map(str::to_owned)) {
-            let attributes = Attributes { mode: Some(0o750), owner: None, mtime: Some(self.tick()) };
+            let attributes = Attributes { mode: Some(0o750), mtime: Some(self.tick()), ..Attributes::default() };
             self.folder.set_attributes(&path(name.as_bytes())?, &attributes)?;
         }
         Ok(())
@@ -161,7 +161,7 @@ impl<'a> Author<'a> {
         };
         file.append(bytes)?;
         file.finish()?;
-        let attributes = Attributes { mode: Some(mode), owner: None, mtime: Some(self.tick()) };
+        let attributes = Attributes { mode: Some(mode), mtime: Some(self.tick()), ..Attributes::default() };
         Ok(self.folder.set_attributes(&path, &attributes)?)
     }
 

@@ -27,7 +27,7 @@ use crate::ops::list::ls;
 use crate::ops::local_keys::KeyDir;
 use crate::ops::open::{Reading, Spot};
 use crate::ops::push::{PushRequest, push};
-use crate::ops::restore::{RestoreRequest, restore};
+use crate::ops::restore::{RestoreOptions, RestoreRequest, restore};
 use crate::ops::status::status;
 use crate::ops::sync::{SyncRequest, Synced, sync};
 use crate::ops::verify::{VerifyRequest, verify};
@@ -269,7 +269,7 @@ impl Story<'_> {
         let restored = OsFolder::open(&target)?;
         let readers = self.readers()?;
         let spot = Spot { snapshot: "HEAD".to_owned(), path: RelPath::root() };
-        let request = RestoreRequest { spot, identities: &readers, owners: false };
+        let request = RestoreRequest { spot, identities: &readers, owners: false, options: RestoreOptions::default() };
         let done = restore(Arc::clone(&self.key), &restored, &request, self.context.run(self.monitor))?;
         let text = format!("{} files and links, {} from the key", done.files, show_size(done.bytes));
         self.steps.done("restore", &text, json!({"files": done.files, "bytes": done.bytes}))?;

@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::base::{EntryName, RelPath};
-use crate::disk::folder::{Attributes, FileKind, FileTime, Folder, FolderFile, FolderWriter, Listing, Stat};
+use crate::disk::folder::{
+    Attributes, ExtendedAttribute, FileKind, FileTime, Folder, FolderFile, FolderWriter, Hole, Listing, Stat,
+};
 use crate::disk::{DiskError, DiskErrorKind};
 
 /// A folder reached by path names.
@@ -105,6 +107,10 @@ impl Folder for PortableFolder {
         Ok(target.into_os_string().into_encoded_bytes())
     }
 
+    fn extended_attributes(&self, _: &RelPath) -> Result<Vec<ExtendedAttribute>, DiskError> {
+        Ok(Vec::new())
+    }
+
     fn create_dir(&self, path: &RelPath) -> Result<(), DiskError> {
         match self.run("create", path, |full| fs::create_dir(full)) {
             Err(error) if error.kind == DiskErrorKind::Exists => match self.stat(path)? {
@@ -119,7 +125,7 @@ impl Folder for PortableFolder {
         let full = self.locate("create", path)?;
         let file = File::create_new(&full).map_err(|error| DiskError::new("create", path, error))?;
         self.unsynced().insert(full);
-        Ok(Box::new(PortableWriter { file, path: path.clone(), len_bytes: 0 }))
+        Ok(Box::new(PortableWriter { file, path: path.clone(), len_bytes: 0, ends_in_hole: false }))
     }
 
     fn create_symlink(&self, path: &RelPath, _: &[u8]) -> Result<(), DiskError> {
@@ -136,14 +142,14 @@ impl Folder for PortableFolder {
     }
 
     fn set_attributes(&self, path: &RelPath, attributes: &Attributes) -> Result<(), DiskError> {
+        if !attributes.extended.is_empty() {
+            return Err(unsupported("set an extended attribute of", path));
+        }
         let Some(mtime) = attributes.mtime else { return Ok(()) };
         if self.stat(path)?.is_none_or(|stat| stat.kind != FileKind::File) {
             return Ok(());
         }
-        let since = Duration::new(mtime.secs.unsigned_abs(), 0);
-        let whole = if mtime.secs < 0 { UNIX_EPOCH.checked_sub(since) } else { UNIX_EPOCH.checked_add(since) };
-        let time = whole.and_then(|time| time.checked_add(Duration::from_nanos(mtime.nanos.into())));
-        let time = time.ok_or_else(|| unsupported("set the time of", path))?;
+        let time = system_time(mtime).ok_or_else(|| unsupported("set the time of", path))?;
         self.run("set the time of", path, |full| File::options().append(true).open(full)?.set_modified(time))
     }
 
@@ -194,6 +200,12 @@ fn unsupported(act: &'static str, path: &RelPath) -> DiskError {
     DiskError::new(act, path, io::Error::from(io::ErrorKind::Unsupported))
 }
 
+fn system_time(time: FileTime) -> Option<SystemTime> {
+    let since = Duration::new(time.secs.unsigned_abs(), 0);
+    let whole = if time.secs < 0 { UNIX_EPOCH.checked_sub(since) } else { UNIX_EPOCH.checked_add(since) };
+    whole.and_then(|whole| whole.checked_add(Duration::from_nanos(time.nanos.into())))
+}
+
 fn stat_of(metadata: &fs::Metadata) -> Stat {
     let (kind, mode) = match metadata.file_type() {
         kind if kind.is_dir() => (FileKind::Dir, 0o755),
@@ -202,7 +214,22 @@ fn stat_of(metadata: &fs::Metadata) -> Stat {
     };
     let mtime = metadata.modified().map_or(FileTime::default(), file_time);
     let len_bytes = if kind == FileKind::Dir { 0 } else { metadata.len() };
-    Stat { kind, mode, uid: 0, gid: 0, len_bytes, mtime, ctime: mtime, device: 0, inode: 0, links: 1, rdev: 0 }
+    let birth = metadata.created().ok().map(file_time);
+    Stat {
+        kind,
+        mode,
+        uid: 0,
+        gid: 0,
+        len_bytes,
+        mtime,
+        ctime: mtime,
+        device: 0,
+        inode: 0,
+        links: 1,
+        rdev: 0,
+        birth,
+        is_sparse: false,
+    }
 }
 
 fn file_time(time: SystemTime) -> FileTime {
@@ -232,18 +259,44 @@ impl FolderFile for PortableFile {
     fn stat(&self) -> Result<Stat, DiskError> {
         self.file.metadata().map(|m| stat_of(&m)).map_err(|error| DiskError::new("look at", &self.path, error))
     }
+
+    fn holes(&mut self, _: usize) -> Result<Vec<Hole>, DiskError> {
+        self.file.rewind().map_err(|error| DiskError::new("read", &self.path, error))?;
+        Ok(Vec::new())
+    }
+
+    fn skip(&mut self, len_bytes: u64) -> Result<(), DiskError> {
+        let by = i64::try_from(len_bytes).unwrap_or(i64::MAX);
+        self.file.seek(SeekFrom::Current(by)).map(drop).map_err(|error| DiskError::new("read", &self.path, error))
+    }
+
+    fn extended_attributes(&self) -> Result<Vec<ExtendedAttribute>, DiskError> {
+        Ok(Vec::new())
+    }
 }
 
 struct PortableWriter {
     file: File,
     path: RelPath,
     len_bytes: u64,
+    ends_in_hole: bool,
+}
+
+impl PortableWriter {
+    /// Gives the file its length where it ends in a hole.
+    fn settle_len(&mut self) -> Result<(), DiskError> {
+        if std::mem::replace(&mut self.ends_in_hole, false) {
+            self.file.set_len(self.len_bytes).map_err(|error| DiskError::new("write", &self.path, error))?;
+        }
+        Ok(())
+    }
 }
 
 impl FolderWriter for PortableWriter {
     fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         self.file.write_all(bytes).map_err(|error| DiskError::new("write", &self.path, error))?;
         self.len_bytes += bytes.len() as u64;
+        self.ends_in_hole &= bytes.is_empty();
         Ok(())
     }
 
@@ -252,10 +305,21 @@ impl FolderWriter for PortableWriter {
         let moved = self.file.seek(SeekFrom::Start(end));
         moved.map_err(|error| DiskError::new("write", &self.path, error))?;
         self.len_bytes = end;
+        self.ends_in_hole |= len_bytes > 0;
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<(), DiskError> {
-        self.file.set_len(self.len_bytes).map_err(|error| DiskError::new("write", &self.path, error))
+    fn set_attributes(&mut self, attributes: &Attributes) -> Result<(), DiskError> {
+        if !attributes.extended.is_empty() {
+            return Err(unsupported("set an extended attribute of", &self.path));
+        }
+        let Some(mtime) = attributes.mtime else { return Ok(()) };
+        let time = system_time(mtime).ok_or_else(|| unsupported("set the time of", &self.path))?;
+        self.settle_len()?;
+        self.file.set_modified(time).map_err(|error| DiskError::new("set the time of", &self.path, error))
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), DiskError> {
+        self.settle_len()
     }
 }

@@ -10,9 +10,12 @@ use std::sync::Mutex;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RawMode, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 
+use super::attributes::{is_kept, of_entry, of_file, set_of_entry, set_of_file};
 use super::resolve::{Handle, Handles, lock};
 use crate::base::{EntryName, RelPath};
-use crate::disk::folder::{Attributes, FileKind, FileTime, Folder, FolderFile, FolderWriter, Listing, Stat};
+use crate::disk::folder::{
+    Attributes, ExtendedAttribute, FileKind, FileTime, Folder, FolderFile, FolderWriter, Hole, Listing, Stat,
+};
 use crate::disk::{DiskError, DiskErrorKind, Medium};
 
 /// A folder on a real file system.
@@ -102,24 +105,23 @@ impl OsFolder {
     }
 
     fn set_owner(&self, path: &RelPath, (uid, gid): (u32, u32)) -> Result<(), DiskError> {
-        if uid == u32::MAX || gid == u32::MAX {
-            // The system reads that number as "leave it".
-            return Err(DiskError::of(DiskErrorKind::BadName, "set the owner of", path, "no number of an owner"));
-        }
-        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        let (uid, gid) = owner_of(path, uid, gid)?;
         self.change("set the owner of", path, |dir, name| {
-            rustix::fs::chownat(dir, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+            rustix::fs::chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
         })
     }
 
     fn set_mtime(&self, path: &RelPath, mtime: FileTime) -> Result<(), DiskError> {
-        let times = Timestamps {
-            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-            last_modification: Timespec { tv_sec: mtime.secs, tv_nsec: mtime.nanos.min(999_999_999).into() },
-        };
         self.change("set the time of", path, |dir, name| {
-            rustix::fs::utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+            rustix::fs::utimensat(dir, name, &only_mtime(mtime), AtFlags::SYMLINK_NOFOLLOW)
         })
+    }
+
+    fn set_extended(&self, path: &RelPath, one: &ExtendedAttribute) -> Result<(), DiskError> {
+        if !is_kept(&one.name) {
+            return Err(foreign_attribute(path));
+        }
+        self.change("set an extended attribute of", path, |dir, name| set_of_entry(dir, name, one))
     }
 }
 
@@ -172,6 +174,10 @@ impl Folder for OsFolder {
             Err(errno) => Err(errno),
         })?
         .ok_or_else(|| wrong_type("read the link", path))
+    }
+
+    fn extended_attributes(&self, path: &RelPath) -> Result<Vec<ExtendedAttribute>, DiskError> {
+        self.at("read the extended attributes of", path, of_entry)
     }
 
     fn create_dir(&self, path: &RelPath) -> Result<(), DiskError> {
@@ -228,6 +234,7 @@ impl Folder for OsFolder {
         if let Some(mode) = attributes.mode {
             self.set_mode(path, mode)?;
         }
+        attributes.extended.iter().try_for_each(|one| self.set_extended(path, one))?;
         attributes.mtime.map_or(Ok(()), |mtime| self.set_mtime(path, mtime))
     }
 
@@ -361,14 +368,71 @@ fn keep_access_time() -> OFlags {
     return OFlags::empty();
 }
 
+fn owner_of(path: &RelPath, uid: u32, gid: u32) -> Result<(Uid, Gid), DiskError> {
+    if uid == u32::MAX || gid == u32::MAX {
+        // The system reads that number as "leave it".
+        return Err(DiskError::of(DiskErrorKind::BadName, "set the owner of", path, "no number of an owner"));
+    }
+    Ok((Uid::from_raw(uid), Gid::from_raw(gid)))
+}
+
+fn only_mtime(mtime: FileTime) -> Timestamps {
+    Timestamps {
+        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+        last_modification: Timespec { tv_sec: mtime.secs, tv_nsec: mtime.nanos.min(999_999_999).into() },
+    }
+}
+
+/// Returns the state with the time of birth, as far as kernel and file system tell it.
+#[cfg(target_os = "linux")]
 fn stat_at(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Stat, Errno> {
+    use rustix::fs::StatxFlags;
+
+    let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+    let found = match rustix::fs::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, mask) {
+        Ok(found) => found,
+        // Kernels before 4.11 have no such call, and some sandboxes refuse it.
+        Err(Errno::NOSYS | Errno::PERM) => return stat_plain(dir, name),
+        Err(errno) => return Err(errno),
+    };
+    let kind = kind_of(found.stx_mode.into());
+    let time = |time: rustix::fs::StatxTimestamp| FileTime { secs: time.tv_sec, nanos: time.tv_nsec };
+    let has_birth = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
+    let device = matches!(kind, FileKind::CharDevice | FileKind::BlockDevice);
+    Ok(Stat {
+        kind,
+        mode: u32::from(found.stx_mode) & 0o7777,
+        uid: found.stx_uid,
+        gid: found.stx_gid,
+        len_bytes: if matches!(kind, FileKind::File | FileKind::Symlink) { found.stx_size } else { 0 },
+        mtime: time(found.stx_mtime),
+        ctime: time(found.stx_ctime),
+        device: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
+        inode: found.stx_ino,
+        links: found.stx_nlink.into(),
+        rdev: if device { rustix::fs::makedev(found.stx_rdev_major, found.stx_rdev_minor) } else { 0 },
+        birth: has_birth.then(|| time(found.stx_btime)),
+        is_sparse: is_sparse(kind, found.stx_size, found.stx_blocks),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stat_at(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Stat, Errno> {
+    stat_plain(dir, name)
+}
+
+fn stat_plain(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Stat, Errno> {
     rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| stat_of(&stat))
 }
 
-// The width of most fields differs between systems; none is wider than what it becomes.
-#[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
-fn stat_of(stat: &rustix::fs::Stat) -> Stat {
-    let kind = match FileType::from_raw_mode(stat.st_mode) {
+/// Returns whether a file may have holes: it lacks at least a page of the room that its length takes. Small files that
+/// lie in their inode do not count.
+fn is_sparse(kind: FileKind, len_bytes: u64, blocks: u64) -> bool {
+    kind == FileKind::File && len_bytes.saturating_sub(blocks.saturating_mul(512)) >= 4096
+}
+
+fn kind_of(mode: RawMode) -> FileKind {
+    match FileType::from_raw_mode(mode) {
         FileType::Directory => FileKind::Dir,
         FileType::Symlink => FileKind::Symlink,
         FileType::Fifo => FileKind::Fifo,
@@ -376,22 +440,46 @@ fn stat_of(stat: &rustix::fs::Stat) -> Stat {
         FileType::CharacterDevice => FileKind::CharDevice,
         FileType::BlockDevice => FileKind::BlockDevice,
         _ => FileKind::File,
-    };
+    }
+}
+
+// The width of most fields differs between systems; none is wider than what it becomes.
+#[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+fn stat_of(stat: &rustix::fs::Stat) -> Stat {
+    let kind = kind_of(stat.st_mode);
     let sized = matches!(kind, FileKind::File | FileKind::Symlink);
     let device = matches!(kind, FileKind::CharDevice | FileKind::BlockDevice);
+    let len_bytes = if sized { u64::try_from(stat.st_size).unwrap_or(0) } else { 0 };
     Stat {
         kind,
         mode: u32::from(stat.st_mode) & 0o7777,
         uid: stat.st_uid,
         gid: stat.st_gid,
-        len_bytes: if sized { u64::try_from(stat.st_size).unwrap_or(0) } else { 0 },
+        len_bytes,
         mtime: FileTime { secs: stat.st_mtime as i64, nanos: stat.st_mtime_nsec as u32 },
         ctime: FileTime { secs: stat.st_ctime as i64, nanos: stat.st_ctime_nsec as u32 },
         device: stat.st_dev as u64,
         inode: stat.st_ino as u64,
         links: stat.st_nlink as u64,
         rdev: if device { stat.st_rdev as u64 } else { 0 },
+        birth: birth_of(stat),
+        is_sparse: is_sparse(kind, len_bytes, u64::try_from(stat.st_blocks).unwrap_or(u64::MAX)),
     }
+}
+
+#[cfg(target_os = "macos")]
+fn birth_of(stat: &rustix::fs::Stat) -> Option<FileTime> {
+    Some(FileTime { secs: stat.st_birthtime, nanos: u32::try_from(stat.st_birthtime_nsec).unwrap_or(0) })
+}
+
+#[cfg(not(target_os = "macos"))]
+fn birth_of(_: &rustix::fs::Stat) -> Option<FileTime> {
+    None
+}
+
+fn foreign_attribute(path: &RelPath) -> DiskError {
+    let why = "an attribute of that name is not for an archive to set";
+    DiskError::of(DiskErrorKind::BadName, "set an extended attribute of", path, why)
 }
 
 fn failed(act: &'static str, path: &RelPath, errno: Errno) -> DiskError {
@@ -418,6 +506,63 @@ impl FolderFile for OsFile {
     fn stat(&self) -> Result<Stat, DiskError> {
         rustix::fs::fstat(&self.file).map(|stat| stat_of(&stat)).map_err(|errno| failed("look at", &self.path, errno))
     }
+
+    fn holes(&mut self, max_count: usize) -> Result<Vec<Hole>, DiskError> {
+        let len_bytes = self.stat()?.len_bytes;
+        let found = find_holes(&self.file, len_bytes, max_count);
+        let started_over = self.file.seek(SeekFrom::Start(0));
+        started_over.map_err(|error| DiskError::new("read", &self.path, error))?;
+        found.map_err(|errno| failed("find the holes of", &self.path, errno))
+    }
+
+    fn skip(&mut self, len_bytes: u64) -> Result<(), DiskError> {
+        let by = i64::try_from(len_bytes).map_err(|_| failed("read", &self.path, Errno::OVERFLOW))?;
+        self.file.seek(SeekFrom::Current(by)).map(drop).map_err(|error| DiskError::new("read", &self.path, error))
+    }
+
+    fn extended_attributes(&self) -> Result<Vec<ExtendedAttribute>, DiskError> {
+        of_file(self.file.as_fd()).map_err(|errno| failed("read the extended attributes of", &self.path, errno))
+    }
+}
+
+/// Asks where data begins and ends (`SEEK_DATA` and `SEEK_HOLE`); a system that cannot tell has no holes.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn find_holes(file: &File, len_bytes: u64, max_count: usize) -> Result<Vec<Hole>, Errno> {
+    use rustix::fs::{SeekFrom as Ask, seek};
+
+    let mut holes = Vec::new();
+    let mut at = 0;
+    while at < len_bytes && holes.len() < max_count {
+        let data = match seek(file, Ask::Data(at)) {
+            Ok(data) => data.min(len_bytes),
+            // No data follows.
+            Err(Errno::NXIO) => len_bytes,
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Vec::new()),
+            Err(errno) => return Err(errno),
+        };
+        if data > at {
+            holes.push(Hole { offset: at, len_bytes: data - at });
+        }
+        if data >= len_bytes {
+            break;
+        }
+        let end = match seek(file, Ask::Hole(data)) {
+            Ok(end) => end,
+            // It was cut short meanwhile, which the state after the reading tells.
+            Err(Errno::NXIO) => break,
+            Err(errno) => return Err(errno),
+        };
+        if end <= at {
+            break;
+        }
+        at = end;
+    }
+    Ok(holes)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn find_holes(_: &File, _: u64, _: usize) -> Result<Vec<Hole>, Errno> {
+    Ok(Vec::new())
 }
 
 /// A file being written.
@@ -429,6 +574,14 @@ struct OsWriter {
 }
 
 impl OsWriter {
+    /// Gives the file its length where it ends in a hole.
+    fn settle_len(&mut self) -> Result<(), DiskError> {
+        if std::mem::replace(&mut self.ends_in_hole, false) {
+            self.wrap(self.file.set_len(self.len_bytes))?;
+        }
+        Ok(())
+    }
+
     fn wrap<T>(&self, result: io::Result<T>) -> Result<T, DiskError> {
         result.map_err(|error| DiskError::new("write", &self.path, error))
     }
@@ -455,10 +608,30 @@ impl FolderWriter for OsWriter {
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<(), DiskError> {
-        if self.ends_in_hole {
-            self.wrap(self.file.set_len(self.len_bytes))?;
+    fn set_attributes(&mut self, attributes: &Attributes) -> Result<(), DiskError> {
+        self.settle_len()?;
+        let Self { file, path, .. } = self;
+        if let Some((uid, gid)) = attributes.owner {
+            let (uid, gid) = owner_of(path, uid, gid)?;
+            rustix::fs::fchown(&*file, Some(uid), Some(gid))
+                .map_err(|errno| failed("set the owner of", path, errno))?;
         }
+        if let Some(mode) = attributes.mode {
+            let mode = Mode::from_raw_mode((mode & 0o7777) as RawMode);
+            rustix::fs::fchmod(&*file, mode).map_err(|errno| failed("set the mode of", path, errno))?;
+        }
+        for one in &attributes.extended {
+            if !is_kept(&one.name) {
+                return Err(foreign_attribute(path));
+            }
+            set_of_file(&*file, one).map_err(|errno| failed("set an extended attribute of", path, errno))?;
+        }
+        let Some(mtime) = attributes.mtime else { return Ok(()) };
+        rustix::fs::futimens(&*file, &only_mtime(mtime)).map_err(|errno| failed("set the time of", path, errno))
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), DiskError> {
+        self.settle_len()?;
         // Some network file systems report a failed write only here.
         let Self { file, path, .. } = *self;
         nix::unistd::close(file).map_err(|errno| DiskError::new("close", path, errno.into()))

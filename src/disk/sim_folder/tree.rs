@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 
 use crate::base::{EntryName, RelPath};
 use crate::disk::DiskErrorKind;
-use crate::disk::folder::{Attributes, FileKind, FileTime, Stat};
+use crate::disk::folder::{Attributes, ExtendedAttribute, FileKind, FileTime, Hole, Stat};
 
+/// Length of the blocks that are holes or not.
+const BLOCK_BYTES: usize = 4096;
 /// Number of the root's inode.
 pub(super) const ROOT: u64 = 1;
 
@@ -28,6 +30,7 @@ pub(super) struct Inode {
     pub owner: (u32, u32),
     pub mtime: FileTime,
     pub ctime: FileTime,
+    pub extended: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 /// The smallest thing that survives a cut or does not.
@@ -54,11 +57,12 @@ pub(super) struct Tree {
     next_inode: u64,
     tick: u32,
     coarse_times: bool,
+    zeros_are_holes: bool,
 }
 
 impl Tree {
-    pub(super) fn new(coarse_times: bool) -> Self {
-        let mut tree = Self { inodes: BTreeMap::new(), next_inode: ROOT + 1, tick: 0, coarse_times };
+    pub(super) fn new(coarse_times: bool, zeros_are_holes: bool) -> Self {
+        let mut tree = Self { inodes: BTreeMap::new(), next_inode: ROOT + 1, tick: 0, coarse_times, zeros_are_holes };
         let root = tree.new_inode(Content::Dir(BTreeMap::new()), 0o700);
         tree.inodes.insert(ROOT, root);
         tree
@@ -73,7 +77,7 @@ impl Tree {
 
     pub(super) fn new_inode(&mut self, content: Content, mode: u32) -> Inode {
         let now = self.now();
-        Inode { content, mode, owner: (1000, 1000), mtime: now, ctime: now }
+        Inode { content, mode, owner: (1000, 1000), mtime: now, ctime: now, extended: BTreeMap::new() }
     }
 
     pub(super) fn take_number(&mut self) -> u64 {
@@ -137,7 +141,31 @@ impl Tree {
             inode: number,
             links: self.links(number),
             rdev,
+            birth: None,
+            is_sparse: !self.holes(number).is_empty(),
         })
+    }
+
+    /// Returns the holes of a file, where blocks of zeros count as such.
+    pub(super) fn holes(&self, number: u64) -> Vec<Hole> {
+        let Some(Content::File(bytes)) = self.get(number).map(|inode| &inode.content) else { return Vec::new() };
+        let mut holes: Vec<Hole> = Vec::new();
+        if !self.zeros_are_holes {
+            return holes;
+        }
+        for (at, block) in bytes.chunks(BLOCK_BYTES).enumerate().filter(|(_, block)| block.iter().all(|&b| b == 0)) {
+            let (offset, len_bytes) = ((at * BLOCK_BYTES) as u64, block.len() as u64);
+            match holes.last_mut() {
+                Some(last) if last.offset + last.len_bytes == offset => last.len_bytes += len_bytes,
+                _ => holes.push(Hole { offset, len_bytes }),
+            }
+        }
+        holes
+    }
+
+    pub(super) fn extended(&self, number: u64) -> Vec<ExtendedAttribute> {
+        let pairs = self.get(number).into_iter().flat_map(|inode| &inode.extended);
+        pairs.map(|(name, value)| ExtendedAttribute { name: name.clone(), value: value.clone() }).collect()
     }
 
     fn links(&self, number: u64) -> u64 {
@@ -178,6 +206,8 @@ impl Tree {
                 if !matches!(inode.content, Content::Symlink(_)) {
                     inode.mode = attributes.mode.map_or(inode.mode, |mode| mode & 0o7777);
                 }
+                let pairs = attributes.extended.iter().map(|one| (one.name.clone(), one.value.clone()));
+                inode.extended.extend(pairs);
                 inode.mtime = attributes.mtime.unwrap_or(inode.mtime);
                 inode.ctime = now;
             }

@@ -37,7 +37,7 @@ fn a_quiet_file_costs_one_open_and_one_question() {
     let (folder, stat) = folder_with(b"quiet");
     let before = folder.counts();
     let (outcome, bytes) = read(&folder, &later(), &stat);
-    assert!(matches!(outcome, ReadOutcome::Read { stat: read } if read == stat));
+    assert!(matches!(outcome, ReadOutcome::Read { stat: read, .. } if read == stat));
     assert_eq!(bytes, b"quiet");
     let after = folder.counts();
     assert_eq!((after.opens - before.opens, after.stats - before.stats, after.reads - before.reads), (1, 1, 1));
@@ -62,7 +62,7 @@ fn a_file_that_changes_once_is_read_again_from_the_start() {
         }
     });
     let (outcome, bytes) = read(&folder, &later(), &stat);
-    assert!(matches!(outcome, ReadOutcome::Read { stat: read } if read.mtime > stat.mtime));
+    assert!(matches!(outcome, ReadOutcome::Read { stat: read, .. } if read.mtime > stat.mtime));
     assert!(bytes == [2; 600_000], "never a mixture");
 }
 
@@ -126,7 +126,7 @@ fn a_fresh_file_counts_only_when_two_readings_agree() {
     let (folder, stat) = changed_unseen();
     let now = FixedClock::new(Timestamp(stat.mtime.secs * 1_000_000_000 + 1_500_000_000));
     let (outcome, bytes) = read(&folder, &now, &stat);
-    assert!(matches!(outcome, ReadOutcome::Read { stat: read } if read == stat), "the times tell nothing");
+    assert!(matches!(outcome, ReadOutcome::Read { stat: read, .. } if read == stat), "the times tell nothing");
     assert!(bytes == [2; 600_000], "never a mixture");
     // Believing the times alone would have taken the mixture: the test above can fail.
     let (folder, stat) = changed_unseen();
@@ -167,8 +167,35 @@ fn a_failing_sink_ends_the_reading() {
         fn take(&mut self, _: &[u8]) -> Result<(), Self::Error> {
             Err("full")
         }
+        fn take_hole(&mut self, _: u64) -> Result<(), Self::Error> {
+            Err("full")
+        }
     }
     let (folder, stat) = folder_with(b"x");
     let outcome = StableReader::new(&folder, &later()).read(&path("f"), &stat, &mut Full);
     assert_eq!(outcome.err(), Some("full"));
+}
+
+#[test]
+fn long_holes_are_not_read_and_short_ones_are() {
+    let folder = SimFolder::new(SimRules { zeros_are_holes: true, ..SimRules::default() });
+    let mut bytes = vec![0; 5 << 20];
+    bytes[8192..8200].copy_from_slice(b"a little");
+    bytes[16_384..16_389].copy_from_slice(b"later");
+    bytes.extend_from_slice(b"the end");
+    folder.put_file(&path("f"), &bytes);
+    let stat = folder.stat(&path("f")).unwrap().unwrap();
+    assert!(stat.is_sparse);
+    let before = folder.counts().reads;
+    let mut read = Vec::new();
+    let outcome = StableReader::new(&folder, &later()).read_small(&path("f"), &stat, 8 << 20, &mut read);
+    let Some(ReadOutcome::Read { extras, .. }) = outcome else { panic!("{outcome:?}") };
+    assert!(read == bytes);
+    let holes: Vec<(u64, u64)> = extras.holes.iter().map(|hole| (hole.offset, hole.len_bytes)).collect();
+    assert_eq!(holes, [(0, 8192), (12_288, 4096), (20_480, (5 << 20) - 20_480)]);
+    assert!(folder.counts().reads - before <= 3, "{} reads", folder.counts().reads - before);
+    // A file that changed a moment ago is read twice, holes and all.
+    let now = FixedClock::new(Timestamp(stat.mtime.secs * 1_000_000_000));
+    let outcome = StableReader::new(&folder, &now).read_small(&path("f"), &stat, 8 << 20, &mut read);
+    assert!(matches!(outcome, Some(ReadOutcome::Read { .. })) && read == bytes);
 }

@@ -13,6 +13,34 @@ use crate::folder::temporary::temporary_beside;
 /// Temporary names that are drawn before a directory counts as full of them.
 const NAME_ATTEMPTS: u32 = 16;
 
+/// What became of the making of an entry.
+pub(super) enum Made<T> {
+    /// It stands under this temporary name.
+    Here(RelPath, T),
+    /// It has no place, and why.
+    Refused(String),
+}
+
+/// Makes an entry under a fresh temporary name beside `target`.
+pub(super) fn make_beside<T>(
+    target: &RelPath,
+    random: &dyn Random,
+    create: impl Fn(&RelPath) -> Result<T, DiskError>,
+) -> Result<Made<T>, DiskError> {
+    for _ in 0..NAME_ATTEMPTS {
+        let Some(temporary) = temporary_beside(target, random) else {
+            return Ok(Made::Refused("no room for a temporary name beside it".to_owned()));
+        };
+        match create(&temporary) {
+            Ok(made) => return Ok(Made::Here(temporary, made)),
+            Err(error) if error.kind == DiskErrorKind::Exists => {}
+            Err(error) if ends_the_run(error.kind) => return Err(error),
+            Err(error) => return Ok(Made::Refused(reason(&error))),
+        }
+    }
+    Ok(Made::Refused("no temporary name beside it is free".to_owned()))
+}
+
 /// Finds places in one folder, and remembers what it found.
 pub(super) struct Places<'a> {
     folder: &'a dyn Folder,
@@ -78,38 +106,45 @@ impl<'a> Places<'a> {
         target: &RelPath,
         create: impl Fn(&RelPath) -> Result<T, DiskError>,
     ) -> Result<Option<(RelPath, T)>, DiskError> {
+        if !self.find(target)? {
+            return Ok(None);
+        }
+        match make_beside(target, self.random, create)? {
+            Made::Here(temporary, made) => {
+                self.probe_case(&temporary, target);
+                Ok(Some((temporary, made)))
+            }
+            Made::Refused(why) => {
+                self.report(target, why);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Finds the place of an entry: makes the directories above it and takes its name; tells whether it has one, having
+    /// reported why not.
+    pub(super) fn find(&mut self, target: &RelPath) -> Result<bool, DiskError> {
         let Some((parent, _)) = target.split_last() else {
-            return self.refuse(target, "only a directory can be the root");
+            return Ok(self.refuse(target, "only a directory can be the root"));
         };
         if !self.ensure_dir(&parent)? {
-            return Ok(None);
+            return Ok(false);
         }
         match self.folder.stat(target) {
             Ok(Some(stat)) if stat.kind == FileKind::Dir => {
-                return self.refuse(target, "a directory stands there; it is left alone");
+                return Ok(self.refuse(target, "a directory stands there; it is left alone"));
             }
             Ok(_) => {}
             Err(error) if ends_the_run(error.kind) => return Err(error),
-            Err(error) => return self.refuse(target, &reason(&error)),
+            Err(error) => return Ok(self.refuse(target, &reason(&error))),
         }
-        if !self.claim(target) {
-            return self.refuse(target, "an entry whose name differs only in case was restored there already");
-        }
-        for _ in 0..NAME_ATTEMPTS {
-            let Some(temporary) = temporary_beside(target, self.random) else {
-                return self.refuse(target, "no room for a temporary name beside it");
-            };
-            match create(&temporary) {
-                Ok(made) => {
-                    self.probe_case(&temporary, target);
-                    return Ok(Some((temporary, made)));
-                }
-                Err(error) if error.kind == DiskErrorKind::Exists => {}
-                Err(error) if ends_the_run(error.kind) => return Err(error),
-                Err(error) => return self.refuse(target, &reason(&error)),
-            }
-        }
-        self.refuse(target, "no temporary name beside it is free")
+        Ok(self.claim(target)
+            || self.refuse(target, "an entry whose name differs only in case was restored there already"))
+    }
+
+    /// Returns whether it is known if `a` and `A` are one name here; until then entries are made one after the other.
+    pub(super) fn knows_case(&self) -> bool {
+        self.folds_case.is_some()
     }
 
     /// Takes a target's name; false where another spelling of it was taken on a medium that folds case.
@@ -118,7 +153,7 @@ impl<'a> Places<'a> {
     }
 
     /// Asks, once, whether the medium finds an entry under its name in capitals.
-    fn probe_case(&mut self, temporary: &RelPath, target: &RelPath) {
+    pub(super) fn probe_case(&mut self, temporary: &RelPath, target: &RelPath) {
         if self.folds_case.is_some() {
             return;
         }
@@ -131,12 +166,12 @@ impl<'a> Places<'a> {
         self.claim(target);
     }
 
-    fn refuse<T>(&self, path: &RelPath, why: &str) -> Result<Option<T>, DiskError> {
+    fn refuse(&self, path: &RelPath, why: &str) -> bool {
         self.report(path, why.to_owned());
-        Ok(None)
+        false
     }
 
-    fn report(&self, path: &RelPath, reason: String) {
+    pub(super) fn report(&self, path: &RelPath, reason: String) {
         self.monitor.problem(Problem { subject: path.to_string(), reason });
     }
 }

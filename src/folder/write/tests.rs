@@ -18,7 +18,12 @@ fn path(text: &str) -> RelPath {
 }
 
 fn mode(mode: u32) -> Attributes {
-    Attributes { mode: Some(mode), owner: Some((1, 2)), mtime: Some(FileTime { secs: -3, nanos: 5 }) }
+    Attributes {
+        mode: Some(mode),
+        owner: Some((1, 2)),
+        mtime: Some(FileTime { secs: -3, nanos: 5 }),
+        ..Attributes::default()
+    }
 }
 
 /// What the restore of the tests writes: two batches of files, a link, a pipe, a hard link.
@@ -243,7 +248,8 @@ fn giving_up_leaves_no_temporary_name() {
     let done = writer.begin_file(&path("done")).unwrap().unwrap();
     writer.finish_file(done, &Attributes::default()).unwrap();
     writer.symlink(&path("link"), b"x", &Attributes::default()).unwrap();
-    let open = writer.begin_file(&path("open")).unwrap().unwrap();
+    let mut open = writer.begin_file(&path("open")).unwrap().unwrap();
+    open.append(b"half").unwrap();
     assert_eq!(folder.entries().len(), 3);
     drop(writer);
     drop(open);

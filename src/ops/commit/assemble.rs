@@ -5,12 +5,14 @@ use std::collections::HashSet;
 use crossbeam_channel::Receiver;
 
 use super::pipeline::{Made, Parts, Step};
-use super::source::{Directory, Origin};
+use super::source::{Changes, Directory, Origin};
 use super::stats::Remembered;
+use crate::base::limits::OBJECT_MAX_BYTES;
 use crate::base::monitor::Problem;
 use crate::base::{FileId, ObjectId};
 use crate::crypto::Secret;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::codec::Extensions;
 use crate::format::snapshot::Totals;
 use crate::format::tree::{Entry, Meta, Node};
 use crate::format::{Extent, Kind, Pointer};
@@ -29,34 +31,50 @@ pub struct Tree {
     pub root_meta: Meta,
     /// What it holds.
     pub totals: Totals,
+    /// What the extensions of its entry would say, if it had one.
+    pub root_extensions: Extensions,
+    /// How it differs from the last snapshot.
+    pub changes: Changes,
     /// What was left out or kept as it was.
     pub problems: Vec<Problem>,
     /// Files to remember.
     pub stats: Vec<Remembered>,
 }
 
-/// One finished stream: its chunks with the offset of each one's end.
+/// A stretch of a stream: the first bytes of a chunk, most often all of them.
+struct Piece {
+    end: u64,
+    len_bytes: u64,
+    chunk: Pointer,
+}
+
+/// One finished stream.
 #[derive(Default)]
 struct Stream {
-    chunks: Vec<(u64, Pointer)>,
+    pieces: Vec<Piece>,
 }
 
 impl Stream {
     /// Returns the extents of a stretch.
     fn extents(&self, start: u64, len_bytes: u64) -> Vec<Extent> {
         let end = start + len_bytes;
-        let first = self.chunks.partition_point(|(chunk_end, _)| *chunk_end <= start);
+        let first = self.pieces.partition_point(|piece| piece.end <= start);
         let mut extents = Vec::new();
-        for (chunk_end, chunk) in &self.chunks[first..] {
-            let chunk_start = chunk_end - chunk.len_bytes;
-            if chunk_start >= end {
+        for piece in &self.pieces[first..] {
+            let piece_start = piece.end - piece.len_bytes;
+            if piece_start >= end {
                 break;
             }
-            let from = start.max(chunk_start);
-            let to = end.min(*chunk_end);
-            extents.push(Extent { chunk: *chunk, offset: from - chunk_start, len_bytes: to - from });
+            let from = start.max(piece_start);
+            let to = end.min(piece.end);
+            extents.push(Extent { chunk: piece.chunk, offset: from - piece_start, len_bytes: to - from });
         }
         extents
+    }
+
+    fn push(&mut self, chunk: Pointer, len_bytes: u64) {
+        let end = self.pieces.last().map_or(0, |piece| piece.end) + len_bytes;
+        self.pieces.push(Piece { end, len_bytes, chunk });
     }
 }
 
@@ -78,7 +96,10 @@ pub struct Assembler<'a, 'w> {
     /// New objects that are in packs.
     put: HashSet<ObjectId>,
     levels: Vec<Level>,
+    /// The chunk that all unread holes are parts of.
+    zeros: Option<Pointer>,
     totals: Totals,
+    changes: Changes,
     problems: Vec<Problem>,
     stats: Vec<Remembered>,
 }
@@ -96,7 +117,9 @@ impl<'a, 'w> Assembler<'a, 'w> {
             boundary: parts.keys.boundary_key(),
             put: HashSet::new(),
             levels: Vec::new(),
+            zeros: None,
             totals: Totals::default(),
+            changes: Changes::default(),
             problems: Vec::new(),
             stats: Vec::new(),
         })
@@ -111,6 +134,7 @@ impl<'a, 'w> Assembler<'a, 'w> {
             match step {
                 Step::Enter => self.levels.push(Level::default()),
                 Step::Chunk(made) => self.chunk(&made)?,
+                Step::Zeros(len_bytes) => self.zeros(len_bytes)?,
                 Step::EndStream => {
                     let level = self.level()?;
                     let stream = std::mem::take(&mut level.current);
@@ -139,16 +163,30 @@ impl<'a, 'w> Assembler<'a, 'w> {
         {
             self.writer.put(&object)?;
         }
-        let stream = &mut self.level()?.current;
-        let end = stream.chunks.last().map_or(0, |(end, _)| *end) + pointer.len_bytes;
-        stream.chunks.push((end, pointer));
+        self.level()?.current.push(pointer, pointer.len_bytes);
+        Ok(())
+    }
+
+    /// Adds zeros as parts of one chunk that is as long as an object may be.
+    fn zeros(&mut self, len_bytes: u64) -> Result<()> {
+        let zeros = match self.zeros {
+            Some(zeros) => zeros,
+            None => self.put_object(Kind::Chunk, &vec![0; usize::try_from(OBJECT_MAX_BYTES).unwrap_or(0)])?,
+        };
+        self.zeros = Some(zeros);
+        let mut left = len_bytes;
+        while left > 0 {
+            let piece = left.min(zeros.len_bytes);
+            self.level()?.current.push(zeros, piece);
+            left -= piece;
+        }
         Ok(())
     }
 
     /// Finishes a directory; returns the tree when it was the root.
     fn leave(&mut self, directory: Directory) -> Result<Option<Tree>> {
         let mut level = self.levels.pop().ok_or_else(lost)?;
-        let Directory { entries, meta, totals, mut problems, mut stats, root_file_id } = directory;
+        let Directory { entries, meta, changes, totals, mut problems, mut stats, root } = directory;
         // Directories were left in the order of their names, which is the order of the entries.
         let mut finished = Vec::with_capacity(entries.len());
         for (mut entry, origin) in entries {
@@ -156,7 +194,8 @@ impl<'a, 'w> Assembler<'a, 'w> {
             finished.push(entry);
         }
         let boundary = self.boundary.clone();
-        let root = build_tree(finished, &boundary, &mut |kind, plain| self.put_node(kind, plain))?;
+        let tree = build_tree(finished, &boundary, &mut |kind, plain| self.put_object(kind, plain))?;
+        self.changes.add(changes);
         self.totals.files += totals.files;
         self.totals.dirs += totals.dirs;
         self.totals.others += totals.others;
@@ -164,14 +203,17 @@ impl<'a, 'w> Assembler<'a, 'w> {
         self.problems.append(&mut problems);
         self.stats.append(&mut stats);
         if let Some(above) = self.levels.last_mut() {
-            above.dirs.push_back(root);
+            above.dirs.push_back(tree);
             return Ok(None);
         }
+        let (root_file_id, root_extensions) = root.ok_or_else(lost)?;
         Ok(Some(Tree {
-            root,
-            root_file_id: root_file_id.ok_or_else(lost)?,
+            root: tree,
+            root_file_id,
             root_meta: meta,
+            root_extensions,
             totals: self.totals,
+            changes: self.changes,
             problems: std::mem::take(&mut self.problems),
             stats: std::mem::take(&mut self.stats),
         }))
@@ -184,14 +226,14 @@ impl<'a, 'w> Assembler<'a, 'w> {
             Origin::Stream { stream, start, len_bytes } => {
                 let extents = level.streams.get(stream).ok_or_else(lost)?.extents(start, len_bytes);
                 let boundary = self.boundary.clone();
-                let content = build_content(extents, &boundary, &mut |kind, plain| self.put_node(kind, plain))?;
+                let content = build_content(extents, &boundary, &mut |kind, plain| self.put_object(kind, plain))?;
                 entry.node = Node::File { len_bytes, content };
             }
         }
         Ok(())
     }
 
-    fn put_node(&mut self, kind: Kind, plaintext: &[u8]) -> std::result::Result<Pointer, StoreError> {
+    fn put_object(&mut self, kind: Kind, plaintext: &[u8]) -> std::result::Result<Pointer, StoreError> {
         let pointer = pointer_to(self.parts.keys, self.parts.maker, kind, plaintext);
         let known = self.parts.reader.index().find(&pointer.id, pointer.dedup_generation).is_some();
         if !known && self.put.insert(pointer.id) {

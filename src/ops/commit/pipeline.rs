@@ -65,6 +65,8 @@ pub enum Step {
     Enter,
     /// The next chunk of the stream under way.
     Chunk(Receiver<Result<Made>>),
+    /// So many zeros follow in the stream under way, which nobody read.
+    Zeros(u64),
     /// The stream under way is whole.
     EndStream,
     /// The stream under way is void: its file changed while it was read.

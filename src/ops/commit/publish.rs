@@ -45,7 +45,7 @@ pub fn snapshot_of(
         message: request.message.clone(),
         totals: tree.totals,
         conflicts: Vec::new(),
-        extensions: Vec::new(),
+        extensions: tree.root_extensions.clone(),
     }
 }
 

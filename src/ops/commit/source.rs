@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use crossbeam_channel::{Sender, bounded};
 
+use super::extensions::{extensions, root_extensions};
 use super::pipeline::{Made, Parts, Step, Work};
 use super::stats::{Remembered, StatCache, remember};
 use crate::base::monitor::{Amount, Problem, Task};
@@ -15,7 +16,8 @@ use crate::chunker::Chunker;
 use crate::disk::Folder;
 use crate::disk::folder::{FileKind, Stat};
 use crate::error::{Error, ErrorKind, Result};
-use crate::folder::{Excludes, ReadOutcome, ReadSink, ScannedDir, Scanner, StableReader};
+use crate::folder::{Excludes, Extras, ReadOutcome, ReadSink, ScannedDir, Scanner, StableReader};
+use crate::format::codec::Extensions;
 use crate::format::snapshot::{Snapshot, Totals};
 use crate::format::tree::{Content, Entry, Meta, Node, OWNER_MAX_BYTES, TARGET_MAX_BYTES};
 use crate::format::{Extent, Pointer};
@@ -25,6 +27,8 @@ use crate::tree::read::{Start, entries, walk};
 
 /// Files below this length share chunks with their neighbours.
 const SMALL_BYTES: u64 = 64 * 1024;
+/// Longest file with holes: its extents are held in memory, one for each 16 MiB of a hole.
+const SPARSE_MAX_BYTES: u64 = 8 << 40;
 
 /// What there is to read.
 pub struct Job<'a> {
@@ -78,14 +82,36 @@ pub struct Directory {
     pub entries: Vec<(Entry, Origin)>,
     /// Its own mode, time and owner.
     pub meta: Meta,
+    /// What differs from the last snapshot.
+    pub changes: Changes,
     /// What it adds to the totals.
     pub totals: Totals,
     /// What was left out or kept as it was.
     pub problems: Vec<Problem>,
     /// Files to remember.
     pub stats: Vec<Remembered>,
-    /// The root directory's file id; only the last directory, the root, has one.
-    pub root_file_id: Option<FileId>,
+    /// The root directory's file id and extensions; only the last directory, the root, has them.
+    pub root: Option<(FileId, Extensions)>,
+}
+
+/// How a folder differs from the last snapshot, as far as the walk tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// Entries under names that the last snapshot does not have.
+    pub new: u64,
+    /// Files that were read, since they are new or not known to be unchanged.
+    pub read: u64,
+    /// Entries of the last snapshot that are gone or left out now; a directory counts as one.
+    pub gone: u64,
+}
+
+impl Changes {
+    /// Adds those of another directory.
+    pub fn add(&mut self, other: Self) {
+        self.new += other.new;
+        self.read += other.read;
+        self.gone += other.gone;
+    }
 }
 
 /// The assembler hung up: it failed, and says why itself.
@@ -147,6 +173,12 @@ impl Cutter<'_> {
         Ok(())
     }
 
+    /// Adds zeros that were not read: the bytes before them end in a chunk of their own.
+    fn take_hole(&mut self, len_bytes: u64) -> std::result::Result<(), HungUp> {
+        self.cut_while(|left, _| left > 0)?;
+        self.step(Step::Zeros(len_bytes))
+    }
+
     /// Ends the stream under way.
     fn end(&mut self) -> std::result::Result<(), HungUp> {
         self.cut_while(|left, _| left > 0)?;
@@ -205,6 +237,13 @@ impl ReadSink for LongFile<'_, '_> {
         self.run.monitor.advance(Task::Commit, Amount { files: 0, bytes: bytes.len() as u64 });
         Ok(self.cutter.take(bytes)?)
     }
+
+    fn take_hole(&mut self, len_bytes: u64) -> std::result::Result<(), Stop> {
+        self.run.check()?;
+        self.dirty = true;
+        self.run.monitor.advance(Task::Commit, Amount { files: 0, bytes: len_bytes });
+        Ok(self.cutter.take_hole(len_bytes)?)
+    }
 }
 
 struct Source<'a> {
@@ -248,10 +287,16 @@ impl Source<'_> {
         self.cutter.step(Step::Enter)?;
         let mut open = Open {
             path: path.clone(),
-            directory: Directory { meta: self.meta(stat), root_file_id, ..Directory::default() },
+            directory: Directory { meta: self.meta(stat), ..Directory::default() },
             before: self.entries_before(before)?,
             streams: 0,
         };
+        if let Some(file_id) = root_file_id {
+            let before = self.job.parent.map(root_extensions);
+            let extras = self.extras(path, stat);
+            let extensions = extensions(before, extras, stat, path, &mut |problem| self.report(&mut open, problem));
+            open.directory.root = Some((file_id, extensions));
+        }
         scanned.notes.iter().for_each(|note| self.job.run.monitor.note(note));
         for (name, problem) in scanned.unreadable {
             self.keep_as_before(&mut open, &name, problem);
@@ -261,6 +306,7 @@ impl Source<'_> {
         for (name, stat) in dirs {
             self.subdirectory(&mut open, name, &stat)?;
         }
+        open.directory.changes.gone += open.before.len() as u64;
         open.directory.entries.sort_unstable_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         Ok(self.cutter.step(Step::Leave(Box::new(open.directory)))?)
     }
@@ -314,17 +360,20 @@ impl Source<'_> {
         let mut reusable = HashMap::new();
         let mut named: HashMap<ObjectId, u64> = HashMap::new();
         for (name, stat) in files {
-            let Some(Node::File { content, .. }) = open.before.get(name).map(|entry| &entry.node) else { continue };
+            let Some(Node::File { content, len_bytes }) = open.before.get(name).map(|entry| &entry.node) else {
+                continue;
+            };
             let Ok(path) = open.path.join(name) else { continue };
             if !self.job.memory.is_unchanged(&path, stat) {
                 continue;
             }
-            shared_extents(content).for_each(|extent| *named.entry(extent.chunk.id).or_default() += extent.len_bytes);
+            shared_extents(*len_bytes, content)
+                .for_each(|extent| *named.entry(extent.chunk.id).or_default() += extent.len_bytes);
             reusable.insert(name.clone(), ());
         }
         reusable.retain(|name, ()| match open.before.get(name).map(|entry| &entry.node) {
-            Some(Node::File { content, .. }) => {
-                shared_extents(content).all(|extent| 2 * named[&extent.chunk.id] >= extent.chunk.len_bytes)
+            Some(Node::File { content, len_bytes }) => {
+                shared_extents(*len_bytes, content).all(|extent| 2 * named[&extent.chunk.id] >= extent.chunk.len_bytes)
             }
             _ => false,
         });
@@ -358,12 +407,12 @@ impl Source<'_> {
             self.job.run.check()?;
             let Ok(path) = open.path.join(&name) else { continue };
             match self.reader.read_small(&path, &stat, SMALL_BYTES, &mut bytes) {
-                Some(ReadOutcome::Read { stat }) => {
+                Some(ReadOutcome::Read { stat, extras }) => {
                     self.job.run.monitor.advance(Task::Commit, Amount { files: 1, bytes: bytes.len() as u64 });
                     let len_bytes = bytes.len() as u64;
                     self.cutter.take(&bytes)?;
                     let origin = Origin::Stream { stream: open.streams, start, len_bytes };
-                    self.add_file(open, name, &path, &stat, origin);
+                    self.add_file(open, name, &path, &stat, (origin, extras));
                     start += len_bytes;
                 }
                 Some(outcome) => self.unread(open, &name, &path, &outcome),
@@ -379,18 +428,23 @@ impl Source<'_> {
 
     fn long_file(&mut self, open: &mut Open, name: EntryName, stat: &Stat) -> std::result::Result<(), Stop> {
         let Ok(path) = open.path.join(&name) else { return Ok(()) };
+        if stat.is_sparse && stat.len_bytes > SPARSE_MAX_BYTES {
+            let reason = "a file with holes may be at most 8 TiB long".to_owned();
+            self.keep_as_before(open, &name, Problem { subject: path.to_string(), reason });
+            return Ok(());
+        }
         let mut sink = LongFile { cutter: &mut self.cutter, run: self.job.run, dirty: false };
         let outcome = self.reader.read(&path, stat, &mut sink)?;
         let dirty = sink.dirty;
         match outcome {
-            ReadOutcome::Read { stat } => {
+            ReadOutcome::Read { stat, extras } => {
                 if dirty {
                     self.cutter.end()?;
                 }
                 let origin = Origin::Stream { stream: open.streams, start: 0, len_bytes: stat.len_bytes };
                 open.streams += usize::from(dirty);
                 self.job.run.monitor.advance(Task::Commit, Amount { files: 1, bytes: 0 });
-                self.add_file(open, name, &path, &stat, origin);
+                self.add_file(open, name, &path, &stat, (origin, extras));
             }
             outcome => {
                 if dirty {
@@ -402,10 +456,17 @@ impl Source<'_> {
         Ok(())
     }
 
-    fn add_file(&mut self, open: &mut Open, name: EntryName, path: &RelPath, stat: &Stat, origin: Origin) {
+    fn add_file(
+        &mut self,
+        open: &mut Open,
+        name: EntryName,
+        path: &RelPath,
+        stat: &Stat,
+        (origin, extras): (Origin, Extras),
+    ) {
         let node = Node::File { len_bytes: stat.len_bytes, content: Content::Inline(Vec::new()) };
-        let is_file = |node: &Node| matches!(node, Node::File { .. });
-        let entry = self.entry(open, name, path, stat, node, is_file);
+        open.directory.changes.read += 1;
+        let entry = self.entry(open, name, path, stat, node, extras);
         let origin = if stat.len_bytes == 0 { Origin::Given } else { origin };
         open.directory.totals.files += 1;
         open.directory.totals.bytes += stat.len_bytes;
@@ -430,8 +491,7 @@ impl Source<'_> {
             self.count_kept(&mut open.directory.totals, &before);
             open.directory.entries.push((before, Origin::Given));
         }
-        self.job.run.monitor.problem(problem.clone());
-        open.directory.problems.push(problem);
+        self.report(open, problem);
     }
 
     /// Counts an entry that stays as the last snapshot has it, with all below it that reads.
@@ -479,8 +539,8 @@ impl Source<'_> {
             FileKind::BlockDevice => Node::BlockDevice(stat.rdev),
             FileKind::File | FileKind::Dir => return,
         };
-        let kind = std::mem::discriminant(&node);
-        let entry = self.entry(open, name, &path, stat, node, |node| std::mem::discriminant(node) == kind);
+        let extras = self.extras(&path, stat);
+        let entry = self.entry(open, name, &path, stat, node, extras);
         self.job.run.monitor.advance(Task::Commit, Amount { files: 1, bytes: 0 });
         open.directory.totals.others += 1;
         open.directory.entries.push((entry, Origin::Given));
@@ -501,10 +561,10 @@ impl Source<'_> {
             _ => None,
         };
         self.directory(&path, stat, scanned, before.as_ref(), None)?;
+        let extras = self.extras(&path, stat);
         // The assembler puts the pointer in; until then an empty file stands in its place.
         let stand_in = Node::File { len_bytes: 0, content: Content::Inline(Vec::new()) };
-        let is_dir = |node: &Node| matches!(node, Node::Dir { .. });
-        let entry = self.entry(open, name, &path, stat, stand_in, is_dir);
+        let entry = self.entry(open, name, &path, stat, stand_in, extras);
         open.directory.totals.dirs += 1;
         open.directory.entries.push((Entry { hard_linked: false, ..entry }, Origin::Directory));
         Ok(())
@@ -518,9 +578,11 @@ impl Source<'_> {
         path: &RelPath,
         stat: &Stat,
         node: Node,
-        same_type: impl Fn(&Node) -> bool,
+        extras: Extras,
     ) -> Entry {
-        let before = open.before.remove(&name).filter(|entry| same_type(&entry.node));
+        let before = open.before.remove(&name);
+        open.directory.changes.new += u64::from(before.is_none());
+        let before = before.filter(|entry| is_of_kind(&entry.node, stat.kind));
         let hard_linked = stat.links > 1 && stat.kind != FileKind::Dir;
         let known = before.as_ref().map(|entry| entry.file_id);
         let file_id = if hard_linked {
@@ -529,8 +591,21 @@ impl Source<'_> {
         } else {
             known.unwrap_or_else(|| self.fresh_id(path))
         };
-        let extensions = before.map(|entry| entry.extensions).unwrap_or_default();
+        let before = before.map(|entry| entry.extensions);
+        let extensions = extensions(before, extras, stat, path, &mut |problem| self.report(open, problem));
         Entry { name, file_id, hard_linked, meta: self.meta(stat), node, extensions }
+    }
+
+    fn report(&self, open: &mut Open, problem: Problem) {
+        self.job.run.monitor.problem(problem.clone());
+        open.directory.problems.push(problem);
+    }
+
+    /// Asks for the extended attributes of anything but a file, which is asked while it is open.
+    fn extras(&self, path: &RelPath, stat: &Stat) -> Extras {
+        let has_some = stat.kind != FileKind::Symlink;
+        let extended = if has_some { self.job.folder.extended_attributes(path) } else { Ok(Vec::new()) };
+        Extras { holes: Vec::new(), extended }
     }
 
     fn fresh_id(&mut self, path: &RelPath) -> FileId {
@@ -553,11 +628,24 @@ impl Source<'_> {
     }
 }
 
-/// Returns the extents of a small file that are parts of chunks, as files of one directory share them.
-fn shared_extents(content: &Content) -> impl Iterator<Item = &Extent> {
+fn is_of_kind(node: &Node, kind: FileKind) -> bool {
+    match node {
+        Node::File { .. } => kind == FileKind::File,
+        Node::Dir { .. } => kind == FileKind::Dir,
+        Node::Symlink { .. } => kind == FileKind::Symlink,
+        Node::Fifo => kind == FileKind::Fifo,
+        Node::Socket => kind == FileKind::Socket,
+        Node::CharDevice(_) => kind == FileKind::CharDevice,
+        Node::BlockDevice(_) => kind == FileKind::BlockDevice,
+    }
+}
+
+/// Returns the extents of a small file that are parts of chunks, as files of one directory share them. Longer files
+/// share nothing but parts of the chunk of zeros.
+fn shared_extents(len_bytes: u64, content: &Content) -> impl Iterator<Item = &Extent> {
     let extents = match content {
-        Content::Inline(extents) => &extents[..],
-        Content::List(_) => &[],
+        Content::Inline(extents) if len_bytes < SMALL_BYTES => &extents[..],
+        _ => &[],
     };
     extents.iter().filter(|extent| extent.len_bytes < extent.chunk.len_bytes)
 }

@@ -18,8 +18,9 @@ use crate::disk::folder::{FileTime, Stat};
 /// Coarsest grain of a file time, FAT's, with room.
 const GRAIN_SECS: i64 = 3;
 const VALUE_BYTES: usize = 48;
-/// Under this key stands the snapshot that the cache belongs to; no path is so short when hashed.
-const SNAPSHOT_KEY: &[u8] = b"snapshot";
+/// Under this key stands the snapshot that the cache belongs to; no path is so short when hashed. The number grows when a
+/// commit keeps more of each file than before, so that files are read once more for it: 2 since extended attributes.
+const SNAPSHOT_KEY: &[u8] = b"snapshot 2";
 
 /// One file's state under the hash of its path; none where the file was read and its state is not to be relied on.
 pub type Remembered = ([u8; 16], Option<[u8; VALUE_BYTES]>);
@@ -35,10 +36,15 @@ impl StatCache {
     #[must_use]
     pub fn open(dir: Option<&Path>, store: StoreId, newest: Option<ObjectId>) -> Self {
         let cache = dir.and_then(|dir| HostCache::open(&dir.join(store.to_string()).join("stats.redb")));
-        let view = cache.as_ref().and_then(HostCache::view);
-        let view =
-            view.filter(|view| newest.is_some_and(|id| view.get(SNAPSHOT_KEY).is_some_and(|found| found == id.0)));
+        let view = belonging(cache.as_ref().and_then(HostCache::view), newest);
         Self { cache, view }
+    }
+
+    /// Opens the cache for looking alone; nothing is made where there is none.
+    #[must_use]
+    pub fn look(dir: Option<&Path>, store: StoreId, newest: Option<ObjectId>) -> Self {
+        let view = dir.and_then(|dir| CacheView::of_file(&dir.join(store.to_string()).join("stats.redb")));
+        Self { cache: None, view: belonging(view, newest) }
     }
 
     /// Returns whether a file is as it was when the newest snapshot read it.
@@ -58,6 +64,11 @@ impl StatCache {
             let _ = cache.update(keep, entries.chain([(SNAPSHOT_KEY, Some(&newest.0[..]))]));
         }
     }
+}
+
+/// Returns a view if it belongs to the newest snapshot.
+fn belonging(view: Option<CacheView>, newest: Option<ObjectId>) -> Option<CacheView> {
+    view.filter(|view| newest.is_some_and(|id| view.get(SNAPSHOT_KEY).is_some_and(|found| found == id.0)))
 }
 
 /// Returns what to remember of a file that was read: nothing if it changed so shortly before `began` that it might change

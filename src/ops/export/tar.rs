@@ -1,6 +1,7 @@
 //! A tar archive in POSIX's pax form: a ustar header for each entry, and before it, where that cannot say it all, a pax
-//! header with what it cannot: long names, times with nanoseconds or before 1970, long owners. Extended attributes, once entries
-//! have them, are records of that header as well (`SCHILY.xattr.NAME`).
+//! header with what it cannot: long names, times with nanoseconds or before 1970, long owners, extended attributes. Those are
+//! records under `SCHILY.xattr.NAME`, as GNU tar, bsdtar and star read and write them; in a name `%` and `=` are `%25` and
+//! `%3D`, as GNU tar has it.
 
 use std::io::{self, Write};
 
@@ -8,6 +9,8 @@ use tar::{Builder, EntryType, Header};
 
 use super::{Archive, Fused};
 use crate::base::RelPath;
+use crate::format::FormatError;
+use crate::format::attributes::{ATTRIBUTES_TAG, Attribute, decode_attributes, extension};
 use crate::format::tree::{Entry, Meta, Node};
 
 /// Tar pads each file to whole blocks.
@@ -43,6 +46,10 @@ impl Archive for TarArchive<'_> {
         }
     }
 
+    fn omits(&self, entry: &Entry) -> Option<String> {
+        attributes(entry).err().map(|error| format!("its extended attributes are left out: {error}"))
+    }
+
     fn begin(&mut self, path: &RelPath, entry: &Entry, same_as: Option<&RelPath>) -> io::Result<()> {
         self.file_bytes = 0;
         let (mut header, mut pax) = (Header::new_ustar(), Pax::default());
@@ -66,8 +73,12 @@ impl Archive for TarArchive<'_> {
         }
         set_node(&mut header, &mut pax, entry, same_as.is_some())?;
         set_meta(&mut header, &mut pax, &entry.meta);
+        // One more name of a file has what the first has.
+        if same_as.is_none() {
+            attributes(entry).unwrap_or_default().iter().for_each(|attribute| pax.attribute(attribute));
+        }
         header.set_cksum();
-        self.builder.append_pax_extensions(pax.0.iter().map(|(key, value)| (*key, value.as_slice())))?;
+        pax.append_to(&mut self.builder)?;
         self.builder.append(&header, io::empty())
     }
 
@@ -92,33 +103,75 @@ impl Archive for TarArchive<'_> {
     }
 }
 
-/// The records of a pax header.
+/// Returns the extended attributes of an entry.
+fn attributes(entry: &Entry) -> Result<Vec<Attribute>, FormatError> {
+    let read = extension(&entry.extensions, ATTRIBUTES_TAG).map(decode_attributes).transpose()?;
+    Ok(read.unwrap_or_default())
+}
+
+/// The records of a pax header, as they stand in it.
 #[derive(Default)]
-struct Pax(Vec<(&'static str, Vec<u8>)>);
+struct Pax(Vec<u8>);
 
 impl Pax {
+    /// Adds a record: its own length in decimal, a space, `key=value`, a newline (POSIX, `pax`, "pax Extended Header").
+    fn record(&mut self, key: &[u8], value: &[u8]) {
+        let rest = key.len() + value.len() + 3;
+        let mut len = rest;
+        // The length counts its own digits, of which one more may come by that.
+        while len != rest + len.to_string().len() {
+            len = rest + len.to_string().len();
+        }
+        self.0.extend_from_slice(format!("{len} ").as_bytes());
+        self.0.extend([key, b"=", value, b"\n"].concat());
+    }
+
+    fn attribute(&mut self, (name, value): &Attribute) {
+        let mut key = b"SCHILY.xattr.".to_vec();
+        for &byte in name {
+            match byte {
+                b'%' => key.extend_from_slice(b"%25"),
+                b'=' => key.extend_from_slice(b"%3D"),
+                _ => key.push(byte),
+            }
+        }
+        self.record(&key, value);
+    }
+
+    /// Writes the header, if there is anything in it.
+    fn append_to(&self, builder: &mut Builder<Fused<'_>>) -> io::Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::XHeader);
+        header.set_size(self.0.len() as u64);
+        header.set_cksum();
+        builder.append(&header, &self.0[..])
+    }
+
     /// Puts a text into its field, cut to fit; a record says the whole where that is not enough.
-    fn text(&mut self, key: &'static str, text: &[u8], field: &mut [u8; NAME_BYTES]) {
+    fn text(&mut self, key: &str, text: &[u8], field: &mut [u8; NAME_BYTES]) {
         let fits = text.len().min(NAME_BYTES);
         field[..fits].copy_from_slice(&text[..fits]);
         // Readers take a header without a record for their own character set.
         if fits < text.len() || !text.is_ascii() {
-            self.0.push((key, text.to_vec()));
+            self.record(key.as_bytes(), text);
         }
     }
 
-    fn owner(&mut self, key: &'static str, name: &str, field: &mut [u8]) {
+    fn owner(&mut self, key: &str, name: &str, field: &mut [u8]) {
         let fits = name.len().min(field.len());
         if name.is_ascii() {
             field[..fits].copy_from_slice(&name.as_bytes()[..fits]);
         }
         if fits < name.len() || !name.is_ascii() {
-            self.0.push((key, name.as_bytes().to_vec()));
+            self.record(key.as_bytes(), name.as_bytes());
         }
     }
 
-    fn number(&mut self, key: &'static str, number: &dyn ToString) {
-        self.0.push((key, number.to_string().into_bytes()));
+    fn number(&mut self, key: &str, number: &dyn ToString) {
+        self.record(key.as_bytes(), number.to_string().as_bytes());
     }
 }
 

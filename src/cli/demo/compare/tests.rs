@@ -32,7 +32,7 @@ fn equal_folders_are_equal_and_each_change_shows() {
     file.append(&bytes).unwrap();
     file.finish().unwrap();
     let set = |name: &[u8], mode, mtime| {
-        other.set_attributes(&path(name), &Attributes { mode, owner: None, mtime }).unwrap();
+        other.set_attributes(&path(name), &Attributes { mode, mtime, ..Attributes::default() }).unwrap();
     };
     set(b"binaries/003.bin", Some(original.mode), Some(original.mtime));
     set(b"binaries/004.bin", None, Some(FileTime { secs: 5, nanos: 0 }));
