@@ -211,7 +211,8 @@ pub trait Disk: Send + Sync {
     fn metadata(&self, path: &StorePath) -> Result<Option<Metadata>, DiskError>;
 
     /// Lists a directory's names with size and type, sorted by name; names outside the grammar of
-    /// [`StorePath`] are left out. A vanished medium may look empty.
+    /// [`StorePath`] are left out, and one that the medium does not tell more of is [`DiskFileKind::Other`]. A vanished medium
+    /// may look empty.
     ///
     /// # Errors
     /// [`DiskErrorKind::NotFound`] and others.

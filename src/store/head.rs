@@ -104,8 +104,18 @@ fn names(disk: &dyn Disk) -> Result<Vec<Generation>, StoreError> {
 
 fn read_candidates(disk: &dyn Disk, trust: &TrustChain) -> Result<Vec<Candidate>, StoreError> {
     let mut places = vec![(layout::head(), None), (layout::head_new(), None)];
-    places.extend(names(disk)?.into_iter().map(|generation| (layout::head_record(generation), Some(generation))));
     let mut candidates = Vec::new();
+    match names(disk) {
+        Ok(names) => {
+            places.extend(names.into_iter().map(|generation| (layout::head_record(generation), Some(generation))));
+        }
+        // A directory that does not list costs its records, not the store; any of them may be newer than what opens.
+        Err(StoreError::Disk(error)) if error.kind == DiskErrorKind::Io => {
+            let promised = Some(Generation(u64::MAX));
+            candidates.push(Candidate { path: layout::heads(), promised, record: None, may_be_whole: true, too_new: None });
+        }
+        Err(error) => return Err(error),
+    }
     for (path, promised) in places {
         candidates.push(read_candidate(disk, trust, &path, promised)?);
     }

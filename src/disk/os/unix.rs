@@ -116,6 +116,10 @@ impl Root {
                 Ok(stat) => entries.push((name.to_owned(), metadata_of(&stat))),
                 // It was removed since the directory was read.
                 Err(Errno::NOENT) => {}
+                // A name that a cut damaged must not cost its neighbours.
+                Err(Errno::IO) => {
+                    entries.push((name.to_owned(), Metadata { kind: DiskFileKind::Other, len_bytes: 0 }));
+                }
                 Err(error) => return Err(error.into()),
             }
         }
