@@ -333,6 +333,22 @@ fn sync_again(copy: &SimDisk, facts: &Facts, opened: Option<&Store>) -> std::res
     Ok(())
 }
 
+/// Returns whether a sync with the store at the recording's end makes a broken state whole: it opens as that store's
+/// generation, and verify finds nothing.
+#[must_use]
+pub fn is_mended_by_sync(disk: &Arc<dyn Disk>, facts: &Facts) -> bool {
+    let Ok(copy) = load(disk.as_ref()) else { return false };
+    let mended = catch_unwind(AssertUnwindSafe(|| {
+        let (generation, _, _) = run_again(&copy, facts, true)?;
+        let (clock, random) = (FixedClock::new(facts.time), SeededRandom::new(1));
+        let run = Run { clock: &clock, random: &random, monitor: &SilentMonitor };
+        let request = VerifyRequest { identities: &[], read_data: false };
+        let report = verify(Arc::new(copy.plug_back()), &request, run)?;
+        Ok::<_, chunkstore::error::Error>(generation == facts.last.head().head.generation && report.findings.is_empty())
+    }));
+    matches!(mended, Ok(Ok(true)))
+}
+
 fn is_whole(disk: &SimDisk, pack: &chunkstore::format::manifest::PackRef) -> bool {
     pack_is_whole(disk, pack, &mut |_| {}).unwrap_or(false)
 }

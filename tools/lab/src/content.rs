@@ -53,6 +53,8 @@ const ROWS: &[Row] = &[
     row(2, 0, "notes.bin", 3, 7),
     row(2, 0, "papers/old/scan.bin", 90, 8),
     row(2, 1, "film.bin", 1260, 9),
+    row(3, 0, "papers/plan.bin", 10, 10),
+    row(3, 1, "sound.bin", 290, 11),
 ];
 
 /// A file with its path in the folder.

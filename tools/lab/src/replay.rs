@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::check::{Facts, Failed, Failure, Outcome, check, check_refused, is_met};
+use crate::check::{Facts, Failed, Failure, Outcome, check, check_refused, is_mended_by_sync, is_met};
 use crate::error::{LabError, Result};
 use crate::image::Image;
 use crate::image_file::{Fsck, write_image};
@@ -111,6 +111,8 @@ pub struct Row {
     pub lost: u64,
     /// The next run failed or fetched what was whole.
     pub refetched: u64,
+    /// Inconsistent or lost, and whole again after a sync; tried of a medium that lies.
+    pub mended: u64,
     /// Linux would stop writing in the next run; counted beside one of the above, unless that is how the state failed.
     pub refused: u64,
     /// States that are not what was promised.
@@ -118,8 +120,9 @@ pub struct Row {
 }
 
 impl Row {
-    fn note(&mut self, Verdict { result, refused }: &Verdict) {
+    fn note(&mut self, Verdict { result, refused, is_mended }: &Verdict) {
         self.states += 1;
+        self.mended += u64::from(*is_mended);
         self.refused += u64::from(!refused.is_empty());
         self.failed += u64::from(result.is_err());
         let count = match result {
@@ -139,7 +142,7 @@ impl Row {
 
     /// Returns the counts in the order of [`COLUMNS`].
     #[must_use]
-    pub fn counts(&self) -> [u64; 12] {
+    pub fn counts(&self) -> [u64; 13] {
         let Self {
             states,
             old,
@@ -151,10 +154,11 @@ impl Row {
             inconsistent,
             lost,
             refetched,
+            mended,
             refused,
             failed,
         } = *self;
-        [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched, refused, failed]
+        [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched, mended, refused, failed]
     }
 
     /// Returns how many states are not what was promised.
@@ -165,8 +169,21 @@ impl Row {
 
     /// Adds the counts of another row.
     pub fn add(&mut self, other: &Self) {
-        let [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched, refused, failed] =
-            std::array::from_fn(|at| self.counts()[at] + other.counts()[at]);
+        let [
+            states,
+            old,
+            new,
+            none,
+            unread,
+            head_lost,
+            degraded,
+            inconsistent,
+            lost,
+            refetched,
+            mended,
+            refused,
+            failed,
+        ] = std::array::from_fn(|at| self.counts()[at] + other.counts()[at]);
         *self = Self {
             states,
             old,
@@ -178,6 +195,7 @@ impl Row {
             inconsistent,
             lost,
             refetched,
+            mended,
             refused,
             failed,
         };
@@ -185,7 +203,7 @@ impl Row {
 }
 
 /// The heads of the table.
-pub const COLUMNS: [&str; 12] = [
+pub const COLUMNS: [&str; 13] = [
     "states",
     "old",
     "new",
@@ -196,6 +214,7 @@ pub const COLUMNS: [&str; 12] = [
     "inconsistent",
     "lost",
     "refetched",
+    "mended",
     "refused",
     "failed",
 ];
@@ -205,12 +224,14 @@ struct Verdict {
     result: std::result::Result<Outcome, Failed>,
     /// Where Linux would stop writing in the next run.
     refused: Vec<Refusal>,
+    /// It is broken, and a sync makes it whole.
+    is_mended: bool,
 }
 
 impl Verdict {
     fn inconsistent(error: &LabError) -> Self {
         let failed = Failed { failure: Failure::Inconsistent, why: error.to_string() };
-        Self { result: Err(failed), refused: Vec::new() }
+        Self { result: Err(failed), refused: Vec::new(), is_mended: false }
     }
 }
 
@@ -335,6 +356,8 @@ pub struct Replay<'a> {
     pub repair: Option<(Fsck, u64)>,
     /// What becomes of a state to which Linux would stop writing in the next run.
     pub refused: Refused,
+    /// Whether a sync is tried on what is broken.
+    pub mends: bool,
     /// How many threads look.
     pub threads: usize,
 }
@@ -419,7 +442,10 @@ impl Replay<'_> {
         if let (Some(refusal), Refused::Fail) = (refused.first(), self.refused) {
             result = result.and_then(|outcome| check_refused(refusal, expected).map(|()| outcome));
         }
-        Verdict { result, refused }
+        let is_broken =
+            matches!(&result, Err(failed) if matches!(failed.failure, Failure::Inconsistent | Failure::Lost));
+        let is_mended = self.mends && is_broken && is_mended_by_sync(&opened.disk, self.facts);
+        Verdict { result, refused, is_mended }
     }
 }
 
@@ -445,6 +471,7 @@ pub fn run(args: &ReplayArgs) -> Result<bool> {
             deep_every: DEEP_EVERY,
             repair: repair(args, &recording),
             refused: args.refused,
+            mends: args.lying > 0,
             threads: 2,
         };
         if let Some(id) = &args.state {
@@ -578,7 +605,7 @@ fn show(args: &ReplayArgs, path: &Path, tally: &Tally) {
     }
 }
 
-fn print_line(name: &str, counts: &[String; 12]) {
+fn print_line(name: &str, counts: &[String; 13]) {
     let mut line = format!("{name:<36}");
     for (count, head) in counts.iter().zip(COLUMNS) {
         line.push_str(&format!(" {count:>width$}", width = head.len().max(8)));

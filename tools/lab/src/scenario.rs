@@ -60,6 +60,7 @@ const KEY: &[Step] = &[
     step("clone", Publish(1), "", CLONE, 0),
     step("sync", PublishAndCut(2), "", SYNC_CUT, 14),
     step("sync", Nothing, "", SYNC, 0),
+    step("sync", Publish(3), "", SYNC, 0),
     step("sync", Nothing, "", SYNC, 0),
 ];
 const PUBLISHER: &[Step] = &[

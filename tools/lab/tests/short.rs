@@ -46,6 +46,7 @@ fn replay(file: &Path, recording: &Recording) -> Row {
         deep_every: 100,
         repair: None,
         refused: Refused::Fail,
+        mends: false,
         threads: 2,
     };
     let tally = replay.run(&states(recording, CHOICE), &mut |_| {}).unwrap();

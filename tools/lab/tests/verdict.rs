@@ -153,10 +153,10 @@ impl Story {
     fn judge_on(after: u64, medium: &Staged, refused: Refused) -> Tally {
         let recording = Self::recording(after);
         let facts = Facts::gather(&recording, medium).unwrap();
-        let replay =
-            Replay { recording: &recording, facts: &facts, medium, deep_every: 1, repair: None, refused, threads: 2 };
+        let (recording, facts) = (&recording, &facts);
+        let replay = Replay { recording, facts, medium, deep_every: 1, repair: None, refused, mends: true, threads: 2 };
         let choice = Choice { torn: Torn::None, subsets: 0, seed: 1, window: 0 };
-        replay.run(&states(&recording, choice), &mut |_| {}).unwrap()
+        replay.run(&states(recording, choice), &mut |_| {}).unwrap()
     }
 
     /// Requires that one more state breaks a promise, and alone, and that this is told.
@@ -230,6 +230,21 @@ fn what_was_acknowledged_and_is_not_there_is_lost() {
     let harmed = story.stage(3);
     assert!(harmed.corrupt(pack.as_str(), |bytes| bytes[100] ^= 1));
     story.require_failure(2, &harmed, Failure::Lost, "damaged-pack");
+}
+
+#[test]
+fn what_a_sync_makes_whole_again_is_counted() {
+    let story = Story::new();
+    let mended = |wiped: &str| {
+        let harmed = story.stage(2);
+        assert!(harmed.wipe(wiped));
+        let total = story.judge(2, &harmed).total();
+        (total.failed, total.mended)
+    };
+    assert_eq!(mended(story.pack_of(2).as_str()), (1, 1));
+    // What a store trusts is on it alone: it is cloned anew.
+    assert_eq!(mended("trust/1"), (1, 0));
+    assert_eq!(story.judge(2, &story.stage(2)).total().mended, 0);
 }
 
 #[test]
