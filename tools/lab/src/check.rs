@@ -333,13 +333,13 @@ fn sync_again(copy: &SimDisk, facts: &Facts, opened: Option<&Store>) -> std::res
     Ok(())
 }
 
-/// Returns whether a sync with the store at the recording's end makes a broken state whole: it opens as that store's
-/// generation, and verify finds nothing.
+/// Returns whether the remote, which is the store at the recording's end, makes a broken state whole, by a sync or, where no
+/// store opens, by the clone done again: it opens as the remote's generation, and verify finds nothing.
 #[must_use]
-pub fn is_mended_by_sync(disk: &Arc<dyn Disk>, facts: &Facts) -> bool {
+pub fn is_mended_from_remote(disk: &Arc<dyn Disk>, facts: &Facts) -> bool {
     let Ok(copy) = load(disk.as_ref()) else { return false };
     let mended = catch_unwind(AssertUnwindSafe(|| {
-        let (generation, _, _) = run_again(&copy, facts, true)?;
+        let (generation, _, _) = run_again(&copy, facts, Store::open(Arc::new(copy.clone())).is_ok())?;
         let (clock, random) = (FixedClock::new(facts.time), SeededRandom::new(1));
         let run = Run { clock: &clock, random: &random, monitor: &SilentMonitor };
         let request = VerifyRequest { identities: &[], read_data: false };

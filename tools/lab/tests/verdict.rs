@@ -233,7 +233,7 @@ fn what_was_acknowledged_and_is_not_there_is_lost() {
 }
 
 #[test]
-fn what_a_sync_makes_whole_again_is_counted() {
+fn what_the_remote_makes_whole_again_is_counted() {
     let story = Story::new();
     let mended = |wiped: &str| {
         let harmed = story.stage(2);
@@ -242,8 +242,7 @@ fn what_a_sync_makes_whole_again_is_counted() {
         (total.failed, total.mended)
     };
     assert_eq!(mended(story.pack_of(2).as_str()), (1, 1));
-    // What a store trusts is on it alone: it is cloned anew.
-    assert_eq!(mended("trust/1"), (1, 0));
+    assert_eq!(mended("STORE"), (1, 1));
     assert_eq!(story.judge(2, &story.stage(2)).total().mended, 0);
 }
 
