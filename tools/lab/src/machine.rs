@@ -65,7 +65,9 @@ impl Machine {
         if !saved.is_file() {
             Self::boot(kit)?.save(&saved)?;
         }
-        let mut machine = Self::start(kit, &["-incoming", &format!("file:{}", saved.display())])?;
+        // Through a shell, since QEMU before 8.2 cannot do so with a file.
+        let read = format!("exec:exec cat {}", quote(&saved.to_string_lossy()));
+        let mut machine = Self::start(kit, &["-incoming", &read])?;
         let deadline = Instant::now() + SAVE_TIMEOUT;
         machine.poll("query-status", deadline, |answer| answer["status"] != "inmigrate")?;
         machine.resume()?;
@@ -84,7 +86,8 @@ impl Machine {
         self.sh("echo 3 > /proc/sys/vm/drop_caches", PLUG_TIMEOUT)?;
         self.pause()?;
         let part = saved.with_extension("part");
-        self.qmp("migrate", &json!({ "uri": format!("file:{}", part.display()) }))?;
+        let write = format!("exec:exec cat >{}", quote(&part.to_string_lossy()));
+        self.qmp("migrate", &json!({ "uri": write }))?;
         let ended = |answer: &Value| answer["status"] == "completed" || answer["status"] == "failed";
         let answer = self.poll("query-migrate", Instant::now() + SAVE_TIMEOUT, ended)?;
         if answer["status"] != "completed" {
