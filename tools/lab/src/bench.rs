@@ -96,6 +96,26 @@ impl Bench {
         self.machine.run(&format!("umount {MOUNT}"), AT_MOST).map(drop)
     }
 
+    /// Unmounts the key and takes it out for good; its image is complete after it.
+    ///
+    /// # Errors
+    /// When the guest cannot.
+    pub fn eject(&mut self) -> Result<()> {
+        self.unmount()?;
+        self.machine.pull(&self.key)?;
+        self.machine.detach(&self.key)
+    }
+
+    /// Plugs another key in after [`Bench::eject`] and mounts it.
+    ///
+    /// # Errors
+    /// When it does not mount.
+    pub fn change(&mut self, key: Key) -> Result<()> {
+        self.machine.attach(&key)?;
+        self.key = key;
+        self.mount("")
+    }
+
     /// Pulls the key.
     ///
     /// # Errors

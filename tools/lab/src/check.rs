@@ -57,6 +57,8 @@ pub enum Failure {
     Lost,
     /// The next sync does not succeed, or fetches what was there.
     Refetched,
+    /// The kernel's own driver shows another volume than the lab's reader, so no verdict on it counts.
+    Differs,
     /// Linux stops writing to the volume when the next run uses the store's files, until somebody repairs it.
     Refused,
 }

@@ -15,6 +15,7 @@ pub mod error;
 pub mod image;
 pub mod image_file;
 pub mod initramfs;
+pub mod kernel_view;
 pub mod kill;
 pub mod kit;
 pub mod machine;

@@ -65,9 +65,7 @@ impl Machine {
         if !saved.is_file() {
             Self::boot(kit)?.save(&saved)?;
         }
-        // Through a shell, since QEMU before 8.2 cannot do so with a file.
-        let read = format!("exec:exec cat {}", quote(&saved.to_string_lossy()));
-        let mut machine = Self::start(kit, &["-incoming", &read])?;
+        let mut machine = Self::start(kit, &["-incoming", &format!("exec:cat {}", quoted(&saved)?)])?;
         let deadline = Instant::now() + SAVE_TIMEOUT;
         machine.poll("query-status", deadline, |answer| answer["status"] != "inmigrate")?;
         machine.resume()?;
@@ -85,16 +83,25 @@ impl Machine {
     pub fn save(mut self, saved: &Path) -> Result<()> {
         self.sh("echo 3 > /proc/sys/vm/drop_caches", PLUG_TIMEOUT)?;
         self.pause()?;
-        let part = saved.with_extension("part");
-        let write = format!("exec:exec cat >{}", quote(&part.to_string_lossy()));
-        self.qmp("migrate", &json!({ "uri": write }))?;
+        let [part, whole] = ["part", "whole"].map(|extension| saved.with_extension(extension));
+        // One that an earlier run left would be taken for this one.
+        let _ = std::fs::remove_file(&whole);
+        self.qmp(
+            "migrate",
+            &json!({ "uri": format!("exec:cat >{0} && mv {0} {1}", quoted(&part)?, quoted(&whole)?) }),
+        )?;
         let ended = |answer: &Value| answer["status"] == "completed" || answer["status"] == "failed";
-        let answer = self.poll("query-migrate", Instant::now() + SAVE_TIMEOUT, ended)?;
+        let deadline = Instant::now() + SAVE_TIMEOUT;
+        let answer = self.poll("query-migrate", deadline, ended)?;
         if answer["status"] != "completed" {
             return Err(LabError::new(format!("cannot save the machine: {}", answer["error-desc"])));
         }
+        // QEMU is done once the shell has all of it, which then still writes.
+        while !whole.is_file() && Instant::now() < deadline {
+            std::thread::sleep(POLL);
+        }
         self.kill();
-        std::fs::rename(&part, saved)
+        std::fs::rename(&whole, saved)
             .map_err(|error| LabError::because(format!("cannot name {}", saved.display()), error))
     }
 
@@ -286,6 +293,12 @@ impl Machine {
             self.process.explain(LabError::new(format!("{error}\nthe guest's last words:\n{tail}")))
         })
     }
+}
+
+/// Returns a path for the shell that QEMU moves a saved machine through: QEMU before 8.2 knows no migration to a file.
+fn quoted(path: &Path) -> Result<String> {
+    let text = path.to_str().ok_or_else(|| LabError::new(format!("{} is no UTF-8", path.display())))?;
+    Ok(quote(text))
 }
 
 /// The QEMU process and the directory of its sockets and logs.

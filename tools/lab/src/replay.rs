@@ -14,9 +14,11 @@ use crate::check::{Facts, Failed, Failure, Outcome, check, check_refused, is_men
 use crate::error::{LabError, Result};
 use crate::image::Image;
 use crate::image_file::{Fsck, write_image};
+use crate::kernel_view::KernelView;
+use crate::kit::DEFAULT_DIR;
 use crate::opening::{OpensImages, has_reader, opener_of};
 use crate::recording::Recording;
-use crate::states::{Choice, Player, StateId, Torn, states};
+use crate::states::{Choice, Player, StateId, Torn, draw_states, states};
 use crate::volume::{NodeKind, Refusal};
 
 /// Every how many states the next sync is tried, too.
@@ -80,6 +82,12 @@ pub struct ReplayArgs {
     /// What becomes of a state to which Linux would stop writing in the next run
     #[arg(long, value_enum, default_value = "fail")]
     pub refused: Refused,
+    /// Shows N states of each FAT32 and exFAT recording to the kernel's own driver in the machine, and compares
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub kernel: usize,
+    /// The work directory, for the machine of --kernel
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
+    pub dir: PathBuf,
     /// Writes the image of the one state to a file
     #[arg(long, value_name = "FILE", requires = "state")]
     pub image: Option<PathBuf>,
@@ -113,6 +121,8 @@ pub struct Row {
     pub refetched: u64,
     /// Inconsistent or lost, and whole again after a sync or a clone; tried of a medium that lies.
     pub mended: u64,
+    /// The kernel's own driver shows another volume than the lab's reader.
+    pub differs: u64,
     /// Linux would stop writing in the next run; counted beside one of the above, unless that is how the state failed.
     pub refused: u64,
     /// States that are not what was promised.
@@ -135,6 +145,7 @@ impl Row {
             Err(Failed { failure: Failure::Inconsistent, .. }) => &mut self.inconsistent,
             Err(Failed { failure: Failure::Lost, .. }) => &mut self.lost,
             Err(Failed { failure: Failure::Refetched, .. }) => &mut self.refetched,
+            Err(Failed { failure: Failure::Differs, .. }) => &mut self.differs,
             Err(Failed { failure: Failure::Refused, .. }) => return,
         };
         *count += 1;
@@ -142,7 +153,7 @@ impl Row {
 
     /// Returns the counts in the order of [`COLUMNS`].
     #[must_use]
-    pub fn counts(&self) -> [u64; 13] {
+    pub fn counts(&self) -> [u64; COLUMNS.len()] {
         let Self {
             states,
             old,
@@ -155,10 +166,26 @@ impl Row {
             lost,
             refetched,
             mended,
+            differs,
             refused,
             failed,
         } = *self;
-        [states, old, new, none, unread, head_lost, degraded, inconsistent, lost, refetched, mended, refused, failed]
+        [
+            states,
+            old,
+            new,
+            none,
+            unread,
+            head_lost,
+            degraded,
+            inconsistent,
+            lost,
+            refetched,
+            mended,
+            differs,
+            refused,
+            failed,
+        ]
     }
 
     /// Returns how many states are not what was promised.
@@ -181,6 +208,7 @@ impl Row {
             lost,
             refetched,
             mended,
+            differs,
             refused,
             failed,
         ] = std::array::from_fn(|at| self.counts()[at] + other.counts()[at]);
@@ -196,6 +224,7 @@ impl Row {
             lost,
             refetched,
             mended,
+            differs,
             refused,
             failed,
         };
@@ -203,7 +232,7 @@ impl Row {
 }
 
 /// The heads of the table.
-pub const COLUMNS: [&str; 13] = [
+pub const COLUMNS: [&str; 14] = [
     "states",
     "old",
     "new",
@@ -215,6 +244,7 @@ pub const COLUMNS: [&str; 13] = [
     "lost",
     "refetched",
     "mended",
+    "differs",
     "refused",
     "failed",
 ];
@@ -246,13 +276,44 @@ pub struct RefusedAt {
     pub example: StateId,
 }
 
+/// How a state was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// As the cut left it.
+    AsItIs,
+    /// After a repair.
+    Repaired,
+    /// As the cut left it, by the kernel's own driver beside the lab's reader.
+    Kernel,
+}
+
+impl Way {
+    /// Returns the kind of state that such looks are counted as.
+    fn kind(self, id: &StateId) -> String {
+        match self {
+            Self::AsItIs => id.kind().to_owned(),
+            Self::Repaired => format!("{} repaired", id.kind()),
+            Self::Kernel => "kernel".to_owned(),
+        }
+    }
+
+    /// Returns the option by which one state is looked at so.
+    fn option(self) -> &'static str {
+        match self {
+            Self::AsItIs => "",
+            Self::Repaired => " --after fsck",
+            Self::Kernel => " --kernel 1",
+        }
+    }
+}
+
 /// A state that is not what was promised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Which.
     pub id: StateId,
-    /// It was repaired before.
-    pub is_repaired: bool,
+    /// How it was looked at.
+    pub way: Way,
     /// How and why.
     pub failed: Failed,
 }
@@ -283,22 +344,31 @@ impl Tally {
         total
     }
 
-    fn note(&mut self, id: &StateId, is_repaired: bool, is_acknowledged: bool, verdict: Verdict) {
-        let kind = if is_repaired { format!("{} repaired", id.kind()) } else { id.kind().to_owned() };
+    fn note(&mut self, id: &StateId, way: Way, is_acknowledged: bool, verdict: Verdict) {
+        let kind = way.kind(id);
         self.rows.entry(kind.clone()).or_default().note(&verdict);
-        if let (Ok(outcome), false) = (&verdict.result, is_repaired) {
-            self.examples.entry(*outcome).or_insert(*id);
+        if let (Ok(outcome), Way::AsItIs) = (&verdict.result, way) {
+            self.note_example(*outcome, *id);
         }
-        let sorts: BTreeSet<String> = verdict.refused.iter().map(sort_of).collect();
+        // Of what the kernel is shown only differences are new.
+        let told = if way == Way::Kernel { &[][..] } else { &verdict.refused };
+        let sorts: BTreeSet<String> = told.iter().map(sort_of).collect();
         for sort in sorts {
             let one = RefusedAt { states: 1, acknowledged: u64::from(is_acknowledged), example: *id };
             self.note_refused(&format!("{kind} {sort}"), one);
         }
         if let Err(failed) = verdict.result
+            && (way != Way::Kernel || failed.failure == Failure::Differs)
             && self.findings.len() < FAILURES_MAX
         {
-            self.findings.push(Finding { id: *id, is_repaired, failed });
+            self.findings.push(Finding { id: *id, way, failed });
         }
+    }
+
+    /// Keeps the first state of each outcome, in whatever order the threads bring them.
+    fn note_example(&mut self, outcome: Outcome, id: StateId) {
+        let known = self.examples.entry(outcome).or_insert(id);
+        *known = id.min(*known);
     }
 
     fn note_refused(&mut self, sort: &str, more: RefusedAt) {
@@ -306,9 +376,8 @@ impl Tally {
             self.refused.insert(sort.to_owned(), more);
             return;
         };
-        if known.acknowledged == 0 && more.acknowledged > 0 {
-            known.example = more.example;
-        }
+        let rank = |at: &RefusedAt| (at.acknowledged == 0, at.example);
+        known.example = rank(known).min(rank(&more)).1;
         known.states += more.states;
         known.acknowledged += more.acknowledged;
     }
@@ -323,7 +392,7 @@ impl Tally {
         let room = FAILURES_MAX.saturating_sub(self.findings.len());
         self.findings.extend(other.findings.into_iter().take(room));
         for (outcome, id) in other.examples {
-            self.examples.entry(outcome).or_insert(id);
+            self.note_example(outcome, id);
         }
         self.looked += other.looked;
         self.deep += other.deep;
@@ -416,10 +485,10 @@ impl Replay<'_> {
         tally.looked += 1;
         tally.deep += u64::from(is_deep);
         let is_acknowledged = self.facts.expected(id).acknowledged.is_some();
-        tally.note(id, false, is_acknowledged, self.judge(id, image, is_deep));
+        tally.note(id, Way::AsItIs, is_acknowledged, self.judge(id, image, is_deep));
         let Some((fsck, every)) = self.repair else { return };
         if id.is_every(every) {
-            tally.note(id, true, is_acknowledged, self.judge_repaired(id, image, fsck, path, is_deep));
+            tally.note(id, Way::Repaired, is_acknowledged, self.judge_repaired(id, image, fsck, path, is_deep));
         }
     }
 
@@ -478,7 +547,11 @@ pub fn run(args: &ReplayArgs) -> Result<bool> {
             is_right &= explain(args, &path, &replay, id)?;
             continue;
         }
-        let tally = replay_all(args, &path, &replay)?;
+        let states = chosen_states(args, &recording);
+        let mut tally = replay_all(&path, &replay, &states)?;
+        if args.kernel > 0 {
+            show_to_kernel(args, &path, &replay, &states, &mut tally)?;
+        }
         show(args, &path, &tally);
         is_right &= tally.total().failures() == tally.total().mended;
         total.add(&tally.total());
@@ -566,15 +639,52 @@ fn chosen_states(args: &ReplayArgs, recording: &Recording) -> Vec<StateId> {
     states
 }
 
-fn replay_all(args: &ReplayArgs, path: &Path, replay: &Replay<'_>) -> Result<Tally> {
-    let states = chosen_states(args, replay.recording);
+fn replay_all(path: &Path, replay: &Replay<'_>, states: &[StateId]) -> Result<Tally> {
     let mut told = Instant::now();
-    replay.run(&states, &mut |done| {
+    replay.run(states, &mut |done| {
         if told.elapsed() >= PROGRESS_EVERY {
             told = Instant::now();
             eprintln!("{}: {done} of {} states", path.display(), states.len());
         }
     })
+}
+
+/// Shows a sample of the states to the kernel: the example of each outcome and of each refusal, and drawn ones.
+fn show_to_kernel(
+    args: &ReplayArgs,
+    path: &Path,
+    replay: &Replay<'_>,
+    states: &[StateId],
+    tally: &mut Tally,
+) -> Result<()> {
+    let Some(mut kernel) = kernel_view(args, replay.recording)? else { return Ok(()) };
+    let examples = tally.examples.values().chain(tally.refused.values().map(|at| &at.example));
+    let sample = draw_states(states, &examples.copied().collect::<Vec<_>>(), args.kernel, args.seed);
+    let mut player = Player::new(replay.recording);
+    let mut told = Instant::now();
+    for (done, id) in sample.iter().enumerate() {
+        let verdict = player.show(id, |image| {
+            let mut verdict = replay.judge(id, image, false);
+            if let Err(why) = kernel.compare(image) {
+                verdict.result = Err(Failed { failure: Failure::Differs, why });
+            }
+            verdict
+        })?;
+        tally.note(id, Way::Kernel, replay.facts.expected(id).acknowledged.is_some(), verdict);
+        if told.elapsed() >= PROGRESS_EVERY {
+            told = Instant::now();
+            eprintln!("{}: {} of {} states by the kernel", path.display(), done + 1, sample.len());
+        }
+    }
+    Ok(())
+}
+
+/// Returns the machine that states are shown to; nothing where the lab has no reader to compare with.
+fn kernel_view(args: &ReplayArgs, recording: &Recording) -> Result<Option<KernelView>> {
+    if args.kernel == 0 || !has_reader(&recording.header.medium) {
+        return Ok(None);
+    }
+    KernelView::open(&args.dir, &recording.header).map(Some)
 }
 
 fn show(args: &ReplayArgs, path: &Path, tally: &Tally) {
@@ -598,14 +708,13 @@ fn show(args: &ReplayArgs, path: &Path, tally: &Tally) {
             println!("  refused: {states} ({acknowledged} acknowledged), {sort}, for instance --state {example}");
         }
     }
-    for Finding { id, is_repaired, failed } in &tally.findings {
-        let after = if *is_repaired { " --after fsck" } else { "" };
+    for Finding { id, way, failed } in &tally.findings {
         let how = format!("{:?}", failed.failure).to_lowercase();
-        eprintln!("{how}: {}\n  cargo xtask lab replay {} --state {id}{after}", failed.why, path.display());
+        eprintln!("{how}: {}\n  cargo xtask lab replay {} --state {id}{}", failed.why, path.display(), way.option());
     }
 }
 
-fn print_line(name: &str, counts: &[String; 13]) {
+fn print_line(name: &str, counts: &[String; COLUMNS.len()]) {
     let mut line = format!("{name:<36}");
     for (count, head) in counts.iter().zip(COLUMNS) {
         line.push_str(&format!(" {count:>width$}", width = head.len().max(8)));
@@ -637,6 +746,11 @@ fn explain(args: &ReplayArgs, path: &Path, replay: &Replay<'_>, id: &StateId) ->
             let verdict = replay.judge_repaired(id, image, fsck, &scratch.path().join("image"), true);
             println!("  after {}: {}", fsck.program(), told(&verdict));
             is_right &= verdict.result.is_ok();
+        }
+        if let Some(mut kernel) = kernel_view(args, recording)? {
+            let compared = kernel.compare(image);
+            println!("  by the kernel: {}", compared.as_ref().map_or_else(|why| why.as_str(), |()| "the same"));
+            is_right &= compared.is_ok();
         }
         Ok(is_right)
     })?

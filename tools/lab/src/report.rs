@@ -107,6 +107,10 @@ fn chapters(args: &ReportArgs) -> Vec<Chapter> {
             words: replay(&own, &["--subsets", &subsets, "--torn", "all"]),
         },
         Chapter {
+            title: "A sample of the states, by the kernel's own drivers",
+            words: replay(&own, &["--kernel", "30", "--dir", &dir]),
+        },
+        Chapter {
             title: "A sample of the states after fsck",
             words: replay(&own, &["--after", "fsck", "--sample", "40"]),
         },
@@ -188,6 +192,8 @@ mod tests {
         let chapters = chapters(&args);
         let pulls = chapters.iter().find(|chapter| chapter.title == "Pulls").unwrap();
         assert!(pulls.words.join(" ").contains("--pulls 7 --seed 9"));
+        let kernel = chapters.iter().find(|chapter| chapter.title.contains("kernel")).unwrap().words.join(" ");
+        assert!(kernel.contains("key-exfat.rec") && kernel.ends_with("--kernel 30 --dir target/lab"), "{kernel}");
         let mut report = heading(&args, "6.1");
         assert!(report.contains("--pulls 7 --kills 60 --seed 9") && report.contains("Linux 6.1"));
         let ended = Ended { printed: "a row".into(), held: false, took: Duration::from_secs(90) };

@@ -20,7 +20,7 @@ use crate::image::{Image, SECTOR_BYTES};
 use crate::recording::Recording;
 
 /// The name of a state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StateId {
     /// The first requests, in order.
     Prefix {
@@ -198,6 +198,22 @@ fn drawn_states(recording: &Recording, choice: Choice) -> Vec<StateId> {
     states.sort_by_key(StateId::begun);
     states.dedup();
     states
+}
+
+/// Draws a number of states, among them the wanted ones as far as there is room; they keep their order.
+#[must_use]
+pub fn draw_states(states: &[StateId], wanted: &[StateId], count: usize, seed: u64) -> Vec<StateId> {
+    let (mut drawn, mut others): (Vec<usize>, Vec<usize>) =
+        (0..states.len()).partition(|at| wanted.contains(&states[*at]));
+    let mut draw = Draw::new(seed, states.len() as u64);
+    while drawn.len() < count && !others.is_empty() {
+        drawn.push(others.swap_remove(draw.index(others.len())));
+    }
+    while drawn.len() > count {
+        drawn.swap_remove(draw.index(drawn.len()));
+    }
+    drawn.sort_unstable();
+    drawn.into_iter().map(|at| states[at]).collect()
 }
 
 /// Numbers that follow from a seed alone. Source: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).

@@ -136,3 +136,17 @@ fn the_lists_are_as_long_as_asked_for() {
     let tenth = many.iter().filter(|id| id.is_every(10)).count();
     assert!((many.len() / 20..many.len() / 5).contains(&tenth), "{tenth} of {}", many.len());
 }
+
+#[test]
+fn drawn_states_are_as_many_as_asked_for_and_the_wanted_ones_come_first() {
+    let states = states(&sample(), choice(Torn::All, 20, 0));
+    let wanted = [states[3], states[9]];
+    let drawn = draw_states(&states, &wanted, 6, 1);
+    assert_eq!(drawn, draw_states(&states, &wanted, 6, 1));
+    assert!(drawn.len() == 6 && wanted.iter().all(|id| drawn.contains(id)), "{drawn:?}");
+    let places: Vec<_> = drawn.iter().map(|id| states.iter().position(|other| other == id)).collect();
+    assert!(places.is_sorted(), "{places:?}");
+    assert_ne!(drawn, draw_states(&states, &wanted, 6, 2));
+    assert!(wanted.contains(&draw_states(&states, &wanted, 1, 1)[0]));
+    assert_eq!(draw_states(&states, &[], states.len() + 9, 1), states);
+}
