@@ -32,8 +32,8 @@ pub struct ChunkerParameters {
 }
 
 impl ChunkerParameters {
-    /// 64 KiB, 256 KiB, 1 MiB at level 3.
-    pub const DEFAULT: Self = Self { level: 3, min_bytes: 64 << 10, avg_bytes: 256 << 10, max_bytes: 1 << 20 };
+    /// 128 KiB, 512 KiB, 2 MiB at level 3.
+    pub const DEFAULT: Self = Self { level: 3, min_bytes: 128 << 10, avg_bytes: 512 << 10, max_bytes: 2 << 20 };
 }
 
 /// A snapshot that is kept.

@@ -301,7 +301,7 @@ const EXPECTED: &[Expected] = &[
             ),
             (
                 "Flipped",
-                "open 4 Sound; status ok; verify damaged-pack; restore 1 left out; commit 5, then damaged-pack, 1 left out",
+                "open 4 Sound; status ok; verify damaged-pack; restore 3 left out; commit 5, then damaged-pack, 3 left out",
             ),
             (
                 "Longer MuchLonger",

@@ -22,7 +22,7 @@ fn packs(scene: &Scene) -> Vec<String> {
 #[test]
 fn a_sound_store_has_no_findings() {
     let scene = Scene::new();
-    scene.write("a/b", &noise(1, 300_000));
+    scene.write("a/b", &noise(1, 3_000_000));
     scene.commit("one").unwrap();
     let report = check(&scene, true);
     assert_eq!(report.findings, []);

@@ -1,7 +1,8 @@
 //! The source of a commit: walks the folder, decides what must be read, reads it, cuts it into chunks.
 //!
-//! Small files of one directory are cut as one stream, longer ones and hard links each as their own. What cannot be read is
-//! reported and stays as the last snapshot had it, so that a locked file is never mistaken for a deleted one.
+//! Small files of one directory are cut as one stream, ordered by the extensions of their names; longer ones and hard links
+//! each as their own. What cannot be read is reported and stays as the last snapshot had it, so that a locked file is never
+//! mistaken for a deleted one.
 
 use std::collections::HashMap;
 
@@ -25,8 +26,9 @@ use crate::ops::Run;
 use crate::store::StoreError;
 use crate::tree::read::{Start, entries, walk};
 
-/// Files below this length share chunks with their neighbours.
-const SMALL_BYTES: u64 = 64 * 1024;
+/// Files below this length share chunks with their neighbours: half of what a chunk has on average, so that most files that are
+/// cut alone fill one.
+const SMALL_BYTES: u64 = 256 * 1024;
 /// Longest file with holes: its extents are held in memory, one for each 16 MiB of a hole.
 const SPARSE_MAX_BYTES: u64 = 8 << 40;
 
@@ -398,11 +400,13 @@ impl Source<'_> {
     fn small_files(
         &mut self,
         open: &mut Open,
-        files: Vec<(EntryName, Stat)>,
+        mut files: Vec<(EntryName, Stat)>,
     ) -> std::result::Result<Vec<(EntryName, Stat)>, Stop> {
         let mut grown = Vec::new();
         let mut bytes = Vec::new();
         let mut start = 0;
+        // Files of one type compress better together.
+        files.sort_by(|(a, _), (b, _)| extension(a).cmp(extension(b)));
         for (name, stat) in files {
             self.job.run.check()?;
             let Ok(path) = open.path.join(&name) else { continue };
@@ -626,6 +630,12 @@ impl Source<'_> {
             group: name(group),
         }
     }
+}
+
+/// Returns what follows the last dot of a name; nothing where there is none.
+fn extension(name: &EntryName) -> &[u8] {
+    let bytes = name.as_bytes();
+    bytes.iter().rposition(|byte| *byte == b'.').map_or(&[], |dot| &bytes[dot + 1..])
 }
 
 fn is_of_kind(node: &Node, kind: FileKind) -> bool {
