@@ -10,6 +10,7 @@ use crate::base::StorePath;
 
 pub mod ftp;
 pub mod mem;
+pub mod proxy;
 pub mod rate;
 pub mod retry;
 pub mod url;

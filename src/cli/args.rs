@@ -50,6 +50,9 @@ pub enum When {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
+    /// A profile of the configuration file [env: CHUNKSTORE_PROFILE]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
     /// The store [env: CHUNKSTORE_STORE] [default: the working directory, if it is a store]
     #[arg(long, global = true, value_name = "PATH")]
     pub store: Option<PathBuf>,
@@ -215,7 +218,7 @@ pub struct StatusArgs {}
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  chunkstore push ftp://user@host/dir --store pub --keys k")]
 pub struct PushArgs {
-    /// A name, an address or a path [default: the remote that the store remembers]
+    /// A name, an address or a path [default: the first of the profile, or the remote that the store remembers]
     pub remote: Option<String>,
 }
 
@@ -240,7 +243,7 @@ pub struct CloneArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  chunkstore sync --store key")]
 pub struct SyncArgs {
-    /// Names, addresses or paths [default: the remotes that the store remembers]
+    /// Names, addresses or paths [default: those of the profile, or the remote that the store remembers]
     #[arg(value_name = "REMOTE")]
     pub remotes: Vec<String>,
     /// Accepts a remote that shows less than it showed before
@@ -395,3 +398,6 @@ pub struct DemoArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  chunkstore version --json")]
 pub struct VersionArgs {}
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,8 @@
-//! The configuration file `chunkstore/config.toml`: named remotes, and defaults for flags.
+//! The configuration file `chunkstore/config.toml`: named remotes, profiles, and defaults for flags.
 //!
-//! ```toml
-//! [defaults]
-//! timeout = "30s"
+#![doc = include_str!("config.md")]
 //!
-//! [remotes.server]
-//! url = "ftps://host/dir"
-//! user = "reader"
-//! password = "..."
-//! ```
-//!
-//! It may hold passwords, so no error repeats a line of it. A name that is not understood is an error: a flag that
+//! No error repeats a line of the file, which may hold passwords. A key that is not understood is an error: a flag that
 //! silently does nothing costs more than a word to mend. `remote add` appends, so that comments stay.
 
 use std::collections::BTreeMap;
@@ -20,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::args::When;
-use super::output::shown;
+use super::output::{on_one_line, shown};
 use crate::disk::host::{read_host_file, replace_host_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::remote::url::Password;
@@ -34,18 +26,24 @@ const NAME_MAX_BYTES: usize = 64;
 pub struct Config {
     /// Stand in for flags that are not given.
     #[serde(default)]
-    pub defaults: Defaults,
+    pub defaults: Preset,
+    /// By name; one that is chosen comes before the defaults.
+    #[serde(default)]
+    pub profiles: BTreeMap<String, Preset>,
     /// By name.
     #[serde(default)]
     pub remotes: BTreeMap<String, RemoteEntry>,
 }
 
-/// Defaults for global flags.
-#[derive(Debug, Default, Deserialize)]
+/// What stands in for global flags, and for the remotes of `push` and `sync`.
+#[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Defaults {
+pub struct Preset {
     /// `--store`.
     pub store: Option<PathBuf>,
+    /// Where none is typed: all of them for `sync`, the first for `push`.
+    #[serde(default)]
+    pub remotes: Vec<String>,
     /// `--keys`.
     pub keys: Option<PathBuf>,
     /// `--root-keys`.
@@ -69,6 +67,30 @@ pub struct Defaults {
     pub tls_ca: Option<PathBuf>,
     /// `--tls-pin`.
     pub tls_pin: Option<String>,
+}
+
+impl Preset {
+    /// Takes what another says where this one is silent.
+    fn or(self, other: Self) -> Self {
+        // Both say whom to trust, so they come from one place.
+        let own_trust = self.tls_ca.is_some() || self.tls_pin.is_some();
+        let (tls_ca, tls_pin) = if own_trust { (self.tls_ca, self.tls_pin) } else { (other.tls_ca, other.tls_pin) };
+        Self {
+            store: self.store.or(other.store),
+            remotes: if self.remotes.is_empty() { other.remotes } else { self.remotes },
+            keys: self.keys.or(other.keys),
+            root_keys: self.root_keys.or(other.root_keys),
+            identities: if self.identities.is_empty() { other.identities } else { self.identities },
+            cache: self.cache.or(other.cache),
+            progress: self.progress.or(other.progress),
+            color: self.color.or(other.color),
+            connections: self.connections.or(other.connections),
+            limit_rate: self.limit_rate.or(other.limit_rate),
+            timeout: self.timeout.or(other.timeout),
+            tls_ca,
+            tls_pin,
+        }
+    }
 }
 
 /// A named remote.
@@ -128,6 +150,24 @@ impl Config {
             let reason = error.message();
             Error::new(ErrorKind::Usage, format!("{} line {line} column {column}: {reason}", shown(file)))
         })
+    }
+
+    /// Returns what a profile says, with the defaults behind it; without a profile the defaults alone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] with the names that there are.
+    pub fn preset(&self, profile: Option<&str>) -> Result<Preset> {
+        let Some(name) = profile else { return Ok(self.defaults.clone()) };
+        let unknown = || {
+            let names: Vec<_> = self.profiles.keys().map(|name| on_one_line(name)).collect();
+            let known = if names.is_empty() {
+                "the configuration file has none".to_owned()
+            } else {
+                format!("the configuration file has {}", names.join(", "))
+            };
+            Error::new(ErrorKind::Usage, format!("there is no profile {name:?}: {known}"))
+        };
+        Ok(self.profiles.get(name).ok_or_else(unknown)?.clone().or(self.defaults.clone()))
     }
 }
 

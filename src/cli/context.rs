@@ -131,14 +131,16 @@ impl Context {
         self.identities_by(store, &|purpose| self.passphrases.for_existing(purpose))
     }
 
-    /// Returns the same as far as nobody has to be asked; what does not open so is left out.
-    #[must_use]
-    pub fn identities_at_hand(&self, store: StoreId) -> Vec<Identity> {
+    /// Returns the same where nobody has to be asked.
+    ///
+    /// # Errors
+    /// As [`Context::identities`], also where somebody would have to be asked.
+    pub fn identities_at_hand(&self, store: StoreId) -> Result<Vec<Identity>> {
         let ask = |purpose: &str| match self.settings.passphrase {
             PassphraseSource::File(_) => self.passphrases.for_existing(purpose),
-            _ => Err(Error::new(ErrorKind::NoIdentity, "nobody is asked")),
+            _ => Err(Error::new(ErrorKind::NoIdentity, format!("nobody was asked for the {purpose}"))),
         };
-        self.identities_by(store, &ask).unwrap_or_default()
+        self.identities_by(store, &ask)
     }
 
     fn identities_by(&self, store: StoreId, ask: AskPassphrase<'_>) -> Result<Vec<Identity>> {

@@ -17,10 +17,16 @@ pub struct Environment {
     pub keys: Option<PathBuf>,
     /// `CHUNKSTORE_IDENTITY`: several may be joined as in `PATH`.
     pub identities: Vec<PathBuf>,
+    /// `CHUNKSTORE_PROFILE`.
+    pub profile: Option<String>,
     /// `CHUNKSTORE_REMOTE_USER`.
     pub remote_user: Option<String>,
     /// `CHUNKSTORE_REMOTE_PASSWORD`.
     pub remote_password: Option<Password>,
+    /// The variable that names a proxy for FTP, and the proxy: `FTP_PROXY`, else `ALL_PROXY`, in lower case first.
+    pub proxy: Option<(&'static str, Password)>,
+    /// `NO_PROXY`.
+    pub no_proxy: String,
     /// The platform's configuration folder with `chunkstore` below; nothing where there is no home.
     pub config_dir: Option<PathBuf>,
     /// The platform's cache folder with `chunkstore` below.
@@ -50,8 +56,14 @@ impl Environment {
             store: path("CHUNKSTORE_STORE"),
             keys: path("CHUNKSTORE_KEYS"),
             identities: identities.map(|list| std::env::split_paths(&list).collect()).unwrap_or_default(),
+            // One that is no UTF-8 names no profile, which is an error and not silence.
+            profile: variable("CHUNKSTORE_PROFILE").map(|name| name.to_string_lossy().into_owned()),
             remote_user: text("CHUNKSTORE_REMOTE_USER"),
             remote_password: text("CHUNKSTORE_REMOTE_PASSWORD").map(Password::new),
+            proxy: ["ftp_proxy", "FTP_PROXY", "all_proxy", "ALL_PROXY"]
+                .into_iter()
+                .find_map(|name| Some((name, Password::new(variable(name)?.to_string_lossy().into_owned())))),
+            no_proxy: text("no_proxy").or_else(|| text("NO_PROXY")).unwrap_or_default(),
             config_dir: platform_folder("XDG_CONFIG_HOME", ".config", "APPDATA"),
             cache_dir: platform_folder("XDG_CACHE_HOME", ".cache", "LOCALAPPDATA"),
             author: author(),

@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::path_remote::PathRemote;
 use crate::remote::Remote;
 use crate::remote::ftp::{FtpOptions, FtpRemote};
+use crate::remote::proxy::{NoProxy, Proxy};
 use crate::remote::rate::{RateLimit, Throttle};
 use crate::remote::url::{Credentials, FtpUrl, Password};
 
@@ -150,7 +151,8 @@ impl<'a> Remotes<'a> {
             connections: settings.connections,
             timeout: settings.timeout,
             throttle: self.throttle.clone(),
-            trust: own_trust.flatten().unwrap_or_else(|| settings.trust.clone()),
+            proxy: self.proxy_for(&url.host)?,
+            trust: settings.typed_trust.clone().or(own_trust.flatten()).unwrap_or_else(|| settings.trust.clone()),
             ..FtpOptions::default()
         };
         let noted = entry.and_then(|entry| FtpUrl::parse(&entry.url).ok());
@@ -165,6 +167,21 @@ impl<'a> Remotes<'a> {
             fallback,
         ]);
         Ok(Arc::new(FtpRemote::new(url, credentials, options, Arc::clone(&self.clock))))
+    }
+
+    /// Returns the proxy by which a host is reached, as the environment has it.
+    fn proxy_for(&self, host: &str) -> Result<Option<Proxy>> {
+        let settings = &self.settings.remote;
+        match &settings.proxy {
+            Some((variable, text)) if !NoProxy::new(&settings.no_proxy).covers(host) => {
+                let wrong = |error| {
+                    let what = format!("cannot understand the proxy in {variable}");
+                    Error::with_source(ErrorKind::Usage, what, error)
+                };
+                Proxy::parse(text.reveal()).map(Some).map_err(wrong)
+            }
+            _ => Ok(None),
+        }
     }
 }
 

@@ -1,11 +1,11 @@
-//! Checked settings of a run: what was typed, else what the environment says, else the configuration file, else the
-//! platform's habit. Nothing below `cli` sees raw flags.
+//! Checked settings of a run: what was typed, else what the environment says, else the profile, else the defaults of the
+//! configuration file, else the platform's habit. Nothing below `cli` sees raw flags.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args::{GlobalArgs, When};
-use super::config::{Config, Defaults};
+use super::config::{Config, Preset};
 use super::environment::{Environment, absolute};
 use super::output::shown;
 use super::quantities::{parse_count, parse_duration, parse_sha256, parse_size};
@@ -50,8 +50,14 @@ pub struct RemoteSettings {
     pub limit_rate: Option<u64>,
     /// Longest wait.
     pub timeout: Duration,
-    /// Which certificates are accepted.
+    /// Which certificates are accepted, as it was typed.
+    pub typed_trust: Option<TlsTrust>,
+    /// Which are accepted where neither a flag nor the remote's own entry says it.
     pub trust: TlsTrust,
+    /// The variable that names a proxy for FTP, and the proxy, not yet understood: what needs none does not fail over it.
+    pub proxy: Option<(&'static str, Password)>,
+    /// `NO_PROXY`.
+    pub no_proxy: String,
     /// `CHUNKSTORE_REMOTE_USER`.
     pub user: Option<String>,
     /// `CHUNKSTORE_REMOTE_PASSWORD`.
@@ -62,12 +68,16 @@ pub struct RemoteSettings {
 pub struct Settings {
     /// The store, if one was named.
     pub store: Option<PathBuf>,
+    /// Remotes of `push` and `sync` where none are typed.
+    pub remotes: Vec<String>,
     /// The folder of the keys, if there is any.
     pub keys: Option<PathBuf>,
     /// The folder of root keys, if it was named.
     pub root_keys: Option<PathBuf>,
     /// Identity files.
     pub identities: Vec<PathBuf>,
+    /// They were typed, so whoever runs this means to open the store with them.
+    pub identities_typed: bool,
     /// Who answers for passphrases.
     pub passphrase: PassphraseSource,
     /// Questions can be asked.
@@ -103,19 +113,21 @@ impl Settings {
     /// [`ErrorKind::Usage`] for a value that makes no sense, in flags or in the file.
     pub fn new(args: GlobalArgs, environment: Environment) -> Result<Self> {
         let config_file = environment.config_dir.as_ref().map(|dir| dir.join("config.toml"));
-        let mut config = config_file.as_deref().map(Config::load).transpose()?.unwrap_or_default();
-        let defaults = std::mem::take(&mut config.defaults);
+        let config = config_file.as_deref().map(Config::load).transpose()?.unwrap_or_default();
+        let preset = config.preset(args.profile.as_deref().or(environment.profile.as_deref()))?;
         let passphrase = passphrase_source(&args, environment.can_ask);
-        let progress = args.progress.or(defaults.progress).unwrap_or_default();
-        let color = args.color.or(defaults.color).unwrap_or_default();
+        let progress = args.progress.or(preset.progress).unwrap_or_default();
+        let color = args.color.or(preset.color).unwrap_or_default();
         let on_terminal = environment.stdout_is_terminal && !environment.no_color;
         let first = |flag: Vec<PathBuf>, then: Vec<PathBuf>| if flag.is_empty() { then } else { flag };
         Ok(Self {
-            remote: remote_settings(&args, &environment, &defaults)?,
-            store: args.store.or(environment.store).or(defaults.store),
-            keys: args.keys.or(environment.keys).or(defaults.keys).or(environment.config_dir).map(|dir| absolute(&dir)),
-            root_keys: args.root_keys.or(defaults.root_keys).map(|dir| absolute(&dir)),
-            identities: first(args.identity, first(environment.identities, defaults.identities)),
+            remote: remote_settings(&args, &environment, &preset)?,
+            remotes: preset.remotes,
+            store: args.store.or(environment.store).or(preset.store),
+            keys: args.keys.or(environment.keys).or(preset.keys).or(environment.config_dir).map(|dir| absolute(&dir)),
+            root_keys: args.root_keys.or(preset.root_keys).map(|dir| absolute(&dir)),
+            identities_typed: !args.identity.is_empty(),
+            identities: first(args.identity, first(environment.identities, preset.identities)),
             passphrase,
             can_ask: environment.can_ask,
             json: args.json,
@@ -123,12 +135,18 @@ impl Settings {
             progress: progress_style(progress, environment.stderr_is_terminal, args.quiet),
             color: color == When::Always || (color == When::Auto && on_terminal),
             stdout_is_terminal: environment.stdout_is_terminal,
-            cache: args.cache.or(defaults.cache).or(environment.cache_dir),
+            cache: args.cache.or(preset.cache).or(environment.cache_dir),
             privileged: environment.privileged,
             author: environment.author,
             config,
             config_file,
         })
+    }
+
+    /// Returns the remote that `push` is to use: the one that was typed, else the first that the configuration names.
+    #[must_use]
+    pub fn push_remote<'a>(&'a self, typed: Option<&'a str>) -> Option<&'a str> {
+        typed.or(self.remotes.first().map(String::as_str))
     }
 
     /// Returns where keys live.
@@ -160,25 +178,23 @@ fn progress_style(when: When, terminal: bool, quiet: bool) -> ProgressStyle {
     }
 }
 
-fn remote_settings(args: &GlobalArgs, environment: &Environment, defaults: &Defaults) -> Result<RemoteSettings> {
+fn remote_settings(args: &GlobalArgs, environment: &Environment, preset: &Preset) -> Result<RemoteSettings> {
     let habits = FtpOptions::default();
-    let connections = match (&args.connections, defaults.connections) {
+    let connections = match (&args.connections, preset.connections) {
         (Some(text), _) => parse_count("--connections", text, 1..=CONNECTIONS_MAX)?,
         (None, Some(count)) => parse_count("connections", &count.to_string(), 1..=CONNECTIONS_MAX)?,
         (None, None) => habits.connections,
     };
-    let limit_rate = args.limit_rate.as_ref().or(defaults.limit_rate.as_ref());
-    let timeout = args.timeout.as_ref().or(defaults.timeout.as_ref());
-    let flags = tls_trust(args.tls_ca.as_deref(), args.tls_pin.as_deref())?;
-    let trust = match flags {
-        Some(trust) => Some(trust),
-        None => tls_trust(defaults.tls_ca.as_deref(), defaults.tls_pin.as_deref())?,
-    };
+    let limit_rate = args.limit_rate.as_ref().or(preset.limit_rate.as_ref());
+    let timeout = args.timeout.as_ref().or(preset.timeout.as_ref());
     Ok(RemoteSettings {
         connections,
         limit_rate: limit_rate.map(|text| parse_size("--limit-rate", text)).transpose()?.filter(|rate| *rate > 0),
         timeout: timeout.map_or(Ok(habits.timeout), |text| parse_duration("--timeout", text))?,
-        trust: trust.unwrap_or_default(),
+        typed_trust: tls_trust(args.tls_ca.as_deref(), args.tls_pin.as_deref())?,
+        trust: tls_trust(preset.tls_ca.as_deref(), preset.tls_pin.as_deref())?.unwrap_or_default(),
+        proxy: environment.proxy.clone(),
+        no_proxy: environment.no_proxy.clone(),
         user: environment.remote_user.clone(),
         password: environment.remote_password.clone(),
     })
@@ -187,8 +203,11 @@ fn remote_settings(args: &GlobalArgs, environment: &Environment, defaults: &Defa
 /// Makes sense of a CA file and a pin; nothing where neither is named.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`].
+/// [`ErrorKind::Usage`], also where both are named: one of them would do nothing.
 pub fn tls_trust(ca: Option<&Path>, pin: Option<&str>) -> Result<Option<TlsTrust>> {
+    if ca.is_some() && pin.is_some() {
+        return Err(Error::new(ErrorKind::Usage, "tls-ca and tls-pin exclude each other: name one of them"));
+    }
     if let Some(pin) = pin {
         return Ok(Some(TlsTrust::PinSha256(parse_sha256("--tls-pin", pin)?)));
     }

@@ -91,7 +91,10 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
         Verb::Commit(args) => with_store(&args.folders),
         Verb::Restore(args) => with_store(std::slice::from_ref(&args.target)),
         // An address that is no path stands for the working directory, which costs nothing but a look.
-        Verb::Push(args) => with_store(args.remote.as_ref().map(PathBuf::from).as_slice()),
+        Verb::Push(args) => {
+            let remote = context.settings.push_remote(args.remote.as_deref());
+            with_store(remote.map(PathBuf::from).as_slice())
+        }
         Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) | Verb::Verify(_) => {
             with_store(&[])
         }

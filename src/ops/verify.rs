@@ -88,8 +88,12 @@ pub struct Report {
     pub packs: u64,
     /// Objects that were looked up, or opened with `read_data`; 0 without an identity.
     pub objects: u64,
-    /// Whether the inner layer was looked at.
+    /// Whether the inner layer was looked at: an identity opened it.
     pub inner: bool,
+    /// Key files that the store lists.
+    pub key_files: u64,
+    /// Those of them that are there.
+    pub key_files_here: u64,
     /// Everything that is wrong.
     pub findings: Vec<Finding>,
 }
@@ -110,7 +114,8 @@ pub fn verify(disk: Arc<dyn Disk>, request: &VerifyRequest<'_>, run: Run<'_>) ->
     if !request.identities.is_empty() {
         match Reading::open(disk, request.identities, run) {
             Ok(reading) => Inner::new(&reading, &broken, request.read_data, run).check(&mut report)?,
-            // Carrying a store takes no identity, so one that opens another store only is no problem of this one.
+            // Carrying a store takes no identity, so one that opens another store only is no problem of this one. The
+            // caller knows whether somebody meant to open it.
             Err(error) if error.kind() == ErrorKind::NoIdentity => {}
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 add(&mut report, ProblemKind::Object, error.to_string());
@@ -160,9 +165,13 @@ fn check_keys(store: &Store, report: &mut Report) -> Result<()> {
             for entry in &list.entries {
                 let path = layout::key_file(lists.epoch, entry.tag);
                 // A key carries its own reader's file alone, so a missing one is no damage.
+                report.key_files += 1;
                 let holds = match read_all(disk, &path, KEY_FILE_MAX_BYTES).map_err(|error| store.settle(error.into()))
                 {
-                    Ok(bytes) => bytes.is_none_or(|bytes| *blake3::hash(&bytes).as_bytes() == entry.hash),
+                    Ok(bytes) => {
+                        report.key_files_here += u64::from(bytes.is_some());
+                        bytes.is_none_or(|bytes| *blake3::hash(&bytes).as_bytes() == entry.hash)
+                    }
                     Err(gone @ StoreError::Gone(_)) => return Err(gone.into()),
                     Err(_) => false,
                 };

@@ -12,11 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::proxy::Proxy;
 use super::rate::Throttle;
 use super::url::{Credentials, FtpUrl, Protection};
 use super::{Remote, RemoteError, RemoteErrorKind, Session};
 use crate::base::Clock;
 
+mod dial;
 mod link;
 mod reply;
 mod session;
@@ -66,6 +68,8 @@ pub struct FtpOptions {
     pub rate_window: Duration,
     /// What slows transfers down, if anything; sessions of several remotes may share it.
     pub throttle: Option<Arc<dyn Throttle>>,
+    /// What all connections go through, if anything.
+    pub proxy: Option<Proxy>,
     /// Which certificate is accepted where the address asks for TLS.
     pub trust: TlsTrust,
     /// Whether `ftp://` may be used at all.
@@ -80,6 +84,7 @@ impl Default for FtpOptions {
             least_bytes_per_sec: 1024,
             rate_window: Duration::from_secs(30),
             throttle: None,
+            proxy: None,
             trust: TlsTrust::PublicRoots,
             allow_plaintext: true,
         }
@@ -151,7 +156,7 @@ impl Remote for FtpRemote {
         self.target.options.connections.max(1)
     }
 
-    /// Over TLS this is every byte of every socket. Over plain FTP the crate swallows the short replies that open and
+    /// Over TLS this is every byte of every socket but those that a proxy is asked with. Over plain FTP the crate swallows the short replies that open and
     /// close a transfer, about a hundred bytes each time, so these are missing.
     fn wire_bytes(&self) -> u64 {
         self.target.wire_bytes.load(Ordering::Relaxed)

@@ -190,7 +190,7 @@ fn split_scheme(text: &str) -> Option<(Protection, &str)> {
 }
 
 /// Splits `host:port` or `[v6]:port`.
-fn parse_place(text: &str, default_port: u16) -> Result<(String, u16), ParseUrlError> {
+pub(super) fn parse_place(text: &str, default_port: u16) -> Result<(String, u16), ParseUrlError> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']').ok_or(ParseUrlError::Host)?;
@@ -226,7 +226,7 @@ fn parse_dir(path: &str) -> Result<String, ParseUrlError> {
 }
 
 /// Decodes percent escapes; the outcome is UTF-8 without control characters.
-fn decode(text: &str) -> Result<String, ParseUrlError> {
+pub(super) fn decode(text: &str) -> Result<String, ParseUrlError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {

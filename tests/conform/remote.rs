@@ -3,6 +3,8 @@
 
 mod embedded;
 mod faults;
+mod proxied;
+mod scripted_proxy;
 mod servers;
 mod suite;
 mod tiny_disk;
@@ -17,7 +19,7 @@ use chunkstore::remote::ftp::{FtpOptions, FtpRemote, TlsTrust};
 use chunkstore::remote::mem::MemRemote;
 use chunkstore::remote::url::{Credentials, FtpUrl};
 
-/// A certificate for 127.0.0.1 and its key.
+/// A certificate and its key.
 struct Identity {
     cert_pem: String,
     key_pem: String,
@@ -25,13 +27,22 @@ struct Identity {
 }
 
 impl Identity {
+    /// One for 127.0.0.1.
     fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
-        Self {
-            cert_pem: made.cert.pem(),
-            key_pem: made.signing_key.serialize_pem(),
-            cert_der: made.cert.der().to_vec(),
+        Self::named(&["127.0.0.1", "localhost"], false)
+    }
+
+    /// One for these names, that may have expired long ago.
+    fn named(names: &[&str], expired: bool) -> Self {
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let mut params = rcgen::CertificateParams::new(names).unwrap();
+        if expired {
+            (params.not_before, params.not_after) =
+                (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2020, 2, 1));
         }
+        let key = rcgen::KeyPair::generate().unwrap();
+        let cert = params.self_signed(&key).unwrap();
+        Self { cert_pem: cert.pem(), key_pem: key.serialize_pem(), cert_der: cert.der().to_vec() }
     }
 
     fn trust(&self) -> TlsTrust {

@@ -72,6 +72,14 @@ fn texts(name: &str) -> &'static [&'static str] {
             "530 too many users\r\n",
         ],
         "url" => &["ftp://user:p%20w@host:2121/dir/a%2fb", "ftps+implicit://[::1]:990/", "ftps://h/%00"],
+        "proxy" => &[
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nVia: x\r\n\r\n220 ready",
+            "HTTP/1.0 407 Who are you\r\n\r\n",
+            "\x05\x02\x01\0\x05\0\0\x03\x02ab\0\x15",
+            "\x05\0\x05\x05\0\x01",
+            "socks5h://user:p%20w@[::1]:1080/",
+            "10.0.0.0/8, .example.org",
+        ],
         "config" => &[
             "[defaults]\nkeys = \"/k\"\nconnections = 3\n[remotes.office]\nurl = \"ftp://h/d\"\nuser = \"u\"\n",
             "[remotes.a]\nurl = 3\n",

@@ -13,6 +13,7 @@ mod messages;
 mod reading;
 mod story;
 mod usage;
+mod wire;
 
 /// How a run ended, with what it wrote.
 #[derive(Debug)]

@@ -215,8 +215,8 @@ const DAMAGES: &[Damage] = &[
     damage("pack-torn", |s| cut(&longest_pack(s), 70_000), 13, Err(13)),
     damage("pack-empty", |s| cut(&longest_pack(s), 0), 13, Err(13)),
     damage("pack-frame-flipped", |s| flip(&longest_pack(s), 200), 13, Err(13)),
-    // A key carries its own reader's file alone, so that others are missing is no damage; nobody reads here, though.
-    damage("every-key-file-missing", |s| every_key_file(s, remove), 0, Err(12)),
+    // A key carries its own reader's file alone, so that others are missing is no damage; nobody opens objects here, though.
+    damage("every-key-file-missing", |s| every_key_file(s, remove), 12, Err(12)),
     damage("every-key-file-flipped", |s| every_key_file(s, |path| flip(path, 250)), 13, Err(13)),
 ];
 

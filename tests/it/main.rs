@@ -25,6 +25,9 @@ mod reading;
 mod restore;
 mod roundtrip;
 mod scene;
+#[path = "../conform/remote/scripted_proxy.rs"]
+#[expect(dead_code, reason = "what a proxy does wrong is the business of the suite for remotes")]
+mod scripted_proxy;
 mod sync;
 mod tight;
 mod verify;

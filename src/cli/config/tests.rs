@@ -50,3 +50,49 @@ fn adding_keeps_what_stands_there() {
         assert_eq!(add_remote(&file, &remote(name)).unwrap_err().kind(), ErrorKind::Usage, "{name}");
     }
 }
+
+/// The page that describes the file.
+const PAGE: &str = include_str!("../config.md");
+
+#[test]
+fn the_example_on_the_page_is_understood() {
+    let example = PAGE.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let config = parse(example).unwrap();
+    let preset = config.preset(Some("work")).unwrap();
+    assert_eq!((preset.store.as_deref(), preset.remotes.len()), (Some(Path::new("/media/work-key")), 2));
+    assert_eq!((preset.timeout.as_deref(), preset.limit_rate.as_deref()), (Some("30s"), Some("2M")));
+    assert!(config.remotes["server"].tls_pin.is_some());
+}
+
+#[test]
+fn the_page_names_every_key_that_is_understood() {
+    // What is understood is told by the error about a key that is not.
+    for (section, head) in [("[profiles.a]", "| key of `[defaults]`"), ("[remotes.a]", "| key of `[remotes.NAME]`")] {
+        let error = parse(&format!("{section}\nno-such-key = 1\n")).unwrap_err().to_string();
+        let (_, listed) = error.split_once("expected one of ").unwrap();
+        let table = PAGE.split(head).nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        let keys: Vec<_> = listed.split(", ").map(str::trim).collect();
+        assert!(keys.len() >= 5, "{error}");
+        for key in keys {
+            assert!(table.contains(key), "{key} is missing below {head}");
+        }
+    }
+}
+
+#[test]
+fn a_profile_stands_before_the_defaults_and_is_known_by_name() {
+    let text = "[defaults]\ntimeout = \"5s\"\ncache = \"c\"\ntls-pin = \"00\"\nremotes = [\"a\"]\n\
+                [profiles.home]\ntimeout = \"9s\"\ntls-ca = \"ca\"\n[profiles.away]\nremotes = [\"b\", \"c\"]\n";
+    let config = parse(text).unwrap();
+    let home = config.preset(Some("home")).unwrap();
+    assert_eq!((home.timeout.as_deref(), home.cache.as_deref()), (Some("9s"), Some(Path::new("c"))));
+    assert_eq!((home.tls_ca.as_deref(), home.tls_pin), (Some(Path::new("ca")), None), "trust comes from one place");
+    assert_eq!(home.remotes, ["a"]);
+    assert_eq!(config.preset(Some("away")).unwrap().remotes, ["b", "c"]);
+    assert_eq!(config.preset(None).unwrap().timeout.as_deref(), Some("5s"));
+    let error = config.preset(Some("hom")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert_eq!(error.to_string(), "there is no profile \"hom\": the configuration file has away, home");
+    let error = Config::default().preset(Some("x")).unwrap_err();
+    assert_eq!(error.to_string(), "there is no profile \"x\": the configuration file has none");
+}

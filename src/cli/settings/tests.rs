@@ -25,6 +25,27 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
+fn a_profile_stands_between_the_environment_and_the_defaults() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "[defaults]\nstore = \"default\"\nconnections = 3\ntimeout = \"5s\"\n\
+                [profiles.a]\nstore = \"of a\"\nconnections = 4\nremotes = [\"x\", \"y\"]\n[profiles.b]\nstore = \"of b\"\n";
+    crate::disk::host::replace_host_file(&dir.path().join("config.toml"), text.as_bytes(), 0o600).unwrap();
+    let around = || Environment { config_dir: Some(dir.path().into()), ..Environment::default() };
+    let in_environment = |name: &str| Environment { profile: Some(name.into()), ..around() };
+    let typed = |name: &str| GlobalArgs { profile: Some(name.into()), ..GlobalArgs::default() };
+    let found = settings(typed("a"), in_environment("b"));
+    assert_eq!((found.store.as_deref(), found.remote.connections), (Some(Path::new("of a")), 4));
+    assert_eq!((found.remote.timeout, found.push_remote(None)), (Duration::from_secs(5), Some("x")));
+    assert_eq!(found.push_remote(Some("typed")), Some("typed"));
+    let found = settings(GlobalArgs::default(), in_environment("b"));
+    assert_eq!((found.store.as_deref(), found.remote.connections), (Some(Path::new("of b")), 3));
+    let found = settings(typed("a"), Environment { store: Some("env".into()), ..around() });
+    assert_eq!(found.store.as_deref(), Some(Path::new("env")));
+    let unknown = Settings::new(typed("c"), in_environment("a")).err().unwrap();
+    assert_eq!(unknown.kind(), ErrorKind::Usage);
+}
+
+#[test]
 fn who_answers_for_passphrases() {
     let none = GlobalArgs::default;
     assert_eq!(passphrase_source(&none(), true), PassphraseSource::Ask);
@@ -52,6 +73,7 @@ fn nonsense_is_a_wrong_usage() {
         GlobalArgs { limit_rate: Some("fast".into()), ..GlobalArgs::default() },
         GlobalArgs { tls_pin: Some("12".into()), ..GlobalArgs::default() },
         GlobalArgs { tls_ca: Some("/no/such/file".into()), ..GlobalArgs::default() },
+        GlobalArgs { tls_ca: Some("ca".into()), tls_pin: Some("00".repeat(32)), ..GlobalArgs::default() },
     ];
     for args in wrong {
         let error = Settings::new(args, Environment::default()).err().unwrap();

@@ -12,7 +12,8 @@ use crate::ops::host_state::HostState;
 use crate::ops::push::{PushRequest, Pushed, RenewKeys, push};
 use crate::store::{Store, replica};
 
-/// Publishes to the remote that was named, or to the one that the store remembers.
+/// Publishes to the remote that was named, else to the first that the configuration names, else to the one that the store
+/// remembers.
 ///
 /// # Errors
 /// Those of the op.
@@ -20,7 +21,7 @@ pub fn run(args: &PushArgs, context: &Context) -> Result<Outcome> {
     let (disk, store) = context.marked_disk()?;
     let none = || Error::new(ErrorKind::Usage, "the store remembers no remote: name one");
     let remotes = context.remotes();
-    let remote = match &args.remote {
+    let remote = match context.settings.push_remote(args.remote.as_deref()) {
         Some(word) => remotes.find(word, Need::Publish)?,
         None => {
             let recorded = replica::read_remote(disk.as_ref())?.ok_or_else(none)?;

@@ -18,7 +18,7 @@ use crate::store::head::Soundness;
 pub fn run(context: &Context) -> Result<Outcome> {
     let store = context.store()?;
     let state = HostState::load(context.settings.cache.as_deref(), store.id());
-    let identities = context.identities_at_hand(store.id());
+    let identities = context.identities_at_hand(store.id()).unwrap_or_default();
     drop(store);
     let progress = context.start(Shape::Document)?;
     let status = status(context.disk()?, &identities, &state, context.run(&progress))?;

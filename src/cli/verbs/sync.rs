@@ -16,14 +16,16 @@ use crate::ops::sync::{SyncRequest, Synced, sync};
 use crate::remote::Remote;
 use crate::store::replica;
 
-/// Syncs a store with the remotes that were named, or with the one that it remembers.
+/// Syncs a store with the remotes that were named, else with those that the configuration names, else with the one that it
+/// remembers.
 ///
 /// # Errors
 /// Those of the op.
 pub fn run(args: &SyncArgs, context: &Context) -> Result<Outcome> {
     let (disk, store) = context.marked_disk()?;
     let makes = context.remotes();
-    let (mut remotes, absent) = find_all(&args.remotes, &makes)?;
+    let words = if args.remotes.is_empty() { &context.settings.remotes } else { &args.remotes };
+    let (mut remotes, absent) = find_all(words, &makes)?;
     if remotes.is_empty() {
         let none = || Error::new(ErrorKind::Usage, "the store remembers no remote: name one");
         let recorded = replica::read_remote(disk.as_ref())?.ok_or_else(none)?;

@@ -7,6 +7,8 @@ use crate::cli::args::VerifyArgs;
 use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
 use crate::cli::output::{on_one_line, shown};
+use crate::cli::report::{hint, sentence};
+use crate::crypto::wrap::Identity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::verify::{Finding, Report, VerifyRequest, verify};
 
@@ -16,12 +18,15 @@ use crate::ops::verify::{Finding, Report, VerifyRequest, verify};
 /// Those of the op.
 pub fn run(args: &VerifyArgs, context: &Context) -> Result<Outcome> {
     let store = context.store()?;
-    let named = !context.settings.identities.is_empty();
-    let identities = if args.read_data || named {
-        context.identities(store.id())?
+    let asked = args.read_data || context.settings.identities_typed;
+    let (identities, closed) = if asked || !context.settings.identities.is_empty() {
+        (context.identities(store.id())?, None)
     } else {
         // The outer layer takes no identity, so nobody is asked for a passphrase.
-        context.identities_at_hand(store.id())
+        match context.identities_at_hand(store.id()) {
+            Ok(identities) => (identities, None),
+            Err(error) => (Vec::new(), Some(sentence(&error))),
+        }
     };
     if args.read_data && identities.is_empty() {
         return Err(Error::new(ErrorKind::NoIdentity, "there is no identity to open the objects with"));
@@ -32,20 +37,44 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Outcome> {
     let report = verify(context.disk()?, &request, context.run(&progress));
     progress.finish();
     let report = report?;
-    show(&report, context)?;
+    let closed = (!report.inner).then(|| closed.unwrap_or_else(|| why_closed(&report, &identities)));
+    show(&report, closed.as_deref(), context)?;
+    context.output.flush()?;
+    let mut outcome = Outcome::Done;
+    if let Some(why) = &closed {
+        context.notices.line(&format!("chunkstore: only the outer layer was checked: {why}"));
+        if asked {
+            outcome = outcome.and(found(ErrorKind::NoIdentity, context));
+        }
+    }
     if !report.findings.is_empty() {
-        context.output.flush()?;
         let (count, path) = (report.findings.len(), shown(&context.store_path()));
         let what = if count == 1 { "1 problem was".to_owned() } else { format!("{count} problems were") };
         context.notices.line(&format!("chunkstore: {path} is damaged: {what} found"));
-        if let Some(hint) = crate::cli::report::hint(ErrorKind::Corrupt) {
-            context.notices.line(&format!("hint: {hint}"));
-        }
+        outcome = outcome.and(found(ErrorKind::Corrupt, context));
     }
-    Ok(if report.findings.is_empty() { Outcome::Done } else { Outcome::Found(ErrorKind::Corrupt) })
+    Ok(outcome)
 }
 
-fn show(report: &Report, context: &Context) -> Result<()> {
+/// Says what to do about a finding, and returns it as an outcome.
+fn found(kind: ErrorKind, context: &Context) -> Outcome {
+    if let Some(hint) = hint(kind) {
+        context.notices.line(&format!("hint: {hint}"));
+    }
+    Outcome::Found(kind)
+}
+
+/// Says why no identity opened the inner layer.
+fn why_closed(report: &Report, identities: &[Identity]) -> String {
+    match (identities.len(), report.key_files, report.key_files_here) {
+        (0, ..) => "there is no identity for this store at hand".to_owned(),
+        (_, listed @ 1.., 0) => format!("none of the {listed} key files that the store lists is there"),
+        (_, 0, _) => "no list of key files reads".to_owned(),
+        (_, _, here) => format!("no identity at hand opens any of its {here} key files"),
+    }
+}
+
+fn show(report: &Report, closed: Option<&str>, context: &Context) -> Result<()> {
     let output = &context.output;
     for finding in &report.findings {
         output.text(format!("{}: {}", finding.kind.name(), on_one_line(&finding.file)))?;
@@ -53,10 +82,12 @@ fn show(report: &Report, context: &Context) -> Result<()> {
             output.text(format!("    {path}"))?;
         }
     }
-    let depth = if report.inner { format!(", {} objects", report.objects) } else { String::new() };
+    let depth =
+        if report.inner { format!(", {} objects", report.objects) } else { ", the outer layer alone".to_owned() };
     let checked = format!("checked {} packs, {}{depth}", report.packs, show_size(report.checked_bytes));
     output.text(match report.findings.len() {
-        0 => format!("{checked}: everything holds"),
+        0 if report.inner => format!("{checked}: everything holds"),
+        0 => format!("{checked}: what was checked holds"),
         count => format!("{checked}: {count} problems"),
     })?;
     output.json(&json!({
@@ -65,6 +96,7 @@ fn show(report: &Report, context: &Context) -> Result<()> {
         "packs": report.packs,
         "objects": report.objects,
         "inner": report.inner,
+        "inner_closed": closed,
         "problems": report.findings.iter().map(object_of).collect::<Vec<_>>(),
     }))
 }

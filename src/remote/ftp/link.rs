@@ -1,7 +1,7 @@
 //! [`Link`]: one logged-in control connection and the transfers over it. Every call ends within its bounds.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -9,8 +9,9 @@ use std::time::Duration;
 use suppaftp::{Encoding, FtpError, FtpResult, ImplFtpStream, Mode, Status, TransferStream};
 
 use super::Target;
+use super::dial::Way;
 use super::reply::{Phase, Reply, Trouble};
-use super::tls::{Connector, Slot, Wire};
+use super::tls::{Connector, Slot, Wire, keep};
 use super::watch::{Door, Watch};
 use crate::remote::RemoteErrorKind;
 use crate::remote::rate::Meter;
@@ -18,12 +19,8 @@ use crate::remote::url::Protection;
 
 type Ftp = ImplFtpStream<Wire>;
 
-/// Most addresses of a host that are tried.
-const ADDRESSES_MAX: usize = 8;
 /// Longest directory that a server may say it puts a login into.
 const HOME_MAX_BYTES: usize = 1024;
-/// A quiet connection is asked for life after this long, so that firewalls keep it and dead peers are noticed.
-const KEEPALIVE: Duration = Duration::from_secs(20);
 
 /// What a transfer does with a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +64,9 @@ pub(super) struct Link {
     ftp: Ftp,
     watch: Watch,
     target: Arc<Target>,
-    tls: Option<Slot>,
+    tls: bool,
+    /// Where the sockets of this connection leave what went wrong: the crate has no room for it.
+    slot: Slot,
     /// The store's directory: absolute where the server told where we are.
     base: String,
     /// A transfer went through, so a refusal is about the transfer and not about EPSV.
@@ -96,14 +95,13 @@ impl Link {
 
     /// Connects and hears the greeting.
     fn greet(target: &Arc<Target>) -> Result<Self, Trouble> {
-        let (tcp, watch) = dial_first(target)?;
-        let peer = tcp.peer_addr().map_err(|error| Trouble::of_io(&error))?.ip();
+        let (tcp, way) = Way::find(target)?;
+        let watch = Watch::new(&tcp, Arc::clone(&target.clock)).map_err(|error| Trouble::of_io(&error))?;
         watch.arm(target.options.timeout);
         let greeted = Ftp::connect_with_stream(tcp);
         watch.disarm();
         let ftp = greeted.map_err(|error| Trouble::of_ftp(error, Phase::Login))?;
-        let ftp = with_data_sockets(ftp, peer, target.options.timeout, watch.door());
-        Ok(Self { ftp, watch, target: Arc::clone(target), tls: None, base: String::new(), passive_proven: false })
+        Ok(Self::over(ftp, watch, target, way, Slot::default()))
     }
 
     /// Connects with TLS from the first byte.
@@ -111,37 +109,42 @@ impl Link {
     /// The crate dials by itself here and without a limit of time, so a first connection, closed at once, finds out
     /// whether and where the server answers.
     fn greet_implicit(target: &Arc<Target>) -> Result<Self, Trouble> {
-        let (probe, watch) = dial_first(target)?;
-        let peer = probe.peer_addr().map_err(|error| Trouble::of_io(&error))?;
-        drop((probe, watch));
-        let (connector, slot) = Connector::new(&target.options.trust, Arc::clone(&target.wire_bytes))?;
-        let connector = connector.with_timeout(target.options.timeout);
-        let greeted = Ftp::connect_secure_implicit(peer, connector, &target.url.host);
-        let ftp = greeted.map_err(|error| of_tls_call(error, &slot))?;
+        let (probe, way) = Way::find(target)?;
+        drop(probe);
+        let slot = Slot::default();
+        let connector = Connector::new(&target.options.trust, Arc::clone(&target.wire_bytes), Arc::clone(&slot))?;
+        let connector = connector.leading_first(way.clone(), target.url.port);
+        let greeted = Ftp::connect_secure_implicit(way.first_hop(), connector, &target.url.host);
+        let ftp = greeted.map_err(|error| kept_or(error, &slot))?;
         let watch = Watch::new(&ftp.get_ref(), Arc::clone(&target.clock)).map_err(|error| Trouble::of_io(&error))?;
-        let ftp = with_data_sockets(ftp, peer.ip(), target.options.timeout, watch.door());
-        let tls = Some(slot);
-        Ok(Self { ftp, watch, target: Arc::clone(target), tls, base: String::new(), passive_proven: false })
+        Ok(Self { tls: true, ..Self::over(ftp, watch, target, way, slot) })
+    }
+
+    fn over(ftp: Ftp, watch: Watch, target: &Arc<Target>, way: Way, slot: Slot) -> Self {
+        let ftp = with_data_sockets(ftp, way, watch.door(), Arc::clone(&slot));
+        let (target, base) = (Arc::clone(target), String::new());
+        Self { ftp, watch, target, tls: false, slot, base, passive_proven: false }
     }
 
     /// Switches to TLS, for the data connections too.
     fn protect(mut self, limit: Duration) -> Result<Self, Trouble> {
-        if self.tls.is_some() {
+        if self.tls {
             self.expect_done("PBSZ 0", Phase::Login)?;
             self.expect_done("PROT P", Phase::Login)?;
             return Ok(self);
         }
-        let (connector, slot) = Connector::new(&self.target.options.trust, Arc::clone(&self.target.wire_bytes))?;
+        let (trust, wire_bytes) = (&self.target.options.trust, Arc::clone(&self.target.wire_bytes));
+        let connector = Connector::new(trust, wire_bytes, Arc::clone(&self.slot))?;
         self.watch.arm(limit * 2);
         let secured = self.ftp.into_secure(connector, &self.target.url.host);
         self.watch.disarm();
-        let ftp = secured.map_err(|error| match of_tls_call(error, &slot) {
+        let ftp = secured.map_err(|error| match kept_or(error, &self.slot) {
             refused if refused.code >= 500 => {
                 Trouble { kind: RemoteErrorKind::Refused, reason: format!("no TLS: {}", refused.reason), ..refused }
             }
             other => other,
         })?;
-        Ok(Self { ftp, tls: Some(slot), ..self })
+        Ok(Self { ftp, tls: true, ..self })
     }
 
     fn log_in(&mut self) -> Result<(), Trouble> {
@@ -190,7 +193,7 @@ impl Link {
             Ok(response) | Err(FtpError::UnexpectedResponse(response)) => Reply::new(response),
             Err(error) => return Err(self.trouble(error, phase)),
         };
-        if self.tls.is_none() {
+        if !self.tls {
             self.target.count(reply.body.len());
         }
         match reply.code {
@@ -246,7 +249,7 @@ impl Link {
         self.watch.disarm();
         match opened {
             Ok((response, stream)) => {
-                if self.tls.is_none() {
+                if !self.tls {
                     self.target.count(response.body.len());
                 }
                 Ok(stream)
@@ -256,10 +259,7 @@ impl Link {
     }
 
     fn trouble(&self, error: FtpError, phase: Phase) -> Trouble {
-        let trouble = match &self.tls {
-            Some(slot) if matches!(error, FtpError::SecureError(_)) => of_tls_call(error, slot),
-            _ => Trouble::of_ftp(error, phase),
-        };
+        let trouble = take_kept(&self.slot).unwrap_or_else(|| Trouble::of_ftp(error, phase));
         if self.watch.fired() && trouble.code == 0 {
             return Trouble::new(RemoteErrorKind::Unreachable, "no answer in time");
         }
@@ -313,7 +313,7 @@ impl Transfer<'_> {
         self.link.watch.disarm();
         let waited = target.clock.monotonic().saturating_sub(start);
         let count = done.map_err(|error| self.link.trouble(FtpError::ConnectionError(error), Phase::Read))?;
-        if self.link.tls.is_none() {
+        if !self.link.tls {
             target.count(count);
         }
         if let Some(throttle) = &target.options.throttle {
@@ -330,7 +330,7 @@ impl Transfer<'_> {
     pub(super) fn finish(mut self) -> Result<(), Trouble> {
         let Some(stream) = self.stream.take() else { return Ok(()) };
         // Over TLS the crate half-closes and drains an upload itself, which our own handle must not outlive unguarded.
-        if self.link.tls.is_none() || !self.wrote {
+        if !self.link.tls || !self.wrote {
             self.link.watch.release_data();
         }
         self.link.watch.arm(self.link.target.options.timeout * 2);
@@ -356,49 +356,23 @@ impl Drop for Transfer<'_> {
     }
 }
 
-/// Takes the meaning of a failed TLS call from where the connector left it.
-fn of_tls_call(error: FtpError, slot: &Slot) -> Trouble {
-    let kept = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-    kept.unwrap_or_else(|| Trouble::of_ftp(error, Phase::Login))
+/// Takes what a socket of the connection left, else what the crate says.
+fn kept_or(error: FtpError, slot: &Slot) -> Trouble {
+    take_kept(slot).unwrap_or_else(|| Trouble::of_ftp(error, Phase::Login))
 }
 
-/// Connects to the first address of the host that answers.
-fn dial_first(target: &Target) -> Result<(TcpStream, Watch), Trouble> {
-    let resolved = (target.url.host.as_str(), target.url.port).to_socket_addrs();
-    let addresses = resolved.map_err(|error| Trouble::new(RemoteErrorKind::Unreachable, error))?;
-    let mut last = Trouble::new(RemoteErrorKind::Unreachable, "host name has no address");
-    for address in addresses.take(ADDRESSES_MAX) {
-        match dial(address, target.options.timeout) {
-            Ok(tcp) => {
-                let watch = Watch::new(&tcp, Arc::clone(&target.clock)).map_err(|error| Trouble::of_io(&error))?;
-                return Ok((tcp, watch));
-            }
-            Err(error) => last = Trouble::of_io(&error),
-        }
-    }
-    Err(last)
+fn take_kept(slot: &Slot) -> Option<Trouble> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Connects within a time and bounds every wait of the socket.
-fn dial(address: SocketAddr, timeout: Duration) -> std::io::Result<TcpStream> {
-    let tcp = TcpStream::connect_timeout(&address, timeout)?;
-    bound(&tcp, timeout)?;
-    Ok(tcp)
-}
-
-/// Bounds every wait of a socket and has the system ask a quiet peer for life.
-pub(super) fn bound(tcp: &TcpStream, timeout: Duration) -> std::io::Result<()> {
-    tcp.set_read_timeout(Some(timeout))?;
-    tcp.set_write_timeout(Some(timeout))?;
-    tcp.set_nodelay(true)?;
-    socket2::SockRef::from(tcp).set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEPALIVE))
-}
-
-/// Has data connections made with bounded waits, under guard, and always to the host that the control connection
-/// reached: the address in a reply to PASV is the server's to choose, and no business of ours.
-fn with_data_sockets(ftp: Ftp, peer: IpAddr, timeout: Duration, door: Door) -> Ftp {
+/// Has data connections made by the way of the control connection, with bounded waits and under guard.
+fn with_data_sockets(ftp: Ftp, way: Way, door: Door, slot: Slot) -> Ftp {
     ftp.passive_stream_builder(move |address| -> FtpResult<TcpStream> {
-        let tcp = dial(SocketAddr::new(peer, address.port()), timeout).map_err(FtpError::ConnectionError)?;
+        let tcp = way.dial(address.port()).map_err(|trouble| {
+            let text = trouble.reason.clone();
+            keep(&slot, trouble);
+            FtpError::ConnectionError(std::io::Error::other(text))
+        })?;
         door.guard_data(&tcp).map_err(FtpError::ConnectionError)?;
         Ok(tcp)
     })

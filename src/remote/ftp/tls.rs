@@ -9,7 +9,6 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -19,7 +18,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned};
 use suppaftp::{FtpError, FtpResult, TlsConnector, TlsStream};
 
-use super::link::bound;
+use super::dial::Way;
 use super::reply::Trouble;
 use crate::remote::RemoteErrorKind;
 
@@ -191,17 +190,21 @@ impl Drop for Wire {
     }
 }
 
-/// Where a connector leaves what went wrong.
+/// Where the sockets of a session leave what went wrong; the crate turns errors into text.
 pub(super) type Slot = Arc<Mutex<Option<Trouble>>>;
+
+/// Leaves what went wrong.
+pub(super) fn keep(slot: &Slot, trouble: Trouble) {
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+}
 
 /// Opens TLS on the sockets of one session.
 pub(super) struct Connector {
     config: Arc<ClientConfig>,
     wire_bytes: Arc<AtomicU64>,
-    /// Bounds the waits of sockets that were made elsewhere.
-    timeout: Option<Duration>,
-    /// The crate turns errors into text; what they mean is kept here.
-    trouble: Slot,
+    /// The way on from a first socket that was made elsewhere, and the port to which it leads.
+    leads: Mutex<Option<(Way, u16)>>,
+    slot: Slot,
 }
 
 impl fmt::Debug for Connector {
@@ -211,24 +214,22 @@ impl fmt::Debug for Connector {
 }
 
 impl Connector {
-    /// Makes a connector with a configuration of its own, and the place where its errors are kept.
-    pub(super) fn new(trust: &TlsTrust, wire_bytes: Arc<AtomicU64>) -> Result<(Self, Slot), Trouble> {
-        let trouble = Arc::new(Mutex::new(None));
-        let config = Arc::new(client_config(trust)?);
-        Ok((Self { config, wire_bytes, timeout: None, trouble: Arc::clone(&trouble) }, trouble))
+    /// Makes a connector with a configuration of its own.
+    pub(super) fn new(trust: &TlsTrust, wire_bytes: Arc<AtomicU64>, slot: Slot) -> Result<Self, Trouble> {
+        Ok(Self { config: Arc::new(client_config(trust)?), wire_bytes, leads: Mutex::default(), slot })
     }
 
-    /// Has the connector bound the waits of every socket that it is given.
-    pub(super) fn with_timeout(self, timeout: Duration) -> Self {
-        Self { timeout: Some(timeout), ..self }
+    /// Has the connector take its first socket for one that goes to the first hop of a way only.
+    pub(super) fn leading_first(self, way: Way, port: u16) -> Self {
+        Self { leads: Mutex::new(Some((way, port))), ..self }
     }
 
     fn open(&self, host: &str, tcp: TcpStream) -> Result<Wire, Trouble> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Trouble::new(RemoteErrorKind::Refused, "host name is none that a certificate can have"))?;
         let mut conn = ClientConnection::new(Arc::clone(&self.config), name).map_err(|error| of_tls(&error))?;
-        if let Some(timeout) = self.timeout {
-            bound(&tcp, timeout).map_err(|error| Trouble::of_io(&error))?;
+        if let Some((way, port)) = self.leads.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            way.lead(&tcp, port)?;
         }
         let mut sock = Counted { tcp, wire_bytes: Arc::clone(&self.wire_bytes) };
         while conn.is_handshaking() {
@@ -244,7 +245,7 @@ impl TlsConnector for Connector {
     fn connect(&self, host: &str, tcp: TcpStream) -> FtpResult<Wire> {
         self.open(host, tcp).map_err(|trouble| {
             let text = trouble.reason.clone();
-            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+            keep(&self.slot, trouble);
             FtpError::SecureError(text)
         })
     }

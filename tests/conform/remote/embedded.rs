@@ -117,6 +117,23 @@ fn only_the_trusted_certificate_is_taken() {
 }
 
 #[test]
+fn a_certificate_has_to_be_for_the_host_and_in_date_unless_it_is_pinned() {
+    let (stranger, expired) = (Identity::named(&["other.example"], false), Identity::named(&["127.0.0.1"], true));
+    for (identity, implicit_tls) in [(&stranger, false), (&stranger, true), (&expired, false), (&expired, true)] {
+        let served = serve(|options| {
+            options.tls = Some(with_tls(identity));
+            options.implicit_tls = implicit_tls;
+        });
+        let scheme = if implicit_tls { "ftps+implicit" } else { "ftps" };
+        let connect = |trust| served.remote(scheme, options(trust)).connect().map(drop);
+        let error = connect(identity.trust()).unwrap_err();
+        assert_eq!((error.kind, served.server.counts().logins), (RemoteErrorKind::Refused, 0), "{error}");
+        assert!(error.reason.contains("certificate"), "{error}");
+        connect(TlsTrust::PinSha256(sha256(&identity.cert_der))).unwrap();
+    }
+}
+
+#[test]
 fn a_server_without_tls_gets_no_password() {
     let served = serve(|_| {});
     let error = served.remote("ftps", options(TlsTrust::PublicRoots)).connect().err().unwrap();

@@ -114,6 +114,52 @@ fn a_pipe_gets_no_colours_unless_asked() {
     assert!(cli.ok(&["status", "--store", "pub", "--color", "always"]).stdout.contains("\u{1b}[1m"));
 }
 
+/// What a run shows on a terminal; nothing where no program makes one.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(cli: &Cli, words: &str, variables: &[(&str, &str)]) -> Option<String> {
+    let mut command = std::process::Command::new("script");
+    let line = format!("{} {words}", env!("CARGO_BIN_EXE_chunkstore"));
+    command.args(["-qec", &line, "/dev/null"]).current_dir(cli.path("")).stdin(std::process::Stdio::null());
+    command.env("HOME", cli.path("home")).env("TERM", "xterm").env_remove("NO_COLOR").envs(variables.iter().copied());
+    let Ok(output) = command.output() else {
+        println!("SKIPPED: there is no program `script` here to make a terminal");
+        return None;
+    };
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_gets_colours_unless_it_wants_none() {
+    let cli = Cli::with_store();
+    let words = "status --store pub --progress never";
+    let Some(shown) = on_a_terminal(&cli, words, &[]) else { return };
+    assert!(shown.contains("\u{1b}[1m"), "{shown:?}");
+    for (flags, variables) in [
+        ("", [("NO_COLOR", "1")]),
+        ("", [("TERM", "dumb")]),
+        (" --color never", [("TERM", "xterm")]),
+        (" --json", [("TERM", "xterm")]),
+    ] {
+        let plain = on_a_terminal(&cli, &format!("{words}{flags}"), &variables).unwrap();
+        assert!(!plain.contains('\u{1b}') && plain.contains("generation"), "{flags} {variables:?}: {plain:?}");
+    }
+    // Colours take no room: with them or without, columns stand where they stand.
+    let bare = |text: &str| {
+        let mut parts = text.replace('\r', "");
+        for code in ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[34m", "\u{1b}[36m"] {
+            parts = parts.replace(code, "");
+        }
+        parts
+    };
+    for words in ["ls / --recursive", "log", "diff HEAD HEAD", "remote list"] {
+        let words = format!("{words} --store pub --keys k --progress never");
+        let coloured = on_a_terminal(&cli, &words, &[]).unwrap();
+        let piped = cli.ok(&words.split(' ').collect::<Vec<_>>()).stdout;
+        assert_eq!(bare(&coloured), piped, "{words}");
+    }
+}
+
 #[test]
 fn push_ends_with_done_and_knows_an_empty_remote() {
     let cli = Cli::with_store();

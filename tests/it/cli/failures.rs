@@ -223,3 +223,61 @@ fn nothing_is_published_among_a_persons_files() {
     assert_eq!(ran.code, 2, "{ran:?}");
     assert!(!cli.path("files/HEAD").exists() && !cli.path("files/packs").exists());
 }
+
+#[test]
+fn verify_says_why_it_checked_the_outer_layer_alone() {
+    let cli = Cli::with_store();
+    cli.ok(&["init", "other", "--keys", "k", "--no-passphrase"]);
+    let id = |store: &str| cli.ok(&["status", "--store", store, "--json"]).document()["store_id"].clone();
+    let reader = |store: &str| format!("k/{}/reader.key", id(store).as_str().unwrap());
+    let (own, foreign) = (reader("pub"), reader("other"));
+    let verify = |flags: &[&str]| cli.run(&[&["verify", "--store", "pub", "--json"], flags].concat());
+    let opened = verify(&["--keys", "k"]).document();
+    assert_eq!((&opened["inner"], &opened["inner_closed"]), (&true.into(), &serde_json::Value::Null));
+    // Which identity is meant, what the code is, and what is said.
+    let rows: Vec<(Vec<&str>, i32, &str)> = vec![
+        (vec!["--keys", "elsewhere"], 0, "there is no identity for this store at hand"),
+        (vec!["--identity", &foreign], 12, "no identity at hand opens any of its"),
+        (vec!["--identity", &own], 0, ""),
+    ];
+    let check = |rows: &[(Vec<&str>, i32, &str)]| {
+        for (flags, code, why) in rows {
+            let ran = verify(flags);
+            assert_eq!(ran.code, *code, "{flags:?}: {ran:?}");
+            let document = ran.document();
+            assert_eq!((&document["ok"], &document["inner"]), (&true.into(), &why.is_empty().into()), "{flags:?}");
+            assert!(document["inner_closed"].as_str().unwrap_or_default().starts_with(why), "{flags:?}: {document}");
+            assert!(why.is_empty() || ran.stderr.contains(why), "{flags:?}: {ran:?}");
+            assert_eq!(ran.stderr.contains("hint: "), *code == 12, "{flags:?}: {ran:?}");
+        }
+    };
+    check(&rows);
+    // A key carries its own reader's file alone, so that others are missing is no damage.
+    for file in std::fs::read_dir(cli.path("pub/keys/00000001")).unwrap().map(|entry| entry.unwrap().path()) {
+        std::fs::remove_file(file).unwrap();
+    }
+    let rows = vec![
+        (vec!["--keys", "k"], 0, "none of the 2 key files that the store lists is there"),
+        (vec!["--identity", &own], 12, "none of the 2 key files"),
+        (vec!["--keys", "k", "--read-data"], 12, "none of the 2 key files"),
+    ];
+    check(&rows);
+    let text = cli.ok(&["verify", "--store", "pub", "--keys", "k"]).stdout;
+    assert!(text.contains("the outer layer alone: what was checked holds") && !text.contains("everything"), "{text}");
+    std::fs::remove_file(first_file(&cli.path("pub/packs"))).unwrap();
+    assert_eq!(verify(&["--identity", &own]).code, 13, "damage counts before a key that does not open");
+}
+
+#[test]
+fn verify_asks_nobody_for_the_passphrase_of_a_key_that_it_can_do_without() {
+    let cli = Cli::new();
+    cli.write("passphrase", b"correct horse\n");
+    cli.ok(&["init", "pub", "--keys", "k", "--passphrase-file", "passphrase"]);
+    let ran = cli.ok(&["verify", "--store", "pub", "--keys", "k"]);
+    assert!(
+        ran.stderr.contains("only the outer layer was checked: nobody was asked for the passphrase of "),
+        "{ran:?}"
+    );
+    let ran = cli.ok(&["verify", "--store", "pub", "--keys", "k", "--passphrase-file", "passphrase"]);
+    assert!(ran.stderr.is_empty() && ran.stdout.contains("everything holds"), "{ran:?}");
+}

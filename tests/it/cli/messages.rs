@@ -83,11 +83,22 @@ fn a_sentence_for_every_exit_code() {
     ] {
         assert_message(&cli, name, &on_pub(args), code);
     }
+    cli.configure("[profiles.home]\n[profiles.away]\n");
+    assert_message(&cli, "2-profile", &["status", "--profile", "nonesuch"], 2);
     assert_message(&cli, "2-no-verb-like-that", &["frobnicate"], 2);
     assert_message(&cli, "2-value", &["status", "--progress", "sometimes"], 2);
     assert_message(&cli, "10-no-store", &["status", "--store", "nowhere"], 10);
     assert_message(&cli, "12-no-identity", &["cat", "/a.txt", "--store", "pub", "--keys", "elsewhere"], 12);
     assert_message(&cli, "18-fingerprint", &["clone", "./pub", "key", "--trust", &"00".repeat(16)], 18);
+    let foreign = ["verify", "--store", "pub", "--identity", "stranger"];
+    cli.write("stranger", age_identity().as_bytes());
+    assert_message(&cli, "12-verify", &foreign, 12);
+    let trust = cli.ok(&["status", "--store", "pub", "--json"]).document();
+    cli.ok(&["clone", "./pub", "behind", "--trust", trust["fingerprint"].as_str().unwrap()]);
+    cli.write("files/a.txt", b"changed");
+    cli.ok(&on_pub(&["commit", "files"]));
+    cli.ok(&on_pub(&["push", "./remote"]));
+    assert_message(&cli, "17-remote-is-ahead", &["push", "./remote", "--store", "behind"], 17);
     let lock = std::fs::File::options().write(true).open(cli.path("pub/lock")).unwrap();
     lock.lock().unwrap();
     cli.write("files/more", b"more");
@@ -100,6 +111,12 @@ fn a_sentence_for_every_exit_code() {
     }
     assert_message(&cli, "13-packs-lost", &on_pub(&["ls", "/"]), 13);
     assert_message(&cli, "13-verify", &["verify", "--store", "pub", "-q"], 13);
+}
+
+/// An identity of age that opens no store.
+fn age_identity() -> String {
+    let identity = chunkstore::crypto::wrap::Identity::generate();
+    identity.to_line().to_string()
 }
 
 /// Commits a name that is no UTF-8.

@@ -4,6 +4,7 @@
 //! the fuzzer in `tools/fuzz` and by the smoke test in `tests/fuzz_smoke`, which runs on any toolchain.
 
 use std::fmt::Debug;
+use std::io::{Read, Write};
 
 use chunkstore::base::limits::{KEY_FILE_MAX_BYTES, OBJECT_MAX_BYTES};
 use chunkstore::base::{DedupGeneration, EntryName, Epoch, ObjectId, RelPath, StoreId, StorePath, Timestamp};
@@ -26,6 +27,7 @@ use chunkstore::format::trust::SignedTrust;
 use chunkstore::format::{Class, Codec, FormatError, Kind, ObjectKey, Pointer};
 use chunkstore::ops::open::Spot;
 use chunkstore::remote::ftp::{TlsTrust, read_reply};
+use chunkstore::remote::proxy::{NoProxy, Proxy};
 use chunkstore::remote::url::FtpUrl;
 use chunkstore::store::keyring::{KeyFileContent, ReaderKeys, decode_key_file};
 use chunkstore::store::object::{Opener, Purpose, associated_data};
@@ -69,6 +71,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "wrapped-key", run: wrapped_key },
     Target { name: "ftp-reply", run: ftp_reply },
     Target { name: "url", run: url },
+    Target { name: "proxy", run: proxy },
     Target { name: "config", run: config },
     Target { name: "names", run: names },
 ];
@@ -264,6 +267,40 @@ fn url(bytes: &[u8]) {
     assert!(!shown.chars().any(char::is_control), "{shown:?}");
     let again = FtpUrl::parse(&shown).map(|again| again.to_string());
     assert!(again.as_ref().is_ok_and(|again| *again == shown), "{shown:?} reads as {again:?}");
+}
+
+/// What a proxy says to whoever asks it; what it hears is dropped.
+struct Answers<'a>(&'a [u8]);
+
+impl Read for Answers<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Answers<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn proxy(bytes: &[u8]) {
+    for text in ["socks5h://user:secret@h", "http://user:secret@h"] {
+        let proxy = Proxy::parse(text).expect("a proxy");
+        if let Err(error) = proxy.ask(&mut Answers(bytes), "host", 21) {
+            assert!(!error.reason.contains("secret") && error.reason.len() < 2048, "{error:?}");
+            assert!(!error.reason.chars().any(char::is_control), "{error:?}");
+        }
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let _ = NoProxy::new(text).covers("127.0.0.1");
+    let Ok(proxy) = Proxy::parse(text) else { return };
+    let again = Proxy::parse(&proxy.to_string()).map(|again| again.to_string());
+    assert_eq!(again.as_ref().ok(), Some(&proxy.to_string()), "{proxy}");
 }
 
 fn config(bytes: &[u8]) {

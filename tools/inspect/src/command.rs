@@ -142,8 +142,8 @@ pub fn run(line: &CommandLine, sink: &mut dyn Write) -> Result<u8> {
         Some(Verb::Path { spot }) => objects::show_by_path(&view, opened(&view)?, spot, &mut screen)?.map(|()| true),
     };
     let found = found.map_err(sink_error)?;
-    // A pulled key looks like a damaged store.
-    if screen.wrong() > 0 && view.is_gone() {
+    // A pulled key looks like a damaged store, or like one that holds nothing.
+    if (screen.wrong() > 0 || !found) && view.is_gone() {
         return Err(Error::new(ErrorKind::Gone, "the medium went away while it was looked at"));
     }
     match screen.wrong() {

@@ -298,6 +298,42 @@ fn names_that_a_hostile_medium_makes_up_are_bounded() {
     }
 }
 
+/// A screen at which the key is pulled as soon as a line stands on it.
+struct Pulling {
+    store: PathBuf,
+    lines: usize,
+}
+
+impl std::io::Write for Pulling {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.lines == 0 {
+            std::fs::remove_dir_all(&self.store)?;
+        }
+        self.lines += bytes.iter().filter(|byte| **byte == b'\n').count();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_medium_that_goes_away_while_it_is_looked_at_is_16_and_no_damage() {
+    // The empty name is the beginning of all.
+    let verbs: [&[&str]; 3] = [&[], &["packs"], &["pack", "", "--objects"]];
+    for verb in verbs {
+        let copy = Copy::new();
+        let (store, keys) = (copy.store(), copy.dir.path().join("keys"));
+        let line = ["chunkstore-inspect", store.to_str().unwrap(), "--keys", keys.to_str().unwrap()];
+        let line = CommandLine::try_parse_from([&line, verb].concat()).unwrap();
+        let mut screen = Pulling { store: store.clone(), lines: 0 };
+        let error = run(&line, &mut screen).unwrap_err();
+        assert_eq!(error.kind().exit_code(), 16, "{verb:?}: {error}");
+        assert!(screen.lines > 0, "{verb:?}");
+    }
+}
+
 /// Every file of the store, cut and changed in turn: each still ends with a code, and what can be shown is.
 #[test]
 fn no_damage_ends_the_looking() {
