@@ -4,9 +4,9 @@
 //! `rustfmt` and `clippy` components; starts no services.
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::cargo::cargo;
 use crate::tidy;
 
 /// One step: a cargo call, or tidy when there are no arguments.
@@ -23,9 +23,6 @@ const STEPS: &[Step] = &[
     Step { name: "tidy", args: &[], env: &[] },
     Step { name: "doc", args: &["doc", "--no-deps", "--workspace"], env: &[("RUSTDOCFLAGS", "-D warnings")] },
 ];
-
-/// Variables that replace `build.rustflags` of `.cargo/config.toml` and so would drop its `--cfg` in silence.
-pub(crate) const FLAG_VARIABLES: &[&str] = &["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"];
 
 /// Runs all steps in the repository and returns whether every one passed.
 ///
@@ -70,13 +67,7 @@ fn run_tidy(root: &Path) -> bool {
 }
 
 fn run_cargo(root: &Path, step: &Step) -> bool {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(root).args(step.args).envs(step.env.iter().copied());
-    for variable in FLAG_VARIABLES {
-        command.env_remove(variable);
-    }
-    match command.status() {
+    match cargo(root).args(step.args).envs(step.env.iter().copied()).status() {
         Ok(status) => status.success(),
         Err(error) => {
             println!("ci: cannot start cargo: {error}");

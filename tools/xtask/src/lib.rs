@@ -1,9 +1,11 @@
 //! The chores of this repository: [`tidy`] holds the code to its own rules, [`ci`] runs every check in order,
-//! [`sweep`] cuts the power a million times.
+//! [`sweep`] cuts the power a million times, [`peers`] measures the program beside others of its kind.
 //!
 //! A library so that `cargo test` runs tidy too. Nothing here is part of the program.
 #![allow(clippy::disallowed_methods, reason = "a tool may read files, the environment and the clock")]
 
+pub mod cargo;
 pub mod ci;
+pub mod peers;
 pub mod sweep;
 pub mod tidy;

@@ -2,8 +2,11 @@
 #![allow(clippy::disallowed_methods, reason = "a tool may read the environment")]
 
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
+use clap::Parser;
+use xtask::cargo::cargo;
+use xtask::peers::{self, PeersArgs};
 use xtask::{ci, sweep, tidy};
 
 const HELP: &str = "\
@@ -13,6 +16,7 @@ Usage: cargo xtask <chore>
   ci      run fmt, clippy, cargo test, tidy and doc, each timed; exits 1 if any failed
   lab     power cuts and pulled plugs on real file systems (`cargo xtask lab help`)
   sweep [N]  the long form of the power-cut sweep in release, with a table; N distinct images a test instead
+  peers   measure chunkstore beside other tools, as they are installed (`cargo xtask peers --help`)
   help    print this (also -h, --help)
 
 Environment:
@@ -29,6 +33,14 @@ fn main() -> ExitCode {
         ["ci"] => exit_code(ci::run(&root)),
         ["sweep"] => exit_code(sweep::run(&root, "long")),
         ["sweep", images] if images.parse::<usize>().is_ok() => exit_code(sweep::run(&root, images)),
+        ["peers", ..] => match PeersArgs::try_parse_from(&words) {
+            Ok(args) => exit_code(peers::run(&root, &args)),
+            Err(error) => {
+                // Where the text cannot be printed there is nobody to tell.
+                let _ = error.print();
+                ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+            }
+        },
         ["lab", ..] => lab(&root, &words[1..]),
         ["help" | "-h" | "--help"] => {
             print!("{HELP}");
@@ -43,10 +55,8 @@ fn main() -> ExitCode {
 
 /// Runs the lab as a release build of its own, since it depends on the whole program and this tool should not.
 fn lab(root: &Path, words: &[String]) -> ExitCode {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(root).args(["run", "--quiet", "--release", "--package", "chunkstore-lab", "--"]).args(words);
-    match command.status() {
+    let fixed = ["run", "--quiet", "--release", "--package", "chunkstore-lab", "--"];
+    match cargo(root).args(fixed).args(words).status() {
         Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
         Err(error) => {
             eprintln!("xtask: cannot start cargo: {error}");

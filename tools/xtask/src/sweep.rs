@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
-use crate::ci::FLAG_VARIABLES;
+use crate::cargo::cargo;
 
 /// Columns of the table; what runs on no medium, like a restore into a folder, is `other`.
 const MEDIA: [&str; 5] = ["ext4", "ntfs", "exfat", "fat32", "other"];
@@ -25,13 +25,9 @@ struct Sum {
 #[must_use]
 pub fn run(root: &Path, images: &str) -> bool {
     let started = Instant::now();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.current_dir(root).args(["test", "--release", "--test", "crash", "--", "--nocapture"]);
+    let mut command = cargo(root);
+    command.args(["test", "--release", "--test", "crash", "--", "--nocapture"]);
     command.env("CHUNKSTORE_SWEEP", images).stdout(Stdio::piped());
-    for variable in FLAG_VARIABLES {
-        command.env_remove(variable);
-    }
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
