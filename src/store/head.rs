@@ -112,7 +112,13 @@ fn read_candidates(disk: &dyn Disk, trust: &TrustChain) -> Result<Vec<Candidate>
         // A directory that does not list costs its records, not the store; any of them may be newer than what opens.
         Err(StoreError::Disk(error)) if error.kind == DiskErrorKind::Io => {
             let promised = Some(Generation(u64::MAX));
-            candidates.push(Candidate { path: layout::heads(), promised, record: None, may_be_whole: true, too_new: None });
+            candidates.push(Candidate {
+                path: layout::heads(),
+                promised,
+                record: None,
+                may_be_whole: true,
+                too_new: None,
+            });
         }
         Err(error) => return Err(error),
     }
