@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use xtask::{ci, sweep, tidy};
+use xtask::{ci, memory, sweep, syncratio, tidy};
 
 const HELP: &str = "\
 Usage: cargo xtask <chore>
@@ -13,6 +13,8 @@ Usage: cargo xtask <chore>
   ci      run fmt, clippy, cargo test, tidy and doc, each timed; exits 1 if any failed
   lab     power cuts and pulled plugs on real file systems (`cargo xtask lab help`)
   sweep [N]  the long form of the power-cut sweep in release, with a table; N distinct images a test instead
+  memory [FLAGS]  what each verb holds of a million files and of 100 GB, with a table; exits 1 if any is over its bound
+  syncratio [FLAGS]  how much longer a sync by FTP takes than curl of the same packs; exits 1 above 1.3
   help    print this (also -h, --help)
 
 Environment:
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
         ["sweep"] => exit_code(sweep::run(&root, "long")),
         ["sweep", images] if images.parse::<usize>().is_ok() => exit_code(sweep::run(&root, images)),
         ["lab", ..] => lab(&root, &words[1..]),
+        ["memory", ref flags @ ..] => exit_code(memory::run(&root, flags)),
+        ["syncratio", ref flags @ ..] => exit_code(syncratio::run(&root, flags)),
         ["help" | "-h" | "--help"] => {
             print!("{HELP}");
             ExitCode::SUCCESS
