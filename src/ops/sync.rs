@@ -19,7 +19,7 @@ use crate::format::head::Head;
 use crate::ops::Run;
 use crate::remote::Remote;
 use crate::store::lock::WriteLock;
-use crate::store::{Store, StoreError, read_marker, replica};
+use crate::store::{self, Store, StoreError, read_marker, replica};
 
 /// How often a run starts again from a remote's new HEAD when files of the old one are gone.
 const ROUNDS: u32 = 3;
@@ -77,8 +77,9 @@ pub fn sync(
     }
     let meter = Meter::default();
     let wire_before = wire_bytes(remotes);
-    let store = Store::open(Arc::clone(disk))?;
-    let _lock = WriteLock::take(disk.as_ref()).map_err(|error| store.settle(error))?;
+    // The store is opened once it is locked; where none stands, there is nothing to lock either.
+    read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
+    let _lock = WriteLock::take(disk.as_ref()).map_err(|error| store::settle(disk.as_ref(), error))?;
     let result = Syncing { disk, remotes, request, run, meter: &meter }.rounds(state);
     let saved = state.save();
     let mut synced = result.map_err(|error| settle(disk.as_ref(), error))?;

@@ -153,9 +153,12 @@ impl<'a> PackWriter<'a> {
 
     /// Returns whether another listed pack has the same 52 bits in its name.
     fn name_is_taken(&self, built: &BuiltPack) -> bool {
-        let path = layout::pack(&built.listed.hash);
+        let hash = &built.listed.hash;
+        let path = layout::pack(hash);
         let listed = self.listed.map_or(&[][..], PackSet::packs).iter().chain(&self.written.packs);
-        listed.into_iter().any(|pack| pack.hash != built.listed.hash && layout::pack(&pack.hash) == path)
+        // Most lie in another directory, and then no path needs making.
+        let mut beside = listed.into_iter().filter(|pack| pack.hash.0[0] == hash.0[0] && pack.hash != *hash);
+        beside.any(|pack| layout::pack(&pack.hash) == path)
     }
 
     fn with_space(&self, error: StoreError, built: &BuiltPack) -> StoreError {

@@ -13,6 +13,7 @@ mod carried;
 mod cli;
 mod clone;
 mod commit;
+mod costs;
 mod damage;
 mod env;
 mod fixture;

@@ -181,11 +181,14 @@ impl Root {
             // A driver in user space may leave out the sync of a directory and the kernel calls that success.
             rustix::fs::syncfs(&dir)?;
         }
-        match rustix::fs::fsync(&dir) {
+        // Through `File`, since on Apple's systems a plain fsync leaves data in the drive's cache.
+        let dir = File::from(dir);
+        match dir.sync_all() {
             #[cfg(target_os = "linux")]
-            Err(Errno::INVAL | Errno::NOTSUP) => Ok(rustix::fs::syncfs(&dir)?),
-            // Through `File`, since on Apple's systems a plain fsync leaves data in the drive's cache.
-            _ => File::from(dir).sync_all(),
+            Err(error) if matches!(Errno::from_io_error(&error), Some(Errno::INVAL | Errno::NOTSUP)) => {
+                Ok(rustix::fs::syncfs(&dir)?)
+            }
+            synced => synced,
         }
     }
 

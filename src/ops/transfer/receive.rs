@@ -22,7 +22,7 @@ use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::monitor::{Amount, Task};
 use crate::base::random::random_array;
 use crate::base::units::MIB;
-use crate::base::{Generation, PackHash, StorePath};
+use crate::base::{Generation, KeyListHash, PackHash, StorePath};
 use crate::disk::{Disk, read_all};
 use crate::error::{Error, Result};
 use crate::format::head::SignedHead;
@@ -232,8 +232,8 @@ fn write_outer(local: Local<'_>, target: &Target, keys: &KeyPlan, changes_head: 
     for (hash, bytes) in &keys.new_lists {
         create_immutable(disk, &layout::key_list(hash), bytes)?;
     }
-    let doubted = if changes_head { &keys.standing_lists[..] } else { &[] };
-    for (hash, len_bytes) in doubted {
+    let doubted: Vec<_> = keys.standing_lists.iter().filter(|(hash, _)| changes_head && !names(local, hash)).collect();
+    for (hash, len_bytes) in &doubted {
         sync_again(disk, &layout::key_list(hash), *len_bytes)?;
     }
     if !target.new_manifests.is_empty() || !keys.new_lists.is_empty() || !doubted.is_empty() {
@@ -249,6 +249,12 @@ fn write_outer(local: Local<'_>, target: &Target, keys: &KeyPlan, changes_head: 
         disk.sync_dir(&layout::trust_dir())?;
     }
     if changes_head { write_pending(disk, &target.head) } else { Ok(()) }
+}
+
+/// Returns whether the state of the disk names a key list: then the list was durable before that state was.
+fn names(local: Local<'_>, list: &KeyListHash) -> bool {
+    let key_lists = local.current.map_or(&[][..], |(_, packs)| &packs.top.key_lists);
+    key_lists.iter().flat_map(|lists| &lists.shards).any(|(hash, _)| hash == list)
 }
 
 fn write_pending(disk: &dyn Disk, target: &SignedHead) -> Result<()> {

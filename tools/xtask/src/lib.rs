@@ -1,11 +1,16 @@
 //! The chores of this repository: [`tidy`] holds the code to its own rules, [`ci`] runs every check in order,
-//! [`sweep`] cuts the power a million times, [`peers`] measures the program beside others of its kind.
+//! [`sweep`] cuts the power a million times, [`peers`] measures the program beside others of its kind, [`memory`] watches what
+//! each verb holds, [`syncratio`] races a sync against curl.
 //!
 //! A library so that `cargo test` runs tidy too. Nothing here is part of the program.
 #![allow(clippy::disallowed_methods, reason = "a tool may read files, the environment and the clock")]
 
 pub mod cargo;
 pub mod ci;
+mod content;
+pub mod memory;
 pub mod peers;
+mod stage;
 pub mod sweep;
+pub mod syncratio;
 pub mod tidy;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use xtask::cargo::cargo;
 use xtask::peers::{self, PeersArgs};
-use xtask::{ci, sweep, tidy};
+use xtask::{ci, memory, sweep, syncratio, tidy};
 
 const HELP: &str = "\
 Usage: cargo xtask <chore>
@@ -17,6 +17,8 @@ Usage: cargo xtask <chore>
   lab     power cuts and pulled plugs on real file systems (`cargo xtask lab help`)
   sweep [N]  the long form of the power-cut sweep in release, with a table; N distinct images a test instead
   peers   measure chunkstore beside other tools, as they are installed (`cargo xtask peers --help`)
+  memory [FLAGS]  what each verb holds of a million files and of 100 GB, with a table; exits 1 if any is over its bound
+  syncratio [FLAGS]  how much longer a sync by FTP takes than curl of the same packs; exits 1 above 1.3
   help    print this (also -h, --help)
 
 Environment:
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
             }
         },
         ["lab", ..] => lab(&root, &words[1..]),
+        ["memory", ref flags @ ..] => exit_code(memory::run(&root, flags)),
+        ["syncratio", ref flags @ ..] => exit_code(syncratio::run(&root, flags)),
         ["help" | "-h" | "--help"] => {
             print!("{HELP}");
             ExitCode::SUCCESS
