@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::cargo::cargo;
+
 /// A folder below `target` that is gone again when this is dropped.
 pub struct Stage {
     dir: PathBuf,
@@ -16,20 +18,8 @@ impl Stage {
     /// # Errors
     /// When the program does not build, and those of the file system.
     pub fn new(root: &Path, name: &str) -> io::Result<Self> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.current_dir(root).args([
-            "build",
-            "--quiet",
-            "--release",
-            "--package",
-            "chunkstore",
-            "--bin",
-            "chunkstore",
-        ]);
-        for variable in crate::ci::FLAG_VARIABLES {
-            build.env_remove(variable);
-        }
+        let mut build = cargo(root);
+        build.args(["build", "--quiet", "--release", "--package", "chunkstore", "--bin", "chunkstore"]);
         succeed(&mut build)?;
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let dir = target.join(name);
