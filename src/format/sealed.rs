@@ -32,8 +32,8 @@ pub struct ChunkerParameters {
 }
 
 impl ChunkerParameters {
-    /// 128 KiB, 512 KiB, 2 MiB at level 3.
-    pub const DEFAULT: Self = Self { level: 3, min_bytes: 128 << 10, avg_bytes: 512 << 10, max_bytes: 2 << 20 };
+    /// 256 KiB, 1 MiB, 4 MiB at level 3.
+    pub const DEFAULT: Self = Self { level: 3, min_bytes: 256 << 10, avg_bytes: 1 << 20, max_bytes: 4 << 20 };
 }
 
 /// A snapshot that is kept.

@@ -23,7 +23,7 @@ use crate::store::writer::PackWriter;
 /// Chunks that wait for a worker.
 const WORK_QUEUE: usize = 8;
 /// Steps that wait for the assembler: at most so many chunks are in memory between the ends.
-const STEP_QUEUE: usize = 32;
+const STEP_QUEUE: usize = 24;
 
 /// What all threads share.
 pub struct Parts<'a> {

@@ -26,8 +26,7 @@ use crate::ops::Run;
 use crate::store::StoreError;
 use crate::tree::read::{Start, entries, walk};
 
-/// Files below this length share chunks with their neighbours: half of what a chunk has on average, so that most files that are
-/// cut alone fill one.
+/// Files below this length share chunks with their neighbours.
 const SMALL_BYTES: u64 = 256 * 1024;
 /// Longest file with holes: its extents are held in memory, one for each 16 MiB of a hole.
 const SPARSE_MAX_BYTES: u64 = 8 << 40;
@@ -169,7 +168,7 @@ impl Cutter<'_> {
         self.window.extend_from_slice(bytes);
         // A cut is certain once the chunker sees as much as the longest chunk; gathering a few at a time moves
         // the rest of the window less often.
-        if self.window.len() >= 4 * self.chunker.max_bytes() {
+        if self.window.len() >= 2 * self.chunker.max_bytes() {
             self.cut_while(|left, max| left >= max)?;
         }
         Ok(())
