@@ -46,6 +46,7 @@ use stats::StatCache;
 /// The zstd level of objects. They are sealed once and fetched by every key, so their bytes weigh more than the time: level 3
 /// takes half of zstd's time and makes 5 % more of compiled programs and their documentation.
 const ZSTD_LEVEL: i32 = 5;
+
 /// What `commit` is asked for.
 pub struct CommitRequest<'a> {
     /// Why.
