@@ -12,7 +12,7 @@ use crate::error::{LabError, Result};
 use crate::image::SECTOR_BYTES;
 use crate::opening::{OpensImages, opener_of};
 use crate::recording::Recording;
-use crate::replay::recordings;
+use crate::replay::{recordings, skipped};
 use crate::states::{Player, StateId};
 
 /// What a step may write above 1.1 times its payload.
@@ -123,17 +123,19 @@ fn payload(disk: &dyn Disk) -> Result<BTreeMap<String, u64>> {
     Ok(found)
 }
 
-/// Measures what is asked for.
+/// Measures what is asked for; returns whether each commit kept its bound where chunkstore and a driver of the kernel write
+/// alone: NTFS-3G rewrites its own tables in between.
 ///
 /// # Errors
 /// [`LabError`].
-pub fn run(args: &AmplificationArgs) -> Result<()> {
+pub fn run(args: &AmplificationArgs) -> Result<bool> {
+    let mut is_held = true;
     for path in recordings(&args.recordings)? {
         let recording = Recording::read(&path)?;
         let medium = match opener_of(&recording.header) {
             Ok(medium) => medium,
             Err(error) => {
-                eprintln!("lab: SKIPPED {}: {error}", path.display());
+                skipped(args.json, &path, &error);
                 continue;
             }
         };
@@ -144,9 +146,10 @@ pub fn run(args: &AmplificationArgs) -> Result<()> {
         }
         for step in steps(&recording, medium.as_ref()).map_err(failed)? {
             show(args, &name, &step);
+            is_held &= step.verb != "commit" || step.is_within() || recording.header.medium.starts_with("ntfs");
         }
     }
-    Ok(())
+    Ok(is_held)
 }
 
 fn show(args: &AmplificationArgs, name: &str, step: &Step) {

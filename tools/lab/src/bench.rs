@@ -19,6 +19,7 @@ pub struct Bench {
     machine: Machine,
     key: Key,
     medium: &'static Medium,
+    was_repaired: bool,
 }
 
 /// How a run of the program ended.
@@ -55,7 +56,7 @@ impl Bench {
     pub fn new(kit: &Kit, key: Key, medium: &'static Medium) -> Result<Self> {
         let mut machine = Machine::restore(kit)?;
         machine.attach(&key)?;
-        let mut bench = Self { machine, key, medium };
+        let mut bench = Self { machine, key, medium, was_repaired: false };
         bench.mount("")?;
         Ok(bench)
     }
@@ -68,7 +69,7 @@ impl Bench {
         let key = key.read_only();
         let mut machine = Machine::restore(kit)?;
         machine.attach(&key)?;
-        let mut bench = Self { machine, key, medium };
+        let mut bench = Self { machine, key, medium, was_repaired: false };
         bench.mount("-r ")?;
         Ok(bench)
     }
@@ -85,7 +86,19 @@ impl Bench {
     fn mount(&mut self, switch: &str) -> Result<()> {
         let device = self.machine.plug(&self.key)?;
         let command = self.medium.mount_command(&device, MOUNT).replacen("mount -t", &format!("mount {switch}-t"), 1);
+        let mounted = self.machine.run(&command, AT_MOST).map(drop);
+        if mounted.is_ok() || self.medium.repair.is_empty() {
+            return mounted;
+        }
+        self.machine.run(&format!("{} {device}", self.medium.repair), AT_MOST)?;
+        self.was_repaired = true;
         self.machine.run(&command, AT_MOST).map(drop)
+    }
+
+    /// Returns whether the key was mounted only after a repair of its file system.
+    #[must_use]
+    pub fn was_repaired(&self) -> bool {
+        self.was_repaired
     }
 
     /// Unmounts the key, dead or alive.

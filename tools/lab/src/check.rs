@@ -45,7 +45,7 @@ pub enum Outcome {
     /// One of both by its record, since `HEAD` does not hold: the next run writes it again.
     HeadLost,
     /// One of both, and a newer record is there that does not open.
-    Degraded,
+    Older,
 }
 
 /// How a state is not what was promised.
@@ -298,7 +298,7 @@ fn judge_opened(store: &Store, facts: &Facts, expected: Expected) -> std::result
         }
     }
     Ok(match store.soundness() {
-        Soundness::Older => Outcome::Degraded,
+        Soundness::Older => Outcome::Older,
         _ if is_head_lost => Outcome::HeadLost,
         _ => outcome,
     })

@@ -13,7 +13,7 @@ use crate::error::{LabError, Result};
 pub enum Size {
     /// Two megabytes in all, for recordings that are kept.
     Small,
-    /// About 20 MiB a week.
+    /// About 30 MiB in all.
     Large,
 }
 

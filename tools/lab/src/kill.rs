@@ -67,7 +67,11 @@ fn try_kill(trials: &Trials, ground: &Ground, drawn: Drawn, outcome: &mut Outcom
     } else {
         bench.guest("killall -9 chunkstore 2>/dev/null; true")?;
         let ended = bench.end(job, AT_MOST)?;
-        outcome.counts.push(if ended.code == 0 { "done before" } else { "program killed" });
+        outcome.counts.push(match ended.code {
+            0 => "done before",
+            KILLED => "program killed",
+            _ => "another exit",
+        });
         demand([0, KILLED].contains(&ended.code), || format!("the sync ended with {}: {}", ended.code, ended.stderr))?;
     }
     count(outcome, recover(&mut bench, &trials.weeks)?);

@@ -144,14 +144,6 @@ impl Machine {
         self.explained(result)
     }
 
-    /// Waits until a job has printed a text; returns what came before it.
-    ///
-    /// # Errors
-    /// When that does not come in time or the machine has ended.
-    pub fn wait_for(&self, job: Job, text: &str, at_most: Duration) -> Result<String> {
-        self.explained(self.serial.wait_for(job, text, at_most))
-    }
-
     /// Waits until a job ends; returns its exit status and output.
     ///
     /// # Errors

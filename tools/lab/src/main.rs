@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         Part::Setup(args) => setup::run(&args).map(|()| true),
         Part::Record(args) => record::run(&args).map(|()| true),
         Part::Replay(args) => replay::run(&args),
-        Part::Amplification(args) => amplification::run(&args).map(|()| true),
+        Part::Amplification(args) => amplification::run(&args),
         Part::Unplug(args) => unplug::run(&args).map(|()| true),
         Part::Kill(args) => kill::run(&args).map(|()| true),
         Part::Worn(args) => worn::run(&args).map(|()| true),

@@ -25,6 +25,8 @@ pub struct Medium {
     pub driver: Driver,
     /// What follows `-o` when it is mounted; empty for the defaults.
     pub options: &'static str,
+    /// What mends it before it is mounted once more, where a cut left it so that it does not mount; empty where nothing has to.
+    pub repair: &'static str,
     /// The size of the file system.
     pub volume_bytes: u64,
 }
@@ -35,7 +37,11 @@ const fn medium(
     (driver, options): (Driver, &'static str),
     volume_mib: u64,
 ) -> Medium {
-    Medium { name, mkfs, driver, options, volume_bytes: volume_mib << 20 }
+    let repair = match driver {
+        Driver::Kernel(_) => "",
+        Driver::Program(_) => "ntfsfix",
+    };
+    Medium { name, mkfs, driver, options, repair, volume_bytes: volume_mib << 20 }
 }
 
 const VFAT: Driver = Driver::Kernel("vfat");

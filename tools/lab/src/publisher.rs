@@ -38,7 +38,6 @@ pub struct Published {
 /// A publisher with a server.
 pub struct Publisher {
     server: Server,
-    faults: Faults,
     store: Arc<dyn Disk>,
     remote: Arc<dyn Remote>,
     made: Initialised,
@@ -64,11 +63,10 @@ impl Publisher {
         let request = InitRequest { readers: Vec::new(), keys: &keys, root_keys: &keys, passphrase: None };
         let made = init(store.as_ref(), &request, run()).map_err(failed("make the publisher's store"))?;
         let served = ServedDir::open_root(&dir.path().join("server")).map_err(failed("serve a folder"))?;
-        let faults = Faults::none();
-        let server = Server::start(served, ServeOptions::default(), faults.clone(), Arc::new(SystemClock))
+        let server = Server::start(served, ServeOptions::default(), Faults::none(), Arc::new(SystemClock))
             .map_err(failed("listen on loopback"))?;
         let remote = Arc::new(PathRemote::new(remote, "server".to_owned()));
-        Ok(Self { server, faults, store, remote, made, unit_bytes, dir })
+        Ok(Self { server, store, remote, made, unit_bytes, dir })
     }
 
     /// Commits a week, which takes several commits, and pushes it.
@@ -105,22 +103,10 @@ impl Publisher {
         &self.made.fingerprint
     }
 
-    /// Returns the script of what the server does wrong.
-    #[must_use]
-    pub fn faults(&self) -> &Faults {
-        &self.faults
-    }
-
     /// Returns where the served store lies on the host.
     #[must_use]
     pub fn served_store(&self) -> PathBuf {
         self.path("server/store")
-    }
-
-    /// Returns the bytes of files that the server has sent.
-    #[must_use]
-    pub fn sent_bytes(&self) -> u64 {
-        self.server.counts().sent_bytes
     }
 
     fn commit(&self, week: u32) -> Result<u64> {

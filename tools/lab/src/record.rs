@@ -61,6 +61,9 @@ pub fn run(args: &RecordArgs) -> Result<()> {
     for medium in media {
         for story in &stories {
             let name = format!("{}-{}", story.name, medium.name);
+            let path = args.out.join(format!("{name}.rec"));
+            // What cannot be made now must not be taken for what the program writes now.
+            let _ = std::fs::remove_file(&path);
             let begun = match Take::begin(&kit, medium, args.size.unit_bytes() / story.divisor) {
                 Err(error) if args.medium.is_empty() => {
                     eprintln!("lab record: SKIPPED {name}: {error}");
@@ -69,7 +72,6 @@ pub fn run(args: &RecordArgs) -> Result<()> {
                 begun => begun?,
             };
             let recording = begun.play(story).map_err(|error| LabError::because(format!("recording {name}"), error))?;
-            let path = args.out.join(format!("{name}.rec"));
             recording.write(&path)?;
             summarise(&path, &recording);
         }

@@ -39,7 +39,7 @@ const MARK_WORD: &str = "LABMARK";
 /// What was recorded, where and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// The kind of file system and mount: `vfat`, `vfat-flush`, `exfat`, `ntfs`, `ext4`.
+    /// The kind of file system and mount: a name of the lab's `MEDIA`.
     pub medium: String,
     /// The options of the mount.
     pub mount: String,
@@ -214,7 +214,7 @@ fn parse_mark(at: usize, data: &[u8]) -> Result<Mark> {
     Ok(Mark { at, step, verb: verb.to_owned(), generation })
 }
 
-/// Returns the sector that a guest writes behind the volume once a step has returned.
+/// Returns the sector that the machine writes behind the volume once a step has returned.
 #[must_use]
 pub fn mark_sector(step: u64, verb: &str, generation: u64) -> Vec<u8> {
     let mut sector = format!("{MARK_WORD} {step} {verb} {generation}\n").into_bytes();

@@ -11,8 +11,10 @@ use crate::weeks::{GENERATIONS, STORE, SUMS, Weeks, parse_sums};
 pub struct Recovered {
     /// The generation that opened.
     pub opened: u64,
-    /// `HEAD` was lost and its record opened, as FAT does to a rename; the sync writes it again.
-    pub head_lost: bool,
+    /// The program called it degraded: `HEAD` was lost, or a newer record does not open; the sync mends it.
+    pub degraded: bool,
+    /// It was mounted only after a repair of its file system.
+    pub was_repaired: bool,
     /// Packs that were whole before the sync.
     pub whole: u64,
     /// Packs that the sync fetched.
@@ -38,10 +40,10 @@ fn open_and_sync(bench: &mut Bench, weeks: &Weeks) -> Result<Recovered> {
     let whole = weeks.packs().iter().filter(|(path, hash)| here.get(*path) == Some(hash)).count() as u64;
     let status = must(bench.program(&format!("status --store {STORE} --json"))?, "status")?.json();
     let opened = status["generation"].as_u64().unwrap_or_default();
-    let head_lost = status["degraded"] == true;
+    let degraded = status["degraded"] == true;
     demand(GENERATIONS.contains(&opened), || format!("generation {opened} opened"))?;
     let found = bench.program(&format!("verify --store {STORE} --json"))?;
-    demand(is_sound(&found, head_lost), || {
+    demand(is_sound(&found, degraded), || {
         format!("verify ended with {}: {}{}", found.code, found.stdout, found.stderr)
     })?;
     let done = must(bench.program(&sync(weeks, ""))?, "the next sync")?.json();
@@ -52,7 +54,7 @@ fn open_and_sync(bench: &mut Bench, weeks: &Weeks) -> Result<Recovered> {
     let after = must(bench.program(&format!("status --store {STORE} --json"))?, "status after the sync")?.json();
     demand(is_finished(&after), || format!("the sync left {after}"))?;
     must(bench.program(&format!("verify --store {STORE} --json"))?, "verify after the sync")?;
-    Ok(Recovered { opened, head_lost, whole, fetched })
+    Ok(Recovered { opened, degraded, was_repaired: bench.was_repaired(), whole, fetched })
 }
 
 /// Returns the arguments that sync the key to week 2.
@@ -79,13 +81,13 @@ pub fn must(ended: Ended, what: &str) -> Result<Ended> {
     Ok(ended)
 }
 
-/// Returns whether verify found nothing, or only the `HEAD` that status called lost.
-fn is_sound(found: &Ended, head_lost: bool) -> bool {
+/// Returns whether verify found nothing, or only the `HEAD` of a store that status called degraded.
+fn is_sound(found: &Ended, degraded: bool) -> bool {
     let problems = found.json()["problems"].as_array().cloned().unwrap_or_default();
     let only_head = problems.iter().all(|problem| problem["kind"] == "head" && problem["file"] == "HEAD");
     match found.code {
         0 => problems.is_empty(),
-        13 => head_lost && !problems.is_empty() && only_head,
+        13 => degraded && !problems.is_empty() && only_head,
         _ => false,
     }
 }

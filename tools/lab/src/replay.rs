@@ -30,7 +30,7 @@ const REPAIR_EVERY: u64 = 50;
 /// How many states of a mounted medium are looked at, unless told otherwise.
 const EXT4_STATES: usize = 2500;
 const NTFS_STATES: usize = 700;
-/// Sectors of the blocks that mounted file systems count on: 4 KiB.
+/// Sectors of the blocks that ext4 counts on to be there whole or not at all: 4 KiB.
 const BLOCK_SECTORS: u64 = 8;
 /// States that a thread takes at once.
 const BATCH: usize = 16;
@@ -209,13 +209,14 @@ impl Replay<'_> {
 /// [`LabError`].
 pub fn run(args: &ReplayArgs) -> Result<bool> {
     let started = Instant::now();
-    let (mut total, mut is_right) = (Row::default(), true);
+    let (mut total, mut is_right, mut opened) = (Row::default(), true, 0);
     if !args.json && args.state.is_none() {
         print_line("recording / kind", &COLUMNS.map(str::to_owned));
     }
     for path in recordings(&args.recordings)? {
         let recording = Recording::read(&path)?;
-        let Some(medium) = open_medium(&path, &recording) else { continue };
+        let Some(medium) = open_medium(args, &path, &recording) else { continue };
+        opened += 1;
         let facts = Facts::gather(&recording, medium.as_ref())
             .map_err(|error| LabError::because(format!("cannot replay {}", path.display()), error))?;
         let replay = Replay {
@@ -225,7 +226,7 @@ pub fn run(args: &ReplayArgs) -> Result<bool> {
             deep_every: DEEP_EVERY,
             repair: repair(args, &recording),
             refused: args.refused,
-            mends: args.lying > 0,
+            mends: args.lying > 0 || matches!(args.state, Some(StateId::Lying { .. })),
             threads: 2,
         };
         if let Some(id) = &args.state {
@@ -244,6 +245,9 @@ pub fn run(args: &ReplayArgs) -> Result<bool> {
     if !args.json && args.state.is_none() {
         print_line("all", &total.counts().map(|count| count.to_string()));
         println!("{:.1} s", started.elapsed().as_secs_f64());
+    }
+    if opened == 0 {
+        return Err(LabError::new("none of these recordings can be looked at here"));
     }
     Ok(is_right)
 }
@@ -275,13 +279,16 @@ pub fn recordings(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 /// Opens what reads a recording; a host that cannot is told of, and the recording is skipped.
-fn open_medium(path: &Path, recording: &Recording) -> Option<Box<dyn OpensImages>> {
-    match opener_of(&recording.header) {
-        Ok(medium) => Some(medium),
-        Err(error) => {
-            eprintln!("lab: SKIPPED {}: {error}", path.display());
-            None
-        }
+fn open_medium(args: &ReplayArgs, path: &Path, recording: &Recording) -> Option<Box<dyn OpensImages>> {
+    opener_of(&recording.header).inspect_err(|error| skipped(args.json, path, error)).ok()
+}
+
+/// Says among the results that a recording was not looked at.
+pub fn skipped(is_json: bool, path: &Path, error: &LabError) {
+    if is_json {
+        println!("{}", serde_json::json!({ "skipped": path.display().to_string(), "why": error.to_string() }));
+    } else {
+        println!("SKIPPED {}: {error}", path.display());
     }
 }
 
@@ -302,9 +309,9 @@ fn repair(args: &ReplayArgs, recording: &Recording) -> Option<(Fsck, u64)> {
 
 /// Returns the states that are asked for; of a mounted medium a sample.
 fn chosen_states(args: &ReplayArgs, recording: &Recording) -> Vec<StateId> {
-    let Choice { torn, subsets, seed, window } =
-        Choice { torn: args.torn, subsets: args.subsets, seed: args.seed, window: args.lying };
-    let mut states = states(recording, Choice { torn, subsets, seed, window });
+    let ReplayArgs { torn, subsets, seed, lying: window, .. } = *args;
+    let torn_unit = if recording.header.medium.starts_with("ext4") { BLOCK_SECTORS } else { 1 };
+    let mut states = states(recording, Choice { torn, torn_unit, subsets, seed, window });
     let most = match recording.header.medium.split('-').next() {
         Some("ext4") => EXT4_STATES,
         Some("ntfs") => NTFS_STATES,
@@ -314,12 +321,6 @@ fn chosen_states(args: &ReplayArgs, recording: &Recording) -> Vec<StateId> {
         Some(every) if args.after.is_none() => every,
         _ => (states.len() / most).max(1) as u64,
     };
-    // A file system with a journal counts on blocks that are there whole or not at all.
-    let is_whole =
-        |id: &StateId| !matches!(id, StateId::Torn { sectors, .. } if !sectors.is_multiple_of(BLOCK_SECTORS));
-    if !has_reader(&recording.header.medium) {
-        states.retain(is_whole);
-    }
     states.retain(|id| id.is_every(every));
     states
 }
@@ -381,7 +382,7 @@ fn show(args: &ReplayArgs, path: &Path, tally: &Tally) {
             print_line(&format!("{name} {kind}"), &row.counts().map(|count| count.to_string()));
         }
     }
-    for outcome in [Outcome::Unread, Outcome::HeadLost, Outcome::Degraded] {
+    for outcome in [Outcome::Unread, Outcome::HeadLost, Outcome::Older] {
         if let Some(id) = tally.examples.get(&outcome)
             && !args.json
         {
@@ -426,11 +427,11 @@ fn explain(args: &ReplayArgs, path: &Path, replay: &Replay<'_>, id: &StateId) ->
         }
         let verdict = replay.judge(id, image, true);
         println!("  as it is: {}", told(&verdict));
-        let mut is_right = verdict.result.is_ok();
+        let mut is_right = verdict.result.is_ok() || verdict.is_mended;
         if let Some((fsck, _)) = replay.repair {
             let verdict = replay.judge_repaired(id, image, fsck, &scratch.path().join("image"), true);
             println!("  after {}: {}", fsck.program(), told(&verdict));
-            is_right &= verdict.result.is_ok();
+            is_right &= verdict.result.is_ok() || verdict.is_mended;
         }
         if let Some(mut kernel) = kernel_view(args, recording)? {
             let compared = kernel.compare(image);
@@ -447,6 +448,9 @@ fn told(verdict: &Verdict) -> String {
             Some(refusal) => format!("right ({outcome:?}), but refused: {}: {}", refusal.path, sort_of(refusal)),
             None => format!("right ({outcome:?}); the next sync, too"),
         },
-        Err(Failed { failure, why }) => format!("{failure:?}: {why}"),
+        Err(Failed { failure, why }) => {
+            let mended = if verdict.is_mended { "; the remote made it whole again" } else { "" };
+            format!("{failure:?}: {why}{mended}")
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! `lab report`: the long form. Runs every part one after the other and writes what they printed into the lab's README.
+//! `lab report`: the long form. Runs every part one after the other and writes what they printed into the lab's README, each
+//! part as a chapter of its own with its day and command, so that one can be run again without the others.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -34,6 +34,9 @@ pub struct ReportArgs {
     /// What everything random follows from
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
+    /// A chapter by the beginning of its title, repeatable; the others stay as they are [default: all]
+    #[arg(long, value_name = "TITLE")]
+    pub only: Vec<String>,
     /// The page whose report is replaced
     #[arg(long, value_name = "FILE", default_value = "tools/lab/README.md")]
     pub readme: PathBuf,
@@ -60,27 +63,38 @@ pub fn run(args: &ReportArgs) -> Result<bool> {
     let kernel = Machine::restore(&Kit::open(&args.dir)?)?.run("uname -r", Duration::from_secs(20))?;
     let page = read_page(&args.readme)?;
     let program = std::env::current_exe().map_err(|error| LabError::because("cannot find this program", error))?;
-    let mut report = heading(args, kernel.trim());
+    let is_wanted = |title: &str| args.only.is_empty() || args.only.iter().any(|begin| title.starts_with(begin));
+    let mut report = parts(&page)?.1.to_owned();
     let mut held = true;
-    for chapter in chapters(args) {
-        eprintln!("lab report: {}: {}", chapter.title, chapter.words.join(" "));
-        let ended = run_chapter(&program, &chapter)?;
-        held &= ended.held;
-        add_chapter(&mut report, &chapter, &ended);
+    let wanted: Vec<Chapter> = chapters(args).into_iter().filter(|chapter| is_wanted(chapter.title)).collect();
+    if wanted.is_empty() {
+        return Err(LabError::new("no chapter's title begins so"));
     }
-    let written = std::fs::write(&args.readme, with_report(&page, &report)?);
-    written.map_err(|error| LabError::because(format!("cannot write {}", args.readme.display()), error))?;
+    for chapter in &wanted {
+        eprintln!("lab report: {}: {}", chapter.title, chapter.words.join(" "));
+        let ended = run_chapter(&program, chapter)?;
+        held &= ended.held;
+        report = with_chapter(&report, chapter.title, &told(chapter, &ended, kernel.trim()), &titles(args));
+        // What has been found is on the page even where a later part cannot be run.
+        let written = std::fs::write(&args.readme, with_report(&page, &report)?);
+        written.map_err(|error| LabError::because(format!("cannot write {}", args.readme.display()), error))?;
+    }
     Ok(held)
 }
 
-fn heading(args: &ReportArgs, kernel: &str) -> String {
-    let now = SystemClock.now().to_string();
-    let day = now.split('T').next().unwrap_or(&now);
-    let ReportArgs { subsets, pulls, kills, seed, .. } = args;
-    format!(
-        "Written on {day} by `cargo xtask lab report --subsets {subsets} --pulls {pulls} --kills {kills} --seed {seed}`; \
-         Linux {kernel} in the machine.\n"
-    )
+fn titles(args: &ReportArgs) -> Vec<&'static str> {
+    chapters(args).iter().map(|chapter| chapter.title).collect()
+}
+
+/// Puts a chapter's text into a report in place of the one of its title; chapters stand in the order of `titles`, and what
+/// has none of these titles goes.
+fn with_chapter(report: &str, title: &str, text: &str, titles: &[&str]) -> String {
+    let old = |wanted: &str| {
+        let mut found = report.split("\n### ").skip(1).filter(|chapter| chapter.lines().next() == Some(wanted));
+        found.next().map(|chapter| format!("\n### {}\n", chapter.trim_end()))
+    };
+    let chapter = |wanted: &&str| if *wanted == title { Some(text.to_owned()) } else { old(wanted) };
+    titles.iter().filter_map(chapter).collect()
 }
 
 /// Returns the parts in their order; what one records the next ones replay.
@@ -119,6 +133,10 @@ fn chapters(args: &ReportArgs) -> Vec<Chapter> {
             words: replay(&mounted, &["--subsets", "3", "--sample", "2"]),
         },
         Chapter {
+            title: "A sample of those after fsck",
+            words: replay(&mounted, &["--subsets", "3", "--after", "fsck", "--sample", "8"]),
+        },
+        Chapter {
             title: "A device that acknowledges flushes and loses up to 3 of them",
             words: replay(&own, &["--lying", "3", "--refused", "count"]),
         },
@@ -140,14 +158,21 @@ fn run_chapter(program: &Path, chapter: &Chapter) -> Result<Ended> {
     Ok(Ended { printed, held: output.status.success(), took: start.elapsed() })
 }
 
-fn add_chapter(report: &mut String, chapter: &Chapter, ended: &Ended) {
+/// Returns a chapter as it stands on the page.
+fn told(chapter: &Chapter, ended: &Ended, kernel: &str) -> String {
     let verdict = if ended.held { "held" } else { "**did not hold**" };
     let minutes = ended.took.as_secs_f64() / 60.0;
-    // Writing to a string does not fail.
-    let _ = write!(report, "\n### {}\n\nIt {verdict}, in {minutes:.1} minutes.\n", chapter.title);
+    let now = SystemClock.now().to_string();
+    let day = now.split('T').next().unwrap_or(&now);
+    let command = chapter.words.join(" ");
+    let mut text = format!(
+        "\n### {}\n\nIt {verdict}, in {minutes:.1} minutes, on {day} with Linux {kernel} in the machine:\n`cargo xtask lab {command}`\n",
+        chapter.title
+    );
     if !ended.printed.is_empty() {
-        let _ = write!(report, "\n```text\n{}\n```\n", ended.printed);
+        text.push_str(&format!("\n```text\n{}\n```\n", ended.printed));
     }
+    text
 }
 
 fn read_page(path: &Path) -> Result<String> {
@@ -159,10 +184,17 @@ fn read_page(path: &Path) -> Result<String> {
 
 /// Puts a report between its two lines.
 fn with_report(page: &str, report: &str) -> Result<String> {
-    let parts = page.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, after) =
-        parts.ok_or_else(|| LabError::new(format!("the page has no lines `{BEGIN}` and `{END}` for the report")))?;
+    let (before, _, after) = parts(page)?;
     Ok(format!("{before}{BEGIN}\n{report}{END}{after}"))
+}
+
+/// Returns what stands before, between and after the two lines.
+fn parts(page: &str) -> Result<(&str, &str, &str)> {
+    let parts = page.split_once(BEGIN).and_then(|(before, rest)| {
+        let (report, after) = rest.split_once(END)?;
+        Some((before, report, after))
+    });
+    parts.ok_or_else(|| LabError::new(format!("the page has no lines `{BEGIN}` and `{END}` for the report")))
 }
 
 #[cfg(test)]
@@ -187,6 +219,17 @@ mod tests {
     }
 
     #[test]
+    fn one_chapter_is_replaced_and_the_others_stay_in_their_order() {
+        let [first, second] = [("One", "a"), ("Two", "b")].map(|(title, text)| format!("\n### {title}\n\n{text}\n"));
+        let titles = ["One", "Two", "Three"];
+        let report = with_chapter("\nThere is none yet.\n", "Two", &second, &titles);
+        assert_eq!(report, second);
+        assert_eq!(with_chapter(&report, "One", &first, &titles), format!("{first}{second}"));
+        let again = with_chapter(&format!("{first}{second}\n### Gone\n\nc\n"), "Two", "\n### Two\n\nnew\n", &titles);
+        assert_eq!(again, format!("{first}\n### Two\n\nnew\n"));
+    }
+
+    #[test]
     fn what_failed_is_said_and_numbers_are_passed_on() {
         let args = Line::parse_from(["report", "--pulls", "7", "--seed", "9"]).args;
         let chapters = chapters(&args);
@@ -194,10 +237,12 @@ mod tests {
         assert!(pulls.words.join(" ").contains("--pulls 7 --seed 9"));
         let kernel = chapters.iter().find(|chapter| chapter.title.contains("kernel")).unwrap().words.join(" ");
         assert!(kernel.contains("key-exfat.rec") && kernel.ends_with("--kernel 30 --dir target/lab"), "{kernel}");
-        let mut report = heading(&args, "6.1");
-        assert!(report.contains("--pulls 7 --kills 60 --seed 9") && report.contains("Linux 6.1"));
         let ended = Ended { printed: "a row".into(), held: false, took: Duration::from_secs(90) };
-        add_chapter(&mut report, pulls, &ended);
-        assert!(report.contains("**did not hold**, in 1.5 minutes") && report.contains("```text\na row\n```"));
+        let text = told(pulls, &ended, "6.1");
+        assert!(text.contains("**did not hold**, in 1.5 minutes") && text.contains("```text\na row\n```"), "{text}");
+        assert!(
+            text.contains("with Linux 6.1") && text.contains("`cargo xtask lab unplug --pulls 7 --seed 9"),
+            "{text}"
+        );
     }
 }

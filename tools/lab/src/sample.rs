@@ -86,7 +86,7 @@ impl Drop for Mounts {
     fn drop(&mut self) {
         let [all, repaired] = [&self.next, &self.repaired].map(|count| count.load(Ordering::Relaxed));
         if repaired > 0 {
-            eprintln!("lab: {repaired} of {all} images were mounted only after ntfsfix");
+            println!("  {repaired} of {all} images were mounted only after ntfsfix");
         }
     }
 }

@@ -37,7 +37,10 @@ pub fn run(args: &SetupArgs) -> Result<()> {
     packages::install()?;
     let modules = kernel::provide(&kit)?;
     program::build(&kit.chunkstore())?;
-    let ntfs = libraries::with_program(Path::new(packages::NTFS_3G))?;
+    let mut ntfs = libraries::with_program(Path::new(packages::NTFS_3G))?;
+    ntfs.extend(libraries::with_program(Path::new(packages::NTFSFIX))?);
+    ntfs.sort_unstable();
+    ntfs.dedup();
     let initramfs = initramfs::build(&modules, Path::new(packages::BUSYBOX), &kit.chunkstore(), &ntfs)?;
     for module in &initramfs.missing {
         tell(&format!("MISSING: this kernel has no module {module}; media that need it are skipped"));

@@ -135,6 +135,8 @@ pub enum Torn {
 pub struct Choice {
     /// Which writes are cut inside.
     pub torn: Torn,
+    /// They are cut at multiples of so many sectors.
+    pub torn_unit: u64,
     /// How many subsets of the writes between two flushes.
     pub subsets: u32,
     /// What everything that is drawn follows from.
@@ -155,14 +157,16 @@ pub fn states(recording: &Recording, choice: Choice) -> Vec<StateId> {
     for at in 0..recording.log.entries.len() {
         let sectors = recording.changed_sectors(at);
         let mut draw = Draw::new(choice.seed, at as u64);
+        // A write of so many units can be cut after each but the last.
+        let units = sectors.div_ceil(choice.torn_unit.max(1));
         let mut cuts: Vec<u64> = match choice.torn {
-            Torn::All => (1..sectors).collect(),
-            Torn::Few if sectors > 1 => vec![1, sectors - 1, 1 + draw.below(sectors - 1)],
+            Torn::All => (1..units).collect(),
+            Torn::Few if units > 1 => vec![1, units - 1, 1 + draw.below(units - 1)],
             _ => Vec::new(),
         };
         cuts.sort_unstable();
         cuts.dedup();
-        states.extend(cuts.into_iter().map(|sectors| StateId::Torn { at, sectors }));
+        states.extend(cuts.into_iter().map(|units| StateId::Torn { at, sectors: units * choice.torn_unit }));
         if sectors > 0 || recording.is_mark(at) {
             states.push(StateId::Prefix { count: at + 1 });
         }

@@ -61,7 +61,7 @@ impl Trials {
                 let ground = trials.ground(medium)?;
                 trials.grounds.push(ground);
             } else {
-                eprintln!("lab: nothing in the machine mounts {name}, so it is LEFT OUT");
+                println!("{name:<11} LEFT OUT: nothing in the machine mounts it");
             }
         }
         if trials.grounds.is_empty() {

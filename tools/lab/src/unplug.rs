@@ -66,7 +66,11 @@ fn try_pull(trials: &Trials, ground: &Ground, drawn: Drawn, outcome: &mut Outcom
     bench.pull()?;
     let ended = bench.end(job, AT_MOST)?;
     outcome.took = start.elapsed();
-    outcome.counts.push(if ended.code == 0 { "done before" } else { "exit 16" });
+    outcome.counts.push(match ended.code {
+        0 => "done before",
+        GONE => "exit 16",
+        _ => "another exit",
+    });
     demand(is_told(&ended), || format!("the sync ended with {} and said: {}", ended.code, ended.stderr))?;
     demand(outcome.took < END_WITHIN, || format!("the sync ended {:.1} s after the pull", outcome.took.as_secs_f64()))?;
     for args in [format!("status --store {STORE}"), format!("ls / --store {STORE} --no-passphrase")] {
@@ -96,8 +100,11 @@ fn is_told(ended: &Ended) -> bool {
 /// Counts what a key showed on the way back.
 pub fn count(outcome: &mut Outcome, back: Recovered) {
     outcome.counts.push(if back.opened == crate::weeks::GENERATIONS[0] { "opened old" } else { "opened new" });
-    if back.head_lost {
-        outcome.counts.push("HEAD written again");
+    if back.degraded {
+        outcome.counts.push("degraded, then mended");
+    }
+    if back.was_repaired {
+        outcome.counts.push("file system repaired first");
     }
     if back.opened == crate::weeks::GENERATIONS[0] && back.whole > 2 {
         outcome.counts.push("packs reused");

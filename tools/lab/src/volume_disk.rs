@@ -1,11 +1,10 @@
-//! [`VolumeDisk`]: a store's folder in a [`Volume`], read only; [`load`] copies it where it can be written.
+//! [`VolumeDisk`]: a store's folder in a [`Volume`], read only.
 
 use std::sync::Arc;
 
 use chunkstore::base::StorePath;
-use chunkstore::disk::sim::Profile;
 use chunkstore::disk::{
-    Capabilities, Disk, DiskError, DiskErrorKind, DiskFileKind, Lock, LockKind, Metadata, ReadAt, SimDisk, WriteFile,
+    Capabilities, Disk, DiskError, DiskErrorKind, DiskFileKind, Lock, LockKind, Metadata, ReadAt, WriteFile,
 };
 
 use crate::volume::{NodeKind, Volume, VolumeError, VolumeFile, VolumeKind};
@@ -84,7 +83,8 @@ impl Disk for VolumeDisk {
                 Ok(metadata) => entries.push((entry.name, metadata_of(metadata))),
                 // A name that is listed and not found is left out by the real disk too.
                 Err(VolumeError::NotFound { .. }) => {}
-                Err(error) => return Err(wrap("list", dir, &error)),
+                // As the real disk: a name that a cut damaged does not cost its neighbours.
+                Err(_) => entries.push((entry.name, Metadata { kind: DiskFileKind::Other, len_bytes: 0 })),
             }
         }
         entries.sort_by(|a, b| a.0.cmp(&b.0));
@@ -155,67 +155,6 @@ impl ReadAt for OpenFile {
 /// Returns whether a name is one that a store may hold.
 fn is_store_name(name: &str) -> bool {
     !name.is_empty() && !name.contains('/') && StorePath::new(name).is_ok()
-}
-
-/// A copy of a store's folder that can be written.
-pub struct Loaded {
-    /// The copy; everything in it is durable.
-    pub disk: SimDisk,
-    /// What could not be read whole. A file of which a beginning could be read is in the copy, cut there.
-    pub unread: Vec<DiskError>,
-}
-
-/// Copies what can be read of a store's folder, so that a verb that writes can run on a recorded state.
-#[must_use]
-pub fn load(disk: &VolumeDisk) -> Loaded {
-    let profile = match disk.volume.kind() {
-        VolumeKind::Fat32 => Profile::Fat32,
-        VolumeKind::ExFat => Profile::ExFat,
-    };
-    let mut loaded = Loaded { disk: SimDisk::new(profile), unread: Vec::new() };
-    load_dir(disk, &StorePath::root(), &mut loaded);
-    loaded.disk = loaded.disk.settled();
-    loaded
-}
-
-/// Copies a directory.
-fn load_dir(disk: &VolumeDisk, dir: &StorePath, loaded: &mut Loaded) {
-    if let Err(error) = loaded.disk.create_dir(dir) {
-        loaded.unread.push(error);
-    }
-    let listed = match disk.volume.list(&disk.path(dir)) {
-        Ok(listed) => listed,
-        Err(error) => return loaded.unread.push(wrap("list", dir, &error)),
-    };
-    for entry in listed {
-        // A path deeper than any of a store is left out as foreign names are.
-        let Ok(path) = StorePath::new(format!("{dir}/{}", entry.name).trim_start_matches("./")) else { continue };
-        let read = match entry.metadata {
-            Ok(metadata) if metadata.kind == NodeKind::Dir => {
-                load_dir(disk, &path, loaded);
-                Ok(())
-            }
-            Ok(_) => load_file(disk, &path, &loaded.disk),
-            Err(VolumeError::NotFound { .. }) => Ok(()),
-            Err(error) => Err(wrap("look at", &path, &error)),
-        };
-        loaded.unread.extend(read.err());
-    }
-}
-
-/// Copies a file as far as it can be read.
-fn load_file(disk: &VolumeDisk, path: &StorePath, copy: &SimDisk) -> Result<(), DiskError> {
-    let failed = |error| wrap("read", path, &error);
-    let file = disk.volume.open_file(&disk.path(path)).map_err(failed)?;
-    let beginning = file.readable_bytes().min(disk.volume.capacity_bytes());
-    let mut bytes = vec![0; usize::try_from(beginning).unwrap_or(0)];
-    let read = file.read_at(0, &mut bytes);
-    copy.put(path.as_str(), if read.is_ok() { &bytes } else { &[] });
-    read.map_err(failed)?;
-    if beginning < file.len_bytes() {
-        return Err(DiskError::of(DiskErrorKind::Io, "read", path, "the file is longer than its readable beginning"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

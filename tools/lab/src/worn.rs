@@ -7,13 +7,13 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::bench::{Bench, Ended};
+use crate::bench::{AT_MOST, Bench, Ended};
 use crate::error::{LabError, Result};
 use crate::image::SECTOR_BYTES;
 use crate::kit::DEFAULT_DIR;
 use crate::machine::{Access, InjectedError, Key};
 use crate::recovery::{demand, must, sync};
-use crate::trials::{Ground, Trials};
+use crate::trials::{Ground, RATE, Trials};
 use crate::weeks::{GENERATIONS, STORE};
 
 /// EIO on every system that Linux runs on here.
@@ -38,7 +38,7 @@ pub struct WornArgs {
 type Case = fn(&Worn<'_>) -> Result<String>;
 
 /// Every case: its name, and what it does; that returns what it saw.
-const CASES: [(&str, Case); 9] = [
+const CASES: [(&str, Case); 10] = [
     ("bit-rot", bit_rot),
     ("bad-sector", bad_sector),
     ("write-error", write_error),
@@ -48,6 +48,7 @@ const CASES: [(&str, Case); 9] = [
     ("slow", slow),
     ("full", full),
     ("read-only", read_only),
+    ("unclean-rot", unclean_rot),
 ];
 
 /// Tries every case on every medium.
@@ -126,6 +127,28 @@ impl Worn<'_> {
         written.map_err(|error| LabError::because("cannot write into the key's image", error))
     }
 
+    /// Spoils a byte of a pack that the second week brought and that stands on the key; returns its name, and how many packs of
+    /// that week's store are whole on the key beside it.
+    fn rot_a_new_pack(&self) -> Result<(String, usize)> {
+        let [old, new] = [1, 2].map(|week| self.trials.weeks.store(week).join("packs"));
+        let mut files = Vec::new();
+        walk(&new, &mut files)?;
+        let mut whole = Vec::new();
+        for (len_bytes, path) in files {
+            let sectors = usize::try_from(len_bytes).unwrap_or(0) / SECTOR_BYTES;
+            // The last sector is there when all are: packs are written in order.
+            if self.find(&path, sectors.saturating_sub(1)).is_ok() {
+                whole.push(path);
+            }
+        }
+        let is_new = |path: &&PathBuf| path.strip_prefix(&new).is_ok_and(|name| !old.join(name).exists());
+        let rotten =
+            whole.iter().find(is_new).ok_or_else(|| LabError::new("no pack of the cut-off sync is on the key"))?;
+        let place = self.find(rotten, 1)?;
+        self.write(place, &[0; SECTOR_BYTES])?;
+        Ok((rotten.file_name().unwrap_or_default().to_string_lossy().into_owned(), whole.len() - 1))
+    }
+
     /// Makes the image of a key that holds week 2, cleanly unmounted.
     fn second_key(&self) -> Result<()> {
         let mut bench = self.bench(self.key()?)?;
@@ -148,7 +171,11 @@ fn bit_rot(worn: &Worn<'_>) -> Result<String> {
     must(bench.program(&sync(&worn.trials.weeks, ""))?, "a sync beside the damage")?;
     let after = bench.program(&format!("verify --store {STORE} --json"))?;
     demand([0, 13].contains(&after.code), || format!("verify after the sync ended with {}", after.code))?;
-    let mended = if after.code == 0 { "the next sync mended it" } else { "OPEN: no sync mends it yet" };
+    let mended = if after.code == 0 {
+        "the next sync mended it"
+    } else {
+        "OPEN: a sync with a new week does not mend an old one"
+    };
     Ok(format!("verify ended with 13 and named the pack; {mended}"))
 }
 
@@ -233,9 +260,31 @@ fn mends(worn: &Worn<'_>, how: &str) -> Result<String> {
     let mut bench = worn.bench(Key::new("key", &worn.trials.image()))?;
     let status = must(bench.program(&format!("status --store {STORE} --json"))?, "status")?.json();
     demand(status["degraded"] == true, || format!("a lost HEAD is not told: {status}"))?;
+    demand(status["generation"] == GENERATIONS[0], || format!("it opened {status}"))?;
     let done = must(bench.program(&sync(&worn.trials.weeks, ""))?, "the sync")?.json();
     verify_clean(&mut bench)?;
     Ok(format!("generation {} {how}; sync mended it and fetched {} packs", status["generation"], done["packs_fetched"]))
+}
+
+// U12
+/// A key that was pulled in a sync, and lost a byte of what that sync had written: the next sync fetches that pack again.
+fn unclean_rot(worn: &Worn<'_>) -> Result<String> {
+    let mut bench = worn.bench(worn.key()?)?;
+    let job = bench.start(&sync(&worn.trials.weeks, RATE))?;
+    std::thread::sleep(worn.ground.sync_takes.mul_f64(0.7));
+    bench.pull()?;
+    bench.end(job, AT_MOST)?;
+    bench.cut();
+    let (rotten, others) = worn.rot_a_new_pack()?;
+    let mut bench = worn.bench(Key::new("key", &worn.trials.image()))?;
+    let done = must(bench.program(&sync(&worn.trials.weeks, ""))?, "the next sync")?.json();
+    let missing = (worn.trials.weeks.packs().len() - others) as u64;
+    demand(done["packs_fetched"] == missing, || format!("{missing} packs were not whole, and the sync said {done}"))?;
+    verify_clean(&mut bench)?;
+    Ok(format!(
+        "{rotten} lost a byte after the pull; the next sync fetched it again with the {} that were missing",
+        missing - 1
+    ))
 }
 
 fn slow(worn: &Worn<'_>) -> Result<String> {
@@ -244,6 +293,8 @@ fn slow(worn: &Worn<'_>) -> Result<String> {
     let args = sync(&worn.trials.weeks, "").replace("--json --progress never", "--progress always");
     let ended = must(bench.program(&args)?, "a sync at 100 operations a second")?;
     let took = start.elapsed().as_secs_f64();
+    // The key takes 10 MB a second, and a week has 22 MB.
+    demand(took > 2.0, || format!("the sync took {took:.1} s only: the key was not slow"))?;
     demand(ended.stderr.contains("fetching"), || format!("no progress is shown: {}", ended.stderr))?;
     verify_clean(&mut bench)?;
     Ok(format!("at 100 operations a second sync ended with 0 after {took:.1} s and showed progress"))

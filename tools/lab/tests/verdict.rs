@@ -155,7 +155,7 @@ impl Story {
         let facts = Facts::gather(&recording, medium).unwrap();
         let (recording, facts) = (&recording, &facts);
         let replay = Replay { recording, facts, medium, deep_every: 1, repair: None, refused, mends: true, threads: 2 };
-        let choice = Choice { torn: Torn::None, subsets: 0, seed: 1, window: 0 };
+        let choice = Choice { torn: Torn::None, torn_unit: 1, subsets: 0, seed: 1, window: 0 };
         replay.run(&states(recording, choice), &mut |_| {}).unwrap()
     }
 
@@ -181,7 +181,7 @@ impl Story {
             Outcome::None => (row.none, 1),
             Outcome::Unread => (row.unread, 0),
             Outcome::HeadLost => (row.head_lost, 0),
-            Outcome::Degraded => (row.degraded, 0),
+            Outcome::Older => (row.older, 0),
         };
         assert_eq!((count, row.states, tally.deep), (others + 1, 8, 8), "{outcome:?}: {row:?}");
     }
@@ -211,7 +211,7 @@ fn what_a_cut_may_leave_is_not_called_broken() {
     story.require(2, &changed(2, &|disk| disk.put("heads/00000003", b"")), Outcome::Old);
     let untrusted = story.stage(2).content("HEAD").unwrap();
     let untrusted = String::from_utf8(untrusted).unwrap().replace("generation 2\n", "generation 3\n");
-    story.require(2, &changed(2, &|disk| disk.put("heads/00000003", untrusted.as_bytes())), Outcome::Degraded);
+    story.require(2, &changed(2, &|disk| disk.put("heads/00000003", untrusted.as_bytes())), Outcome::Older);
     let pack = story.pack_of(3);
     let bytes = story.stage(3).content(pack.as_str()).unwrap();
     story.require(2, &changed(2, &|disk| disk.put(pack.as_str(), &bytes)), Outcome::Old);

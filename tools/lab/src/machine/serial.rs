@@ -76,14 +76,6 @@ impl Serial {
         self.finish(job, at_most).map_err(|error| LabError::because(format!("`{command}` in the guest"), error))
     }
 
-    /// Waits until a job has printed a text; returns all it printed up to there.
-    ///
-    /// # Errors
-    /// When that does not come in time or the guest has ended.
-    pub fn wait_for(&self, job: Job, text: &str, at_most: Duration) -> Result<String> {
-        self.wait_text(job.start, text, at_most)
-    }
-
     /// Waits until a job ends; returns its exit status and output. What other jobs print meanwhile is among it.
     ///
     /// # Errors
@@ -203,6 +195,6 @@ mod tests {
         guest.write_all(b"14\r\n").unwrap();
         assert_eq!(serial.finish(job, Duration::from_secs(1)).unwrap(), (14, "a b".to_owned()));
         drop(guest);
-        assert!(serial.wait_for(job, "never", Duration::from_secs(60)).unwrap_err().to_string().contains("ended"));
+        assert!(serial.wait_start("never", Duration::from_secs(60)).unwrap_err().to_string().contains("ended"));
     }
 }

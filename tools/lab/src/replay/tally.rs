@@ -28,7 +28,7 @@ pub struct Row {
     /// Opened by its record, without `HEAD`.
     pub head_lost: u64,
     /// Opened, and a newer record does not.
-    pub degraded: u64,
+    pub older: u64,
     /// Did not open, or as what nobody made.
     pub inconsistent: u64,
     /// Opened, and something acknowledged is lost.
@@ -57,7 +57,7 @@ impl Row {
             Ok(Outcome::None) => &mut self.none,
             Ok(Outcome::Unread) => &mut self.unread,
             Ok(Outcome::HeadLost) => &mut self.head_lost,
-            Ok(Outcome::Degraded) => &mut self.degraded,
+            Ok(Outcome::Older) => &mut self.older,
             Err(Failed { failure: Failure::Inconsistent, .. }) => &mut self.inconsistent,
             Err(Failed { failure: Failure::Lost, .. }) => &mut self.lost,
             Err(Failed { failure: Failure::Refetched, .. }) => &mut self.refetched,
@@ -77,7 +77,7 @@ impl Row {
             none,
             unread,
             head_lost,
-            degraded,
+            older,
             inconsistent,
             lost,
             refetched,
@@ -93,7 +93,7 @@ impl Row {
             none,
             unread,
             head_lost,
-            degraded,
+            older,
             inconsistent,
             lost,
             refetched,
@@ -119,7 +119,7 @@ impl Row {
             none,
             unread,
             head_lost,
-            degraded,
+            older,
             inconsistent,
             lost,
             refetched,
@@ -135,7 +135,7 @@ impl Row {
             none,
             unread,
             head_lost,
-            degraded,
+            older,
             inconsistent,
             lost,
             refetched,
@@ -155,7 +155,7 @@ pub const COLUMNS: [&str; 14] = [
     "none",
     "unread",
     "head lost",
-    "degraded",
+    "older",
     "inconsistent",
     "lost",
     "refetched",
@@ -275,6 +275,7 @@ impl Tally {
             self.note_refused(&format!("{kind} {sort}"), one);
         }
         if let Err(failed) = verdict.result
+            && !verdict.is_mended
             && (way != Way::Kernel || failed.failure == Failure::Differs)
             && self.findings.len() < FAILURES_MAX
         {

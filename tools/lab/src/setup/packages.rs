@@ -10,6 +10,8 @@ use crate::error::{LabError, Result};
 pub const BUSYBOX: &str = "/bin/busybox";
 /// Mounts NTFS in user space, since Debian 12's kernel has no driver that writes it.
 pub const NTFS_3G: &str = "/bin/ntfs-3g";
+/// Mends what a cut left of NTFS, where NTFS-3G does not mount it.
+pub const NTFSFIX: &str = "/bin/ntfsfix";
 const BACKPORTS_LIST: &str = "/etc/apt/sources.list.d/chunkstore-lab-backports.list";
 
 /// Something that a package brings.
@@ -34,6 +36,7 @@ const WANTED: &[Wanted] = &[
     wanted("mkfs.exfat", "exfatprogs", Some("the medium exfat")),
     wanted("mkfs.ntfs", "ntfs-3g", Some("the medium ntfs")),
     wanted(NTFS_3G, "ntfs-3g", Some("the medium ntfs")),
+    wanted(NTFSFIX, "ntfs-3g", Some("the medium ntfs")),
     wanted("mkfs.ext4", "e2fsprogs", Some("the medium ext4")),
     wanted("musl-gcc", "musl-tools", Some("the build with musl (the program is then linked with glibc)")),
 ];

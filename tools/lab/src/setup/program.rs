@@ -16,7 +16,7 @@ const GNU: &str = "x86_64-unknown-linux-gnu";
 pub fn build(target: &Path) -> Result<()> {
     let built = add_musl().and_then(|()| cargo_build(MUSL, None)).or_else(|error| {
         tell(&format!("MISSING: {error}; linking the program with glibc instead of musl"));
-        cargo_build(GNU, Some("-C target-feature=+crt-static"))
+        cargo_build(GNU, Some("build.rustflags=[\"-C\", \"target-feature=+crt-static\"]"))
     })?;
     let bytes = std::fs::read(&built);
     let bytes = bytes.map_err(|error| LabError::because(format!("cannot read {}", built.display()), error))?;
@@ -35,14 +35,18 @@ fn add_musl() -> Result<()> {
     command(Command::new("rustup").args(["target", "add", MUSL])).map(drop)
 }
 
-fn cargo_build(target: &str, flags: Option<&str>) -> Result<PathBuf> {
+fn cargo_build(target: &str, config: Option<&str>) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build.args(["build", "--release", "--package", "chunkstore", "--bin", "chunkstore", "--target", target]);
     // Flags for the host's build, as for coverage, do not fit a static program.
-    build.args(["--message-format", "json-render-diagnostics"]).env_remove("RUSTFLAGS");
-    if let Some(flags) = flags {
-        build.env("RUSTFLAGS", flags);
+    build.args(["--message-format", "json-render-diagnostics"]);
+    for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS"] {
+        build.env_remove(variable);
+    }
+    // Cargo joins these flags to those of the repository's own configuration.
+    if let Some(config) = config {
+        build.args(["--config", config]);
     }
     let messages = command(&mut build)?;
     executable(&messages).ok_or_else(|| LabError::new("cargo built no executable"))

@@ -56,7 +56,7 @@ fn show(id: &StateId) -> Vec<u8> {
 }
 
 fn choice(torn: Torn, subsets: u32, window: u32) -> Choice {
-    Choice { torn, subsets, seed: 5, window }
+    Choice { torn, torn_unit: 1, subsets, seed: 5, window }
 }
 
 #[test]
