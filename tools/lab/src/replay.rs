@@ -91,6 +91,9 @@ pub struct ReplayArgs {
     /// Writes the image of the one state to a file
     #[arg(long, value_name = "FILE", requires = "state")]
     pub image: Option<PathBuf>,
+    /// Prints the counts alone, without examples
+    #[arg(long)]
+    pub brief: bool,
     /// Prints one JSON object a row
     #[arg(long)]
     pub json: bool,
@@ -382,21 +385,23 @@ fn show(args: &ReplayArgs, path: &Path, tally: &Tally) {
             print_line(&format!("{name} {kind}"), &row.counts().map(|count| count.to_string()));
         }
     }
-    for outcome in [Outcome::Unread, Outcome::HeadLost, Outcome::Older] {
-        if let Some(id) = tally.examples.get(&outcome)
-            && !args.json
-        {
-            println!("  {outcome:?}, for instance: cargo xtask lab replay {} --state {id}", path.display());
-        }
-    }
-    for (sort, RefusedAt { states, acknowledged, example }) in &tally.refused {
-        if !args.json {
-            println!("  refused: {states} ({acknowledged} acknowledged), {sort}, for instance --state {example}");
-        }
+    if !args.json && !args.brief {
+        show_examples(path, tally);
     }
     for Finding { id, way, failed } in &tally.findings {
         let how = format!("{:?}", failed.failure).to_lowercase();
         eprintln!("{how}: {}\n  cargo xtask lab replay {} --state {id}{}", failed.why, path.display(), way.option());
+    }
+}
+
+fn show_examples(path: &Path, tally: &Tally) {
+    for outcome in [Outcome::Unread, Outcome::HeadLost, Outcome::Older] {
+        if let Some(id) = tally.examples.get(&outcome) {
+            println!("  {outcome:?}, for instance: cargo xtask lab replay {} --state {id}", path.display());
+        }
+    }
+    for (sort, RefusedAt { states, acknowledged, example }) in &tally.refused {
+        println!("  refused: {states} ({acknowledged} acknowledged), {sort}, for instance --state {example}");
     }
 }
 

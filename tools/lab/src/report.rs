@@ -109,7 +109,7 @@ fn chapters(args: &ReportArgs) -> Vec<Chapter> {
     let mounted = ["ext4", "ntfs"].map(of).concat();
     let (subsets, seed) = (args.subsets.to_string(), args.seed.to_string());
     let replay = |files: &[String], more: &[&str]| {
-        let fixed = ["replay", "--seed", &seed].map(str::to_owned);
+        let fixed = ["replay", "--brief", "--seed", &seed].map(str::to_owned);
         [&fixed, files, &more.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()].concat()
     };
     let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();

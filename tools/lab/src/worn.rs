@@ -127,7 +127,25 @@ impl Worn<'_> {
         written.map_err(|error| LabError::because("cannot write into the key's image", error))
     }
 
-    /// Spoils a byte of a pack that the second week brought and that stands on the key; returns its name, and how many packs of
+    /// Pulls the key out of a sync when its first pack is whole, and spoils that pack; returns what [`Worn::rot_a_new_pack`] does.
+    fn cut_off_and_rot(&self) -> Result<(String, usize)> {
+        for moment in [0.75, 0.82, 0.88, 0.93, 0.97] {
+            let mut bench = self.bench(self.key()?)?;
+            let job = bench.start(&sync(&self.trials.weeks, RATE))?;
+            std::thread::sleep(self.ground.sync_takes.mul_f64(moment));
+            bench.pull()?;
+            let ended = bench.end(job, AT_MOST)?;
+            bench.cut();
+            if ended.code != 0
+                && let Ok(rotten) = self.rot_a_new_pack()
+            {
+                return Ok(rotten);
+            }
+        }
+        Err(LabError::new("no pull left a whole pack of the cut-off sync on the key"))
+    }
+
+    /// Spoils a sector of a pack that the second week brought and that stands on the key; returns its name, and how many packs of
     /// that week's store are whole on the key beside it.
     fn rot_a_new_pack(&self) -> Result<(String, usize)> {
         let [old, new] = [1, 2].map(|week| self.trials.weeks.store(week).join("packs"));
@@ -212,7 +230,16 @@ fn flush_error(worn: &Worn<'_>) -> Result<String> {
 
 /// A key that reports an error to the sync: it is told, nothing is lost, a sound key goes on.
 fn fails_and_goes_on(worn: &Worn<'_>, error: InjectedError) -> Result<String> {
-    let mut bench = worn.bench(worn.key()?.failing(&[error]))?;
+    let key = worn.key()?.failing(&[error]);
+    let mut bench = match worn.bench(key) {
+        Ok(bench) => bench,
+        // ext4 flushes when it is mounted.
+        Err(_) if error.access == Access::Flush => {
+            worn.finish_on_a_sound_key()?;
+            return Ok("the system does not mount it; a sound key then synced".to_owned());
+        }
+        Err(failed) => return Err(failed),
+    };
     let ended = bench.program(&sync(&worn.trials.weeks, ""))?;
     demand([1, 13, 16].contains(&ended.code), || told("sync", &ended))?;
     let sentence = ended.sentences().join("; ");
@@ -269,13 +296,7 @@ fn mends(worn: &Worn<'_>, how: &str) -> Result<String> {
 // U12
 /// A key that was pulled in a sync, and lost a byte of what that sync had written: the next sync fetches that pack again.
 fn unclean_rot(worn: &Worn<'_>) -> Result<String> {
-    let mut bench = worn.bench(worn.key()?)?;
-    let job = bench.start(&sync(&worn.trials.weeks, RATE))?;
-    std::thread::sleep(worn.ground.sync_takes.mul_f64(0.7));
-    bench.pull()?;
-    bench.end(job, AT_MOST)?;
-    bench.cut();
-    let (rotten, others) = worn.rot_a_new_pack()?;
+    let (rotten, others) = worn.cut_off_and_rot()?;
     let mut bench = worn.bench(Key::new("key", &worn.trials.image()))?;
     let done = must(bench.program(&sync(&worn.trials.weeks, ""))?, "the next sync")?.json();
     let missing = (worn.trials.weeks.packs().len() - others) as u64;
