@@ -145,6 +145,10 @@ fn chapters(args: &ReportArgs) -> Vec<Chapter> {
             words: [words(&["amplification"]), own.clone(), mounted.clone()].concat(),
         },
         Chapter { title: "Pulls", words: words(&["unplug", "--pulls", &pulls, "--seed", &seed, "--dir", &dir]) },
+        Chapter {
+            title: "More pulls on NTFS-3G",
+            words: words(&["unplug", "--medium", "ntfs", "--pulls", "40", "--seed", "1000", "--dir", &dir]),
+        },
         Chapter { title: "Kills", words: words(&["kill", "--kills", &kills, "--seed", &seed, "--dir", &dir]) },
         Chapter { title: "Worn keys", words: words(&["worn", "--dir", &dir]) },
     ]
