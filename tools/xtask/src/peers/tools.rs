@@ -50,7 +50,7 @@ pub const TOOLS: &[Tool] = &[
         install: "cargo install bupstash --locked",
         cipher: Some("XChaCha20-Poly1305"),
         compression: "zstd 3",
-        env: &[("BUPSTASH_REPOSITORY", "{store}"), ("BUPSTASH_KEY", "{home}/key")],
+        env: &[("BUPSTASH_REPOSITORY", "{store}/repository"), ("BUPSTASH_KEY", "{home}/key")],
         version: "bupstash version",
         init: &["bupstash init", "bupstash new-key -o {home}/key"],
         backup: &["bupstash put n={n} {tree}"],
