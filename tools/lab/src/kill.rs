@@ -39,7 +39,7 @@ pub struct KillArgs {
 /// # Errors
 /// When a kill did harm, or the lab cannot run.
 pub fn run(args: &KillArgs) -> Result<()> {
-    let trials = Trials::prepare(&args.dir, &args.medium)?;
+    let trials = Trials::prepare(&args.dir, &args.medium, args.json)?;
     let mut table = Table::default();
     let grounds = trials.grounds.iter().cycle();
     for (seed, ground) in (args.seed..args.seed.saturating_add(args.kills)).zip(grounds) {

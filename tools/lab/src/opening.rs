@@ -19,6 +19,11 @@ pub trait OpensImages: Sync {
     /// # Errors
     /// [`LabError`] where the volume does not open.
     fn open(&self, image: &Arc<Image>) -> Result<Opened>;
+
+    /// Returns how many images opened only after a repair.
+    fn repaired(&self) -> u64 {
+        0
+    }
 }
 
 /// A store's disk, and what holds its volume.

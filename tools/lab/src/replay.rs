@@ -242,6 +242,9 @@ pub fn run(args: &ReplayArgs) -> Result<bool> {
             show_to_kernel(args, &path, &replay, &states, &mut tally)?;
         }
         show(args, &path, &tally);
+        if medium.repaired() > 0 && !args.json {
+            println!("  images that were mounted only after ntfsfix: {}", medium.repaired());
+        }
         is_right &= tally.total().failures() == tally.total().mended;
         total.add(&tally.total());
     }

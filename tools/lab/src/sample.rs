@@ -82,15 +82,6 @@ impl Mounts {
     }
 }
 
-impl Drop for Mounts {
-    fn drop(&mut self) {
-        let [all, repaired] = [&self.next, &self.repaired].map(|count| count.load(Ordering::Relaxed));
-        if repaired > 0 {
-            println!("  {repaired} of {all} images were mounted only after ntfsfix");
-        }
-    }
-}
-
 /// Returns whether this process is root: what it makes belongs to user 0.
 fn is_root(made: &Path) -> bool {
     std::os::unix::fs::MetadataExt::uid(&match std::fs::metadata(made) {
@@ -113,6 +104,10 @@ impl OpensImages for Mounts {
         let root = if store.is_dir() { store } else { mounted.point.clone() };
         let disk = OsDisk::open(&root).map_err(|error| LabError::because("the mounted volume does not open", error))?;
         Ok(Opened::new(Arc::new(disk), Some(Box::new(mounted))))
+    }
+
+    fn repaired(&self) -> u64 {
+        self.repaired.load(Ordering::Relaxed)
     }
 }
 

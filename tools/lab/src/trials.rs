@@ -44,11 +44,11 @@ pub struct Trials {
 
 impl Trials {
     /// Publishes, makes one key for each medium, and times a sync on each. A medium that this kernel has no driver for is
-    /// left out with a line.
+    /// left out with a line among the results.
     ///
     /// # Errors
     /// When a name is unknown, no medium is left, or an undisturbed sync fails.
-    pub fn prepare(kit_dir: &Path, media: &[String]) -> Result<Self> {
+    pub fn prepare(kit_dir: &Path, media: &[String], is_json: bool) -> Result<Self> {
         let kit = Kit::open(kit_dir)?;
         let dir = tempfile::tempdir().map_err(|error| LabError::because("cannot make a directory", error))?;
         let weeks = Weeks::publish(&kit)?;
@@ -60,6 +60,8 @@ impl Trials {
             if machine.sh(&medium.driver_command(), Duration::from_secs(20))?.0 == 0 {
                 let ground = trials.ground(medium)?;
                 trials.grounds.push(ground);
+            } else if is_json {
+                println!("{}", json!({ "medium": name, "left_out": true }));
             } else {
                 println!("{name:<11} LEFT OUT: nothing in the machine mounts it");
             }

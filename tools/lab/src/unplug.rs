@@ -40,7 +40,7 @@ pub struct UnplugArgs {
 /// # Errors
 /// When a pull did harm, or the lab cannot run.
 pub fn run(args: &UnplugArgs) -> Result<()> {
-    let trials = Trials::prepare(&args.dir, &args.medium)?;
+    let trials = Trials::prepare(&args.dir, &args.medium, args.json)?;
     let mut table = Table::default();
     let grounds = trials.grounds.iter().cycle();
     for (seed, ground) in (args.seed..args.seed.saturating_add(args.pulls)).zip(grounds) {

@@ -59,7 +59,7 @@ pub fn run(args: &WornArgs) -> Result<()> {
     if let Some(unknown) = args.case.iter().find(|case| CASES.iter().all(|(name, _)| name != case)) {
         return Err(LabError::new(format!("there is no case {unknown}")));
     }
-    let trials = Trials::prepare(&args.dir, &args.medium)?;
+    let trials = Trials::prepare(&args.dir, &args.medium, false)?;
     let mut failures = 0;
     for ground in &trials.grounds {
         for (name, case) in CASES.iter().filter(|(name, _)| args.case.is_empty() || args.case.iter().any(|c| c == name))

@@ -70,37 +70,26 @@ impl Row {
     /// Returns the counts in the order of [`COLUMNS`].
     #[must_use]
     pub fn counts(&self) -> [u64; COLUMNS.len()] {
-        let Self {
-            states,
-            old,
-            new,
-            none,
-            unread,
-            head_lost,
-            older,
-            inconsistent,
-            lost,
-            refetched,
-            mended,
-            differs,
-            refused,
-            failed,
-        } = *self;
+        let mut row = *self;
+        row.fields().map(|count| *count)
+    }
+
+    fn fields(&mut self) -> [&mut u64; COLUMNS.len()] {
         [
-            states,
-            old,
-            new,
-            none,
-            unread,
-            head_lost,
-            older,
-            inconsistent,
-            lost,
-            refetched,
-            mended,
-            differs,
-            refused,
-            failed,
+            &mut self.states,
+            &mut self.old,
+            &mut self.new,
+            &mut self.none,
+            &mut self.unread,
+            &mut self.head_lost,
+            &mut self.older,
+            &mut self.inconsistent,
+            &mut self.lost,
+            &mut self.refetched,
+            &mut self.mended,
+            &mut self.differs,
+            &mut self.refused,
+            &mut self.failed,
         ]
     }
 
@@ -112,38 +101,9 @@ impl Row {
 
     /// Adds the counts of another row.
     pub fn add(&mut self, other: &Self) {
-        let [
-            states,
-            old,
-            new,
-            none,
-            unread,
-            head_lost,
-            older,
-            inconsistent,
-            lost,
-            refetched,
-            mended,
-            differs,
-            refused,
-            failed,
-        ] = std::array::from_fn(|at| self.counts()[at] + other.counts()[at]);
-        *self = Self {
-            states,
-            old,
-            new,
-            none,
-            unread,
-            head_lost,
-            older,
-            inconsistent,
-            lost,
-            refetched,
-            mended,
-            differs,
-            refused,
-            failed,
-        };
+        for (count, more) in self.fields().into_iter().zip(other.counts()) {
+            *count += more;
+        }
     }
 }
 
