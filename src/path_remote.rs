@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::StorePath;
 use crate::disk::{Disk, DiskError, DiskErrorKind, ReadAt, WriteFile};
+use crate::remote::rate::Throttle;
 use crate::remote::{Fetched, Remote, RemoteError, RemoteErrorKind, Session};
 
 /// Longest piece of a transfer.
@@ -22,14 +23,31 @@ pub struct PathRemote {
 struct Shared {
     disk: Arc<dyn Disk>,
     address: String,
+    throttle: Option<Arc<dyn Throttle>>,
     moved_bytes: AtomicU64,
+}
+
+impl Shared {
+    /// Counts content that was read or written, and waits as long as the limit asks for.
+    fn moved(&self, len_bytes: usize) {
+        self.moved_bytes.fetch_add(len_bytes as u64, Ordering::Relaxed);
+        if let Some(throttle) = &self.throttle {
+            throttle.passed(len_bytes);
+        }
+    }
 }
 
 impl PathRemote {
     /// Wraps a disk; `address` is the path as shown and recorded.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, address: String) -> Self {
-        Self { shared: Arc::new(Shared { disk, address, moved_bytes: AtomicU64::new(0) }) }
+        Self::throttled(disk, address, None)
+    }
+
+    /// As [`PathRemote::new`], slowed down by `throttle`: the path may be a network mount, or a disk that others need, too.
+    #[must_use]
+    pub fn throttled(disk: Arc<dyn Disk>, address: String, throttle: Option<Arc<dyn Throttle>>) -> Self {
+        Self { shared: Arc::new(Shared { disk, address, throttle, moved_bytes: AtomicU64::new(0) }) }
     }
 }
 
@@ -87,7 +105,7 @@ fn unwritten(act: &'static str, path: &StorePath, error: &DiskError) -> RemoteEr
 /// Most bytes of a leftover that are held in memory while it is written anew: more than any pack that this version makes.
 const KEPT_MAX_BYTES: u64 = 64 << 20;
 
-/// Reads the first bytes of a leftover.
+/// Reads the first bytes of a leftover. They were read and counted a moment ago, so they pass no limit again.
 fn read_kept(path: &StorePath, there: &dyn ReadAt, len_bytes: u64) -> Result<Vec<u8>, RemoteError> {
     if len_bytes > KEPT_MAX_BYTES {
         let why = "what an earlier run left there is too long to be written anew: remove it";
@@ -125,7 +143,7 @@ impl PathSession {
                 Err(error) => return Err(RemoteError::new(RemoteErrorKind::Local, act, path, error)),
             };
             file.append(self.buffer.get(..count).unwrap_or_default()).map_err(failed)?;
-            self.shared.moved_bytes.fetch_add(count as u64, Ordering::Relaxed);
+            self.shared.moved(count);
         }
         file.sync().map_err(failed)?;
         drop(file);
@@ -149,6 +167,7 @@ impl PathSession {
             let given = self.buffer.get(..count).unwrap_or_default();
             // What cannot be read is not the same; a medium that is gone shows when the file is written.
             let there = there.read_at(same_bytes, held.get_mut(..count).unwrap_or_default()).unwrap_or(0);
+            self.shared.moved(there);
             let same = given.iter().zip(held.iter().take(there)).take_while(|(one, other)| one == other).count();
             same_bytes += same as u64;
             if count == 0 || same < count {
@@ -192,7 +211,7 @@ impl Session for PathSession {
                 return Ok(Fetched { len_bytes: given, at_end: true });
             }
             given += count as u64;
-            self.shared.moved_bytes.fetch_add(count as u64, Ordering::Relaxed);
+            self.shared.moved(count);
             if sink(room.get(..count).unwrap_or_default()).is_break() {
                 return Ok(Fetched { len_bytes: given, at_end: false });
             }

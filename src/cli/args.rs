@@ -92,7 +92,7 @@ pub struct GlobalArgs {
     /// Sessions with a remote at a time
     #[arg(long, global = true, value_name = "N", help_heading = "Remotes")]
     pub connections: Option<String>,
-    /// Bytes a second over all sessions, as 500K or 2M
+    /// Bytes a second over all sessions, servers and paths alike, as 500K or 2M
     #[arg(long, global = true, value_name = "R", help_heading = "Remotes")]
     pub limit_rate: Option<String>,
     /// Longest wait for a remote, as 30s or 2m

@@ -140,8 +140,27 @@ impl<'a> Remotes<'a> {
                 let what = format!("cannot use {}:// as a remote: {UNDERSTOOD}", on_one_line(scheme));
                 Err(Error::new(ErrorKind::Usage, what))
             }
-            None => open_path(&PathBuf::from(text), need),
+            None => self.path(&PathBuf::from(text), need),
         }
+    }
+
+    fn path(&self, path: &Path, need: Need) -> Result<Arc<dyn Remote>> {
+        let path = absolute(path);
+        let disk = match need {
+            Need::Read => OsDisk::open(&path),
+            Need::Publish => {
+                require_own_place(&path)?;
+                OsDisk::create(&path)
+            }
+        };
+        let disk = disk.map_err(|error| match error.kind {
+            DiskErrorKind::NotFound | DiskErrorKind::WrongType | DiskErrorKind::Denied => {
+                Error::with_source(ErrorKind::Remote, format!("cannot reach the remote {}", shown(&path)), error.source)
+            }
+            _ => Error::from(error),
+        })?;
+        let address = path.to_string_lossy().into_owned();
+        Ok(Arc::new(PathRemote::throttled(Arc::new(disk), address, self.throttle.clone())))
     }
 
     fn ftp(&self, url: FtpUrl, fallback: Login<'_>, entry: Option<&RemoteEntry>) -> Result<Arc<dyn Remote>> {
@@ -225,24 +244,6 @@ fn require_plausible(word: &str) -> Result<()> {
         return Err(Error::new(ErrorKind::Usage, what));
     }
     Ok(())
-}
-
-fn open_path(path: &Path, need: Need) -> Result<Arc<dyn Remote>> {
-    let path = absolute(path);
-    let disk = match need {
-        Need::Read => OsDisk::open(&path),
-        Need::Publish => {
-            require_own_place(&path)?;
-            OsDisk::create(&path)
-        }
-    };
-    let disk = disk.map_err(|error| match error.kind {
-        DiskErrorKind::NotFound | DiskErrorKind::WrongType | DiskErrorKind::Denied => {
-            Error::with_source(ErrorKind::Remote, format!("cannot reach the remote {}", shown(&path)), error.source)
-        }
-        _ => Error::from(error),
-    })?;
-    Ok(Arc::new(PathRemote::new(Arc::new(disk), path.to_string_lossy().into_owned())))
 }
 
 /// Refuses to publish among a person's files: a folder that is not empty must hold a store or the beginnings of one.

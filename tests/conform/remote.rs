@@ -10,6 +10,7 @@ mod suite;
 mod tiny_disk;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chunkstore::base::clock::SystemClock;
@@ -17,6 +18,7 @@ use chunkstore::path_remote::PathRemote;
 use chunkstore::remote::Remote;
 use chunkstore::remote::ftp::{FtpOptions, FtpRemote, TlsTrust};
 use chunkstore::remote::mem::MemRemote;
+use chunkstore::remote::rate::Throttle;
 use chunkstore::remote::url::{Credentials, FtpUrl};
 
 /// A certificate and its key.
@@ -84,4 +86,22 @@ fn a_disk_that_fails_is_told_as_a_remote_that_fails() {
         assert_eq!(error.kind, told, "{error}");
         assert_eq!(session.replace(&suite::path("HEAD"), b"bytes").unwrap_err().kind, told);
     }
+}
+
+#[test]
+fn every_byte_read_or_written_on_a_path_passes_the_throttle() {
+    let counting = Arc::new(embedded::Counting::default());
+    let throttle = Some(Arc::clone(&counting) as Arc<dyn Throttle>);
+    let disk = Arc::new(tiny_disk::TinyDisk::default());
+    let mut session = PathRemote::throttled(disk, "/media/key".to_owned(), throttle).connect().unwrap();
+    let passed = |len: usize, what: &str| assert_eq!(counting.0.swap(0, Ordering::SeqCst), len, "{what}");
+    let whole = suite::sample(700_000);
+    session.send(&suite::path("x"), &mut &whole[..300_000]).unwrap();
+    passed(300_000, "sent");
+    session.send(&suite::path("x"), &mut &whole[..]).unwrap();
+    passed(700_000, "what stood was read, the rest was written");
+    suite::fetch(&mut *session, "x", 0, u64::MAX).1.unwrap();
+    passed(700_000, "fetched");
+    session.replace(&suite::path("HEAD"), b"head").unwrap();
+    passed(4, "replaced");
 }

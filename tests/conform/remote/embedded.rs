@@ -199,7 +199,7 @@ fn a_line_end_in_a_login_is_no_second_command() {
 
 /// A throttle that only counts.
 #[derive(Default)]
-struct Counting(AtomicUsize);
+pub(super) struct Counting(pub(super) AtomicUsize);
 
 impl Throttle for Counting {
     fn passed(&self, bytes: usize) {
