@@ -35,6 +35,9 @@ mod sync;
 mod verify;
 mod version;
 
+/// What is said of a HEAD that has expired.
+const STALE: &str = "stale: the publisher no longer vouches for this state";
+
 /// Runs a verb.
 ///
 /// # Errors

@@ -86,6 +86,9 @@ fn show(done: &Cloned, path: &str, context: &Context) -> Result<()> {
     if done.packs_reused > 0 {
         output.field("reused", format!("{} packs, {}", done.packs_reused, show_size(done.reused_bytes)))?;
     }
+    if done.stale {
+        output.text(super::STALE)?;
+    }
     output.json(&json!({
         "event": "done",
         "store_id": done.store.to_string(),

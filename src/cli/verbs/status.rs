@@ -81,7 +81,7 @@ fn remarks(status: &Status) -> Vec<String> {
         lines.push(format!("this host has seen generation {} of this store", status.highest_seen));
     }
     if status.stale {
-        lines.push("stale: the publisher no longer vouches for this state".into());
+        lines.push(super::STALE.into());
     }
     lines
 }

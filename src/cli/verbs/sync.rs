@@ -82,7 +82,7 @@ fn show(done: &Synced, context: &Context) -> Result<()> {
         output.field("on the wire", show_size(done.wire_bytes))?;
     }
     if done.stale {
-        output.text("stale: the publisher no longer vouches for this state")?;
+        output.text(super::STALE)?;
     }
     let ignored = done.ignored.iter().map(|(remote, reason)| json!({"remote": remote, "reason": reason}));
     output.json(&json!({

@@ -2,15 +2,46 @@
 //!
 //! What changed on purpose is taken over by running this with `INSTA_UPDATE=always`; the diff of the files then shows it.
 
-use super::{Cli, first_file};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
 
-/// Replaces what differs from run to run: the working directory, and what is drawn at random.
+use chunkstore::base::clock::{FixedClock, SystemClock};
+use chunkstore::base::monitor::RecordingMonitor;
+use chunkstore::base::random::SeededRandom;
+use chunkstore::disk::OsDisk;
+use chunkstore::disk::served::ServedDir;
+use chunkstore::ops::Run;
+use chunkstore::ops::init::{InitRequest, init};
+use chunkstore::remote::url::Credentials;
+use chunkstore::serve::{Fault, Faults, ServeOptions, Server};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{Cli, Ran, ended, first_file};
+
+/// Takes the part between two words out of a line that has both.
+fn without(line: &str, before: &str, after: &str, name: &str) -> Option<String> {
+    let (start, rest) = line.split_once(before)?;
+    Some(format!("{start}{before}{name}{}", &rest[rest.find(after)?..]))
+}
+
+/// Replaces a port that was free, how much room there is, and how long key files came out.
+fn without_amounts(line: &str) -> String {
+    without(line, "ftp://127.0.0.1:", "/", "[PORT]")
+        .or_else(|| without(line, " needed, ", " free", "[ROOM]"))
+        .or_else(|| without(line, "free         ", "\n", "[ROOM]"))
+        .or_else(|| without(line, "fetched      0 packs, ", "\n", "[SIZE]"))
+        .unwrap_or_else(|| line.to_owned())
+}
+
+/// Replaces what differs from run to run: amounts as above, the working directory, and what is drawn at random.
 fn steady(cli: &Cli, text: &str) -> String {
     let dir = cli.path("").canonicalize().unwrap();
     let mut text = text.to_owned();
     for dir in [dir.as_path(), &cli.path("")] {
         text = text.replace(dir.to_str().unwrap().trim_end_matches('/'), "[DIR]");
     }
+    let text: String = text.split_inclusive('\n').map(without_amounts).collect();
     let hex_or_name = |c: char| c.is_ascii_hexdigit();
     let words = text.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || c == '.'));
     words
@@ -33,7 +64,12 @@ fn steady(cli: &Cli, text: &str) -> String {
 
 #[track_caller]
 fn assert_message(cli: &Cli, name: &str, args: &[&str], code: i32) {
-    let ran = cli.run(args);
+    assert_ended(cli, name, args, code, &cli.run(args));
+}
+
+/// As [`assert_message`], of a run that has ended.
+#[track_caller]
+fn assert_ended(cli: &Cli, name: &str, args: &[&str], code: i32, ran: &Ran) {
     assert_eq!(ran.code, code, "{args:?}: {ran:?}");
     let shown = steady(cli, &format!("$ chunkstore {}\nexit {code}\n{}{}", args.join(" "), ran.stdout, ran.stderr));
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false, snapshot_path => "messages" }, {
@@ -129,4 +165,109 @@ fn odd_name(cli: &Cli) {
 fn pack_count(cli: &Cli) -> usize {
     let status = cli.ok(&["status", "--store", "pub", "--json"]).document();
     status["packs"].as_u64().unwrap() as usize
+}
+
+/// A server over a directory of the scene, to which anyone may upload.
+fn serve(cli: &Cli, dir: &str, login: Option<Credentials>, faults: Faults) -> Server {
+    let dir = ServedDir::open_root(&cli.path(dir)).unwrap();
+    let options = ServeOptions { login, allow_upload: true, ..ServeOptions::default() };
+    Server::start(dir, options, faults, Arc::new(SystemClock)).unwrap()
+}
+
+fn url(addr: SocketAddr) -> String {
+    format!("ftp://{addr}/")
+}
+
+#[test]
+fn a_remote_that_refuses() {
+    let cli = Cli::with_store();
+    let server = serve(&cli, "pub", Some(Credentials::new("ann", "s3cret")), Faults::none());
+    assert_message(&cli, "14-refused", &["sync", &url(server.addr()), "--store", "pub"], 14);
+}
+
+#[test]
+fn no_room_here_and_there() {
+    let cli = Cli::with_store();
+    let mut noise = vec![0; 300_000];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    cli.write("files/noise", &noise);
+    let commit = ["commit", "files", "--store", "pub", "--keys", "k"];
+    // Files may not grow beyond 128 blocks, of 512 or 1024 bytes: to a store, that is a full disk.
+    let mut limited = cli.command(&commit);
+    let program = limited.get_program().to_owned();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 128; exec \"$0\" \"$@\""]).arg(program).args(commit);
+    shell.current_dir(cli.path("")).stdin(Stdio::null()).env_clear();
+    shell.envs(limited.env_clear().get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert_ended(&cli, "15-disk", &commit, 15, &ended(&mut shell));
+    cli.ok(&commit);
+    std::fs::create_dir(cli.path("remote")).unwrap();
+    let faults = Faults::none();
+    faults.add(Fault::NoSpace { after_bytes: 100 }, u32::MAX);
+    let server = serve(&cli, "remote", None, faults);
+    assert_message(&cli, "15-remote", &["push", &url(server.addr()), "--store", "pub"], 15);
+}
+
+/// Passes connections on to a server; the first one once `opened` has returned.
+fn gate(server: SocketAddr, opened: impl FnOnce() + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut opened = Some(opened);
+    std::thread::spawn(move || {
+        for near in listener.incoming().map(Result::unwrap) {
+            opened.take().into_iter().for_each(|opened| opened());
+            let far = TcpStream::connect(server).unwrap();
+            for (from, to) in [(&near, &far), (&far, &near)] {
+                let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            }
+        }
+    });
+    addr
+}
+
+#[test]
+fn a_medium_that_goes_away_while_it_is_synced() {
+    let cli = Cli::with_store();
+    let trust = cli.ok(&["status", "--store", "pub", "--json"]).document();
+    cli.ok(&["clone", "./pub", "key", "--trust", trust["fingerprint"].as_str().unwrap()]);
+    cli.write("files/new", b"new");
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
+    let server = serve(&cli, "pub", None, Faults::none());
+    let key = cli.path("key");
+    // The store is open by the time that its remote is called.
+    let gate = gate(server.addr(), move || std::fs::remove_dir_all(key).unwrap());
+    assert_message(&cli, "16-medium-gone", &["sync", &url(gate), "--store", "key"], 16);
+}
+
+#[test]
+fn a_publisher_whose_head_has_expired() {
+    let cli = Cli::new();
+    let (clock, random) = (FixedClock::new("2001-09-09T01:46:40Z".parse().unwrap()), SeededRandom::new(1));
+    let monitor = RecordingMonitor::default();
+    let keys = cli.path("k");
+    let request = InitRequest { readers: vec![], keys: &keys, root_keys: &keys, passphrase: None };
+    let disk = OsDisk::create(&cli.path("old")).unwrap();
+    let made = init(&disk, &request, Run { clock: &clock, random: &random, monitor: &monitor }).unwrap();
+    assert_message(&cli, "19-status", &["status", "--store", "old"], 19);
+    assert_message(&cli, "19-clone", &["clone", "./old", "key", "--trust", &made.fingerprint], 19);
+    assert_message(&cli, "19-sync", &["sync", "--store", "key"], 19);
+}
+
+#[test]
+fn a_run_that_is_told_to_stop() {
+    let cli = Cli::with_store();
+    // It takes a connection and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = url(silent.local_addr().unwrap());
+    let args = ["sync", &url, "--store", "pub", "--timeout", "60s"];
+    let mut command = cli.command(&args);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let connection = silent.accept().unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    drop(connection);
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let ran = Ran { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) };
+    assert_ended(&cli, "130-interrupted", &args, 130, &ran);
 }
