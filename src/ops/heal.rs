@@ -37,6 +37,14 @@ pub struct Failure {
     pub reason: String,
 }
 
+impl Healing {
+    /// Returns whether what reads right now is durable: nothing failed but remotes, and files that stay broken.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.failure.as_ref().is_none_or(|failure| matches!(failure.kind, ErrorKind::Remote | ErrorKind::Corrupt))
+    }
+}
+
 /// Brings what a store's state lacks or holds damaged; `broken` are the packs that were found so, and no other whole one is
 /// fetched. What a remote cannot give is a [`Failure`], and the rest is brought all the same.
 ///

@@ -22,6 +22,7 @@ use crate::ops::Run;
 use crate::ops::heal::{Healing, heal};
 use crate::ops::open::Reading;
 use crate::ops::transfer::carried::missing_files;
+use crate::ops::transfer::settle;
 use crate::remote::Remote;
 use crate::store::head::Soundness;
 use crate::store::keys::read_key_list;
@@ -191,17 +192,21 @@ fn mend(
     run: Run<'_>,
 ) -> Result<HashSet<PackHash>> {
     let packs: Vec<PackHash> = broken.iter().copied().collect();
-    report.healing = Some(heal(disk, remotes, &packs, run)?);
+    let healing = heal(disk, remotes, &packs, run)?;
     let mut after = Report::default();
-    let broken = check_outer(&Store::open(Arc::clone(disk))?, broken, &mut after, run)?;
+    // A store stood here a moment ago, so where there is none now the medium went away.
+    let store = Store::open(Arc::clone(disk)).map_err(|error| settle(disk.as_ref(), error.into()))?;
+    let broken = check_outer(&store, broken, &mut after, run)?;
     for finding in &mut report.findings {
         match after.findings.iter().position(|left| left.file == finding.file) {
             Some(at) => *finding = after.findings.swap_remove(at),
-            None => finding.healed = true,
+            // After a failed write the system's cache may show bytes that a cut takes away again.
+            None => finding.healed = healing.is_durable(),
         }
     }
     // A list of keys that reads again may name files that are broken.
     report.findings.append(&mut after.findings);
+    report.healing = Some(healing);
     (report.key_files, report.key_files_here) = (after.key_files, after.key_files_here);
     Ok(broken)
 }
