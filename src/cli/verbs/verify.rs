@@ -51,14 +51,14 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Outcome> {
     let failure = failure(&report, &several);
     show(&report, closed.as_deref(), failure.as_ref(), context)?;
     context.output.flush()?;
-    let mut outcome = conclude(&report, failure.as_ref(), &several, context);
+    let mut outcome = Outcome::Done;
     if let Some(why) = &closed {
         context.notices.line(&format!("chunkstore: only the outer layer was checked: {why}"));
         if asked {
             outcome = outcome.and(found(ErrorKind::NoIdentity, context));
         }
     }
-    Ok(outcome)
+    Ok(outcome.and(conclude(&report, failure.as_ref(), &several, context)))
 }
 
 /// Returns why not all was mended that should have been.
