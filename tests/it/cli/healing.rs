@@ -1,5 +1,11 @@
 //! `verify --heal` and `--sample` as people and scripts see them.
 
+use std::sync::Arc;
+
+use chunkstore::base::clock::SystemClock;
+use chunkstore::disk::served::ServedDir;
+use chunkstore::serve::{Faults, ServeOptions, Server};
+
 use super::{Cli, Ran, first_file, has_fields};
 
 /// A store `pub`, a copy `mirror` of what it publishes, and a key `key` without an identity.
@@ -38,6 +44,25 @@ fn a_key_without_an_identity_heals_and_says_so() {
     assert!(ran.stdout.contains(&format!("damaged-pack: {pack} (mended)")), "{ran:?}");
     assert!(ran.stdout.contains("1 of 1 problems mended from ") && ran.stdout.contains("mirror, "), "{ran:?}");
     assert!(!ran.stderr.contains("is damaged:"), "{ran:?}");
+    assert_eq!(verify(&cli, &[]).code, 0);
+}
+
+// U10
+#[test]
+fn a_server_heals_exactly_the_damaged_pack() {
+    let cli = scene();
+    let pack = flip_first_pack(&cli);
+    let dir = ServedDir::open_root(&cli.path("mirror")).unwrap();
+    let server = Server::start(dir, ServeOptions::default(), Faults::none(), Arc::new(SystemClock)).unwrap();
+    let ran = verify(&cli, &["--heal", &format!("ftp://127.0.0.1:{}/", server.addr().port()), "--json"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let document = ran.document();
+    assert_eq!(document["problems"].as_array().unwrap().len(), 1, "{document}");
+    assert_eq!(
+        (&document["problems"][0]["file"], &document["problems"][0]["healed"]),
+        (&pack.as_str().into(), &true.into())
+    );
+    assert_eq!(document["fetched_bytes"], std::fs::metadata(cli.path("mirror").join(&pack)).unwrap().len());
     assert_eq!(verify(&cli, &[]).code, 0);
 }
 
