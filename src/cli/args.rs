@@ -328,11 +328,18 @@ pub enum OverwriteMode {
 
 /// `verify`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  chunkstore verify --store key --read-data --keys k")]
+#[command(after_help = "Example:\n  chunkstore verify --store key --read-data --keys k\n  \
+                        chunkstore verify --store key --heal ftp://user@host/dir")]
 pub struct VerifyArgs {
     /// Opens every object, which takes an identity
     #[arg(long)]
     pub read_data: bool,
+    /// Fetches again what is broken: a name, an address or a path of any copy of the store; repeatable
+    #[arg(long, value_name = "REMOTE")]
+    pub heal: Vec<String>,
+    /// Hashes this share of the packs alone, drawn by chance
+    #[arg(long, value_name = "P%")]
+    pub sample: Option<String>,
 }
 
 /// `serve`.

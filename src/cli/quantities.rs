@@ -1,4 +1,4 @@
-//! Sizes (`500K`, `1.5M`, `2GiB`), spans of time (`30s`, `2m`) and hashes as people type them.
+//! Sizes (`500K`, `1.5M`, `2GiB`), spans of time (`30s`, `2m`), shares (`5%`) and hashes as people type them.
 
 use std::time::Duration;
 
@@ -49,6 +49,19 @@ pub fn parse_duration(what: &str, text: &str) -> Result<Duration> {
     match number.parse::<f64>().ok().map(|number| number * factor) {
         Some(secs) if secs > 0.0 && secs <= LONGEST_SECS => Ok(Duration::from_secs_f64(secs)),
         _ => Err(wrong(what, text, "a span of time such as 30s or 2m, at most a day")),
+    }
+}
+
+/// Parses a share, more than none and at most all, in percent: `5%`, `0.5%`; plain numbers are percent.
+///
+/// # Errors
+/// [`ErrorKind::Usage`].
+pub fn parse_percent(what: &str, text: &str) -> Result<f64> {
+    let number = text.trim().trim_end_matches('%').trim_end();
+    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    match number.parse::<f64>() {
+        Ok(percent) if plain && percent > 0.0 && percent <= 100.0 => Ok(percent),
+        _ => Err(wrong(what, text, "a share such as 5%, more than 0 and at most 100")),
     }
 }
 

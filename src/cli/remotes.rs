@@ -33,6 +33,14 @@ pub enum Need {
     Publish,
 }
 
+/// What several words name.
+pub struct Several {
+    /// The remotes that are there.
+    pub remotes: Vec<Arc<dyn Remote>>,
+    /// Words whose folder is not there, each with the reason.
+    pub absent: Vec<(String, Error)>,
+}
+
 /// Makes remotes; those of one run share the limit of its rate.
 pub struct Remotes<'a> {
     settings: &'a Settings,
@@ -64,6 +72,23 @@ impl<'a> Remotes<'a> {
                 self.open(word, Login::of_environment(self.settings), self.entry_at(word), need)
             }
         }
+    }
+
+    /// Makes the remotes that words name, to read from. A folder that is not there is left aside, like a server that does not
+    /// answer; whether enough are there is the caller's to say.
+    ///
+    /// # Errors
+    /// As [`Remotes::find`] for anything else.
+    pub fn find_several(&self, words: &[String]) -> Result<Several> {
+        let mut several = Several { remotes: Vec::new(), absent: Vec::new() };
+        for word in words {
+            match self.find(word, Need::Read) {
+                Ok(remote) => several.remotes.push(remote),
+                Err(error) if error.kind() == ErrorKind::Remote => several.absent.push((word.clone(), error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(several)
     }
 
     /// Makes the remote that a store names itself. Whoever had the store in hand may have written that address, so one that

@@ -34,9 +34,7 @@ pub fn hint(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::NoIdentity => {
             Some("--keys DIR or --identity FILE name identities, --passphrase-file FILE answers for the passphrase")
         }
-        ErrorKind::Corrupt => Some(
-            "`chunkstore verify` lists what is damaged; a fresh `chunkstore clone` takes the place of a damaged key",
-        ),
+        ErrorKind::Corrupt => Some("`chunkstore verify` lists what is damaged, and with --heal REMOTE mends it"),
         ErrorKind::Remote => Some("try again later; what was transferred so far is kept"),
         ErrorKind::NoSpace => Some("make room, then run the same command again: it goes on where it stopped"),
         ErrorKind::Gone => Some("plug the medium in again and run the same command again: it goes on where it stopped"),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::host_state::HostState;
 use super::sync::is_stale;
 use super::transfer::caller::Caller;
-use super::transfer::receive::{Local, Received, receive};
+use super::transfer::receive::{Local, Received, Settle, receive};
 use super::transfer::remote_state::{first_trust, look};
 use super::transfer::target::Target;
 use super::transfer::{Meter, TransferError};
@@ -166,7 +166,7 @@ fn round(
     let found = look(&mut caller, pinned)?;
     let target = Target::load(disk.as_ref(), None, found, &mut caller)?;
     drop(caller);
-    let local = Local { disk, trust: pinned, current: None, is_settled: true };
+    let local = Local { disk, trust: pinned, current: None, settle: Settle::InDoubt, distrusted: &[] };
     let received = receive(local, &target, std::slice::from_ref(remote), run, meter)?;
     Ok((received, target))
 }

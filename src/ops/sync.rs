@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::host_state::HostState;
 use super::transfer::caller::Caller;
 use super::transfer::judge::{Descent, Known, Shown, Verdict, descent, judge};
-use super::transfer::receive::{Local, Received, receive};
+use super::transfer::receive::{Local, Received, Settle, receive};
 use super::transfer::remote_state::{RemoteState, look, shown};
 use super::transfer::target::Target;
 use super::transfer::{Meter, TransferError, gravest, settle};
@@ -143,7 +143,8 @@ impl Syncing<'_> {
             disk: self.disk,
             trust: store.trust(),
             current: Some((store.head(), store.packs())),
-            is_settled: store.is_settled(),
+            settle: if store.is_settled() { Settle::InDoubt } else { Settle::Always },
+            distrusted: &[],
         };
         let received = receive(local, &target, &sources, self.run, self.meter)?;
         if judged[chosen].verdict == Verdict::RolledBack {

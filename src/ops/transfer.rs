@@ -76,6 +76,44 @@ impl From<TransferError> for Error {
     }
 }
 
+impl TransferError {
+    /// Returns whether a remote alone failed, or one file of the store, so that the others can still be brought.
+    fn costs_one_file(&self) -> bool {
+        match self {
+            Self::Vanished(_) => true,
+            Self::Failed(error) => matches!(error.kind(), ErrorKind::Remote | ErrorKind::Corrupt),
+        }
+    }
+}
+
+/// What a run lacks and goes on without, to bring the rest; the first is told.
+#[derive(Debug, Default)]
+pub struct Shortfall(Option<TransferError>);
+
+impl Shortfall {
+    /// Returns what a step brought; nothing where it failed in a way that leaves the other steps to do.
+    ///
+    /// # Errors
+    /// That of a step after which no other can work.
+    pub fn pass<T>(&mut self, step: Result<T, TransferError>) -> Result<Option<T>, TransferError> {
+        match step {
+            Err(error) if error.costs_one_file() => {
+                self.0.get_or_insert(error);
+                Ok(None)
+            }
+            step => step.map(Some),
+        }
+    }
+
+    /// Ends a run that nothing may be lacking of.
+    ///
+    /// # Errors
+    /// The first that is.
+    pub fn end(self) -> Result<(), TransferError> {
+        self.0.map_or(Ok(()), Err)
+    }
+}
+
 /// Returns the error that decides how a run with several ends; `cli.md` has the order.
 #[must_use]
 pub fn gravest(errors: Vec<Error>) -> Option<Error> {

@@ -1,4 +1,5 @@
-//! `verify`: everything that a store claims, checked; reports all it finds and mends nothing.
+//! `verify`: everything that a store claims, checked. It reports all it finds, and mends nothing but what it may fetch again
+//! from the remotes that it was given.
 //!
 //! Without an identity the outer layer: records, trust, manifests, key lists and every pack by its hash. With one also the
 //! inner: that every pointer of every kept snapshot leads to an object, and with `read_data` that each opens.
@@ -8,16 +9,21 @@ use std::sync::Arc;
 
 use crate::base::limits::{HEAD_MAX_BYTES, KEY_FILE_MAX_BYTES};
 use crate::base::monitor::{Amount, Task};
+use crate::base::random::random_array;
 use crate::base::{ObjectId, PackHash, RelPath};
 use crate::crypto::wrap::Identity;
 use crate::disk::{Disk, DiskErrorKind, read_all};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::SignedHead;
+use crate::format::manifest::PackRef;
 use crate::format::tree::Node;
 use crate::format::{Extent, Pointer};
 use crate::ops::Run;
+use crate::ops::heal::{Healing, heal};
 use crate::ops::open::Reading;
 use crate::ops::transfer::carried::missing_files;
+use crate::ops::transfer::settle;
+use crate::remote::Remote;
 use crate::store::head::Soundness;
 use crate::store::keys::read_key_list;
 use crate::store::pack::{PackState, pack_is_whole, pack_state};
@@ -29,11 +35,17 @@ use crate::tree::snapshots;
 const PATHS_MAX: usize = 100;
 
 /// What `verify` is asked for.
+#[derive(Default)]
 pub struct VerifyRequest<'a> {
     /// Opens the inner layer; without one only the outer is checked.
     pub identities: &'a [Identity],
     /// Opens every object, too.
     pub read_data: bool,
+    /// The share of packs that are hashed, drawn by chance and at least one; of the others only the length is looked at.
+    /// More than 0 and at most 100; without one all are hashed.
+    pub sample_percent: Option<f64>,
+    /// Where what is broken in the outer layer may be fetched again; without any nothing is written.
+    pub heal: &'a [Arc<dyn Remote>],
 }
 
 /// What is wrong.
@@ -77,6 +89,8 @@ pub struct Finding {
     pub file: String,
     /// Paths that cannot be restored for it, at most 100; empty without an identity.
     pub paths: Vec<RelPath>,
+    /// It was mended, and is wrong no more.
+    pub healed: bool,
 }
 
 /// What `verify` found.
@@ -86,6 +100,8 @@ pub struct Report {
     pub checked_bytes: u64,
     /// Packs that were hashed.
     pub packs: u64,
+    /// Packs that the store lists.
+    pub total_packs: u64,
     /// Objects that were looked up, or opened with `read_data`; 0 without an identity.
     pub objects: u64,
     /// Whether the inner layer was looked at: an identity opened it.
@@ -94,23 +110,36 @@ pub struct Report {
     pub key_files: u64,
     /// Those of them that are there.
     pub key_files_here: u64,
-    /// Everything that is wrong.
+    /// Everything that is wrong, or was before it was mended.
     pub findings: Vec<Finding>,
+    /// What came of mending; nothing where nothing was wrong, or no remote was given.
+    pub healing: Option<Healing>,
 }
 
-/// Checks a store. Costs one read of every pack; writes nothing.
+impl Report {
+    /// Returns what is still wrong.
+    pub fn left(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| !finding.healed)
+    }
+}
+
+/// Checks a store, and with remotes to heal from mends what is broken in its outer layer, before the inner one is looked at.
+/// Costs one read of every pack; writes nothing unless something is broken and may be mended.
+///
+/// # Durability
+/// As [`heal`].
 ///
 /// # Errors
-/// [`ErrorKind::Corrupt`] when no record opens at all, [`ErrorKind::Gone`], [`ErrorKind::Interrupted`].
+/// [`ErrorKind::Corrupt`] when no record opens at all, [`ErrorKind::Gone`], [`ErrorKind::Interrupted`]; those of [`heal`].
 pub fn verify(disk: Arc<dyn Disk>, request: &VerifyRequest<'_>, run: Run<'_>) -> Result<Report> {
     let store = Store::open(disk.clone())?;
+    let chosen = draw(store.packs().packs(), request.sample_percent, run);
     let mut report = Report::default();
-    check_records(&store, &mut report)?;
-    check_keys(&store, &mut report)?;
-    for file in missing_files(store.disk().as_ref(), &store.packs().top.files) {
-        add(&mut report, ProblemKind::CarriedFile, layout::carried_file(&file.hash).to_string());
+    let mut broken = check_outer(&store, &chosen, &mut report, run)?;
+    drop(store);
+    if !report.findings.is_empty() && !request.heal.is_empty() {
+        broken = mend(&disk, request.heal, &broken, &mut report, run)?;
     }
-    let broken = check_packs(&store, &mut report, run)?;
     if !request.identities.is_empty() {
         match Reading::open(disk, request.identities, run) {
             Ok(reading) => Inner::new(&reading, &broken, request.read_data, run).check(&mut report)?,
@@ -126,8 +155,64 @@ pub fn verify(disk: Arc<dyn Disk>, request: &VerifyRequest<'_>, run: Run<'_>) ->
     Ok(report)
 }
 
+/// Draws the packs to hash, each once.
+fn draw(packs: &[PackRef], percent: Option<f64>, run: Run<'_>) -> HashSet<PackHash> {
+    let mut left: Vec<PackHash> = packs.iter().map(|pack| pack.hash).collect();
+    let Some(percent) = percent else { return left.into_iter().collect() };
+    let wanted = (left.len() as f64 * percent / 100.0).ceil().max(1.0);
+    let mut drawn = HashSet::new();
+    while !left.is_empty() && (drawn.len() as f64) < wanted {
+        let at = u64::from_le_bytes(random_array(run.random)) % left.len() as u64;
+        drawn.insert(left.swap_remove(usize::try_from(at).unwrap_or(0)));
+    }
+    drawn
+}
+
+/// Checks the outer layer, and hashes the chosen packs; returns those that are missing or wrong.
+fn check_outer(
+    store: &Store,
+    chosen: &HashSet<PackHash>,
+    report: &mut Report,
+    run: Run<'_>,
+) -> Result<HashSet<PackHash>> {
+    check_records(store, report)?;
+    check_keys(store, report)?;
+    for file in missing_files(store.disk().as_ref(), &store.packs().top.files) {
+        add(report, ProblemKind::CarriedFile, layout::carried_file(&file.hash).to_string());
+    }
+    check_packs(store, chosen, report, run)
+}
+
+/// Mends what is broken and looks at exactly that again; returns the packs that are broken still.
+fn mend(
+    disk: &Arc<dyn Disk>,
+    remotes: &[Arc<dyn Remote>],
+    broken: &HashSet<PackHash>,
+    report: &mut Report,
+    run: Run<'_>,
+) -> Result<HashSet<PackHash>> {
+    let packs: Vec<PackHash> = broken.iter().copied().collect();
+    let healing = heal(disk, remotes, &packs, run)?;
+    let mut after = Report::default();
+    // A store stood here a moment ago, so where there is none now the medium went away.
+    let store = Store::open(Arc::clone(disk)).map_err(|error| settle(disk.as_ref(), error.into()))?;
+    let broken = check_outer(&store, broken, &mut after, run)?;
+    for finding in &mut report.findings {
+        match after.findings.iter().position(|left| left.file == finding.file) {
+            Some(at) => *finding = after.findings.swap_remove(at),
+            // After a failed write the system's cache may show bytes that a cut takes away again.
+            None => finding.healed = healing.is_durable(),
+        }
+    }
+    // A list of keys that reads again may name files that are broken.
+    report.findings.append(&mut after.findings);
+    report.healing = Some(healing);
+    (report.key_files, report.key_files_here) = (after.key_files, after.key_files_here);
+    Ok(broken)
+}
+
 fn add(report: &mut Report, kind: ProblemKind, file: String) {
-    report.findings.push(Finding { kind, file, paths: Vec::new() });
+    report.findings.push(Finding { kind, file, paths: Vec::new(), healed: false });
 }
 
 fn check_records(store: &Store, report: &mut Report) -> Result<()> {
@@ -184,16 +269,26 @@ fn check_keys(store: &Store, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Hashes every pack; returns those that are missing or wrong.
-fn check_packs(store: &Store, report: &mut Report, run: Run<'_>) -> Result<HashSet<PackHash>> {
+/// Looks at the length of every pack and hashes the chosen ones; returns those that are missing or wrong.
+fn check_packs(
+    store: &Store,
+    chosen: &HashSet<PackHash>,
+    report: &mut Report,
+    run: Run<'_>,
+) -> Result<HashSet<PackHash>> {
     let disk = store.disk().as_ref();
     let packs = store.packs().packs();
-    let total = Amount { files: packs.len() as u64, bytes: store.packs().len_bytes() };
+    let bytes = packs.iter().filter(|pack| chosen.contains(&pack.hash)).map(|pack| pack.len_bytes).sum();
+    let total = Amount { files: chosen.len() as u64, bytes };
+    report.total_packs = packs.len() as u64;
     run.monitor.begin(Task::Verify, Some(total));
     let mut broken = HashSet::new();
     for pack in packs {
         run.check()?;
         let state = pack_state(disk, pack).map_err(|error| store.settle(error.into()))?;
+        if state == PackState::FullLength && !chosen.contains(&pack.hash) {
+            continue;
+        }
         let mut hear = |bytes| run.monitor.advance(Task::Verify, Amount { files: 0, bytes });
         let whole = match pack_is_whole(disk, pack, &mut hear) {
             Ok(whole) => whole,
@@ -207,7 +302,7 @@ fn check_packs(store: &Store, report: &mut Report, run: Run<'_>) -> Result<HashS
             Err(error) => return Err(store.settle(error.into()).into()),
         };
         run.monitor.advance(Task::Verify, Amount { files: 1, bytes: 0 });
-        report.packs += 1;
+        report.packs += u64::from(chosen.contains(&pack.hash));
         report.checked_bytes += if state == PackState::FullLength { pack.len_bytes } else { 0 };
         if !whole {
             let missing = state == PackState::Missing;
@@ -259,9 +354,9 @@ impl<'a> Inner<'a> {
         report.objects = self.objects;
         for ((kind, file), paths) in self.spoiled {
             let paths: Vec<_> = paths.into_iter().take(PATHS_MAX).collect();
-            match report.findings.iter_mut().find(|finding| finding.file == file) {
+            match report.findings.iter_mut().find(|finding| finding.file == file && !finding.healed) {
                 Some(finding) => finding.paths = paths,
-                None => report.findings.push(Finding { kind, file, paths }),
+                None => report.findings.push(Finding { kind, file, paths, healed: false }),
             }
         }
         Ok(())

@@ -14,6 +14,7 @@
 )]
 
 mod commit;
+mod heal;
 mod init;
 mod publisher;
 mod push;

@@ -77,7 +77,7 @@ impl Publisher {
     }
 
     pub fn verify<D: Disk + Clone + 'static>(&self, disk: &D) -> Result<Report> {
-        let request = VerifyRequest { identities: &self.readers, read_data: false };
+        let request = VerifyRequest { identities: &self.readers, read_data: false, ..VerifyRequest::default() };
         verify(Arc::new(disk.clone()), &request, self.run())
     }
 

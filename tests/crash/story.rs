@@ -10,12 +10,14 @@ use chunkstore::disk::sim::Profile;
 use chunkstore::disk::{Disk, SimDisk};
 use chunkstore::error::Result;
 use chunkstore::format::Kind;
+use chunkstore::format::manifest::PackRef;
 use chunkstore::ops::Run;
 use chunkstore::ops::clone::{CloneRequest, Cloned, clone_store};
 use chunkstore::ops::host_state::HostState;
 use chunkstore::ops::init::{InitRequest, init};
 use chunkstore::ops::local_keys::KeyDir;
 use chunkstore::ops::sync::{SyncRequest, Synced, sync};
+use chunkstore::ops::verify::{Report, VerifyRequest, verify};
 use chunkstore::path_remote::PathRemote;
 use chunkstore::remote::{Remote, RemoteError, Session};
 use chunkstore::store::object::{Sealer, pointer_to};
@@ -118,7 +120,14 @@ pub fn sync_with(disk: &SimDisk, remote: &Arc<dyn Remote>, accept_older: bool) -
     sync(&shared, &[Arc::clone(remote)], SyncRequest { accept_older }, &mut HostState::default(), run)
 }
 
-pub fn is_whole(disk: &SimDisk, pack: &chunkstore::format::manifest::PackRef) -> bool {
+/// Verifies a key, and heals it where a remote is given.
+pub fn verify_with(disk: &SimDisk, heal: &[Arc<dyn Remote>]) -> Result<Report> {
+    let (clock, random) = (FixedClock::new(NOW), SeededRandom::new(3));
+    let run = Run { clock: &clock, random: &random, monitor: &RecordingMonitor::default() };
+    verify(Arc::new(disk.clone()), &VerifyRequest { heal, ..VerifyRequest::default() }, run)
+}
+
+pub fn is_whole(disk: &SimDisk, pack: &PackRef) -> bool {
     disk.content_hash(layout::pack(&pack.hash).as_str()).is_some_and(|hash| *hash.as_bytes() == pack.hash.0)
 }
 
@@ -138,6 +147,44 @@ pub fn require_generation(disk: &SimDisk, generation: u64) {
 /// Checks that no trace of a run stayed; one that comes back with a cut is looked at by the next run.
 pub fn require_no_trace(disk: &SimDisk) {
     assert!(disk.content("pending").is_none() && disk.content("replica/unclean").is_none(), "a trace stayed");
+}
+
+/// A key that is damaged in several ways, and the remote that heals it.
+pub struct Rotten {
+    pub disk: SimDisk,
+    pub remote: Arc<dyn Remote>,
+    pub generation: u64,
+    pub packs: Vec<PackRef>,
+    /// Those of the packs that are whole.
+    pub whole: Vec<PackRef>,
+}
+
+impl Rotten {
+    /// A pack with a flipped bit, one that is missing, one that is cut and long enough to be gone on with, one that is too
+    /// long, and a `HEAD` and a key file that do not read.
+    pub fn new(profile: Profile, variant: u64) -> Self {
+        let publisher = Publisher::new(variant);
+        let len = |plain: u64| usize::try_from(plain + variant * 7919 % plain).unwrap();
+        publisher.commit(&[9000, len(2000), 1_400_000, len(6000), len(3000)]);
+        let (disk, remote) = (SimDisk::new(profile), publisher.remote());
+        publisher.clone_to(&disk, &remote).unwrap();
+        let packs = open(&disk).packs().packs().to_vec();
+        let path = |at: usize| layout::pack(&packs[at].hash).to_string();
+        assert!(disk.corrupt(&path(0), |bytes| bytes[700] ^= 1));
+        assert!(disk.wipe(&path(1)));
+        assert!(disk.corrupt(&path(2), |bytes| bytes.truncate(1_200_000)));
+        assert!(disk.corrupt(&path(3), |bytes| bytes.extend([9; 600])));
+        assert!(disk.corrupt("HEAD", |bytes| bytes.fill(0)));
+        let key_file = disk.paths().into_iter().find(|path| path.starts_with("keys/")).unwrap();
+        assert!(disk.corrupt(&key_file, |bytes| bytes[90] ^= 1));
+        let whole = packs.iter().filter(|pack| is_whole(&disk, pack)).copied().collect();
+        Self { disk: disk.settled(), remote, generation: open(&disk).head().head.generation.0, packs, whole }
+    }
+
+    /// Heals a disk that began as this one.
+    pub fn heal(&self, disk: &SimDisk) -> Result<Report> {
+        verify_with(disk, std::slice::from_ref(&self.remote))
+    }
 }
 
 /// A recorded sync from one generation to another.

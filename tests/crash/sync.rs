@@ -25,7 +25,7 @@ impl From<Story> for Syncing {
 }
 
 /// Checks that a disk holds a generation whatever persists, and no trace of a run.
-fn settled_once(disk: &SimDisk, generation: u64, right: &Seen) {
+pub fn settled_once(disk: &SimDisk, generation: u64, right: &Seen) {
     let least = disk.plug_back();
     right.once(generation, &least, || require_generation(&least, generation));
     require_no_trace(disk);

@@ -1,4 +1,4 @@
-//! A sync and a clone with a failing call: an error of the right kind or success, then the old or the new state, then it works
+//! A sync, a clone and a heal with a failing call: an error of the right kind or success, then the old or the new state, then it works
 //! and fetches nothing again that is whole.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use chunkstore::disk::SimDisk;
 use chunkstore::disk::sim::{FaultKind, Profile};
+use chunkstore::error::ErrorKind;
 use chunkstore::store::{Store, StoreError};
 
 use crate::calls::{KINDS, check_kind};
-use crate::story::{Publisher, Story, is_whole, open, require_settled, sync_with};
+use crate::story::{Publisher, Rotten, Story, is_whole, open, require_settled, sync_with};
 
 fn each_call(what: &str, calls: u64, wanted: impl Fn(u64) -> bool, check: impl Fn(u64, FaultKind)) {
     let mut count = 0;
@@ -101,5 +102,37 @@ fn a_clone() {
                 require_settled(&disk, 2);
             }
         });
+    }
+}
+
+// U10 U22
+#[test]
+fn a_heal() {
+    for profile in [Profile::Ext4, Profile::Fat32] {
+        let rotten = Rotten::new(profile, 0);
+        let disk = rotten.disk.settled();
+        assert_eq!(rotten.heal(&disk).unwrap().left().count(), 0);
+        each_call(
+            &format!("heal {profile:?}"),
+            disk.call_count(),
+            |_| true,
+            |call, kind| {
+                let disk = rotten.disk.settled();
+                disk.fail_nth_call(call, kind);
+                let result = rotten.heal(&disk);
+                // Damage is believed only while the marker reads, and that may be the call that fails.
+                if !result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Gone) {
+                    check_kind(&result, call, kind);
+                }
+                let is_done = result.is_ok_and(|report| report.left().next().is_none());
+                for disk in [disk.plug_back(), disk].into_iter().take(if kind == FaultKind::Gone { 1 } else { 2 }) {
+                    assert_eq!(open(&disk).head().head.generation.0, rotten.generation);
+                    assert!(rotten.whole.iter().all(|pack| is_whole(&disk, pack)), "a whole pack was lost");
+                    let again = rotten.heal(&disk).unwrap();
+                    assert!(again.left().next().is_none(), "{again:?}");
+                    assert!(!is_done || again.findings.is_empty(), "it was done, and yet {again:?}");
+                }
+            },
+        );
     }
 }

@@ -95,7 +95,7 @@ impl Costs {
     }
 
     fn verify(&self, read_data: bool) -> CallCounts {
-        let request = VerifyRequest { identities: &self.scene.readers(), read_data };
+        let request = VerifyRequest { identities: &self.scene.readers(), read_data, ..VerifyRequest::default() };
         spent(&self.scene.disk, || {
             assert_eq!(verify(self.scene.shared_disk(), &request, self.scene.run()).unwrap().findings, []);
         })

@@ -18,6 +18,7 @@ mod damage;
 mod env;
 mod fixture;
 mod handmade;
+mod heal;
 mod last_generation;
 #[path = "../crash/publisher.rs"]
 mod publisher;

@@ -6,7 +6,12 @@ use crate::scene::{Scene, noise, read};
 
 fn check(scene: &Scene, read_data: bool) -> Report {
     let identities = scene.readers();
-    verify(scene.shared_disk(), &VerifyRequest { identities: &identities, read_data }, scene.run()).unwrap()
+    verify(
+        scene.shared_disk(),
+        &VerifyRequest { identities: &identities, read_data, ..VerifyRequest::default() },
+        scene.run(),
+    )
+    .unwrap()
 }
 
 fn packs(scene: &Scene) -> Vec<String> {

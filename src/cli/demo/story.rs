@@ -238,7 +238,7 @@ impl Story<'_> {
 
     fn verify(&self) -> Result<()> {
         let readers = self.readers()?;
-        let request = VerifyRequest { identities: &readers, read_data: true };
+        let request = VerifyRequest { identities: &readers, read_data: true, ..VerifyRequest::default() };
         let report = verify(Arc::clone(&self.key), &request, self.context.run(self.monitor))?;
         if let Some(finding) = report.findings.first() {
             return Err(Error::new(ErrorKind::Corrupt, format!("the key has a damaged {}", finding.file)));

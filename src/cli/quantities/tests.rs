@@ -27,6 +27,17 @@ fn spans_of_time_are_bounded() {
 }
 
 #[test]
+fn shares_are_more_than_none_and_at_most_all() {
+    for (text, percent) in [("5%", 5.0), ("100 %", 100.0), ("0.5", 0.5), ("33.3%", 33.3)] {
+        assert_eq!(parse_percent("--sample", text).unwrap(), percent, "{text}");
+    }
+    for text in ["", "%", "0%", "0", "100.1%", "-5%", "NaN", "1e1", "5 %x", "inf"] {
+        let error = parse_percent("--sample", text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage, "{text}");
+    }
+}
+
+#[test]
 fn counts_and_hashes() {
     assert_eq!(parse_count("--connections", "4", 1..=32).unwrap(), 4);
     assert!(parse_count("--connections", "0", 1..=32).is_err());

@@ -1,7 +1,5 @@
 //! `sync`: brings a store up to date, and says what moved.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use crate::base::units::show_size;
@@ -9,11 +7,10 @@ use crate::cli::args::SyncArgs;
 use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
 use crate::cli::output::on_one_line;
-use crate::cli::remotes::{Need, Remotes};
+use crate::cli::remotes::{Need, Several};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::host_state::HostState;
 use crate::ops::sync::{SyncRequest, Synced, sync};
-use crate::remote::Remote;
 use crate::store::replica;
 
 /// Syncs a store with the remotes that were named, else with those that the configuration names, else with the one that it
@@ -25,7 +22,10 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Outcome> {
     let (disk, store) = context.marked_disk()?;
     let makes = context.remotes();
     let words = if args.remotes.is_empty() { &context.settings.remotes } else { &args.remotes };
-    let (mut remotes, absent) = find_all(words, &makes)?;
+    let Several { mut remotes, mut absent } = makes.find_several(words)?;
+    if remotes.is_empty() && !absent.is_empty() {
+        return Err(absent.swap_remove(0).1);
+    }
     if remotes.is_empty() {
         let none = || Error::new(ErrorKind::Usage, "the store remembers no remote: name one");
         let recorded = replica::read_remote(disk.as_ref())?.ok_or_else(none)?;
@@ -38,32 +38,9 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Outcome> {
     let done = sync(&disk, &remotes, request, &mut state, context.run(&progress));
     progress.finish();
     let mut done = done.map_err(|error| error.within("cannot sync"))?;
-    done.ignored.splice(..0, absent);
+    done.ignored.splice(..0, absent.into_iter().map(|(word, error)| (word, error.in_full())));
     show(&done, context)?;
     Ok(if done.stale { Outcome::Stale } else { Outcome::Done })
-}
-
-/// What is left aside, each with the reason.
-type Absent = Vec<(String, String)>;
-
-/// Finds the remotes that were named. A folder that is not there is left aside like a server that does not answer, as long
-/// as another remote is there.
-fn find_all(words: &[String], makes: &Remotes<'_>) -> Result<(Vec<Arc<dyn Remote>>, Absent)> {
-    let (mut remotes, mut absent, mut first) = (Vec::new(), Vec::new(), None);
-    for word in words {
-        match makes.find(word, Need::Read) {
-            Ok(remote) => remotes.push(remote),
-            Err(error) if error.kind() == ErrorKind::Remote => {
-                absent.push((word.clone(), error.in_full()));
-                first = first.or(Some(error));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    match first {
-        Some(error) if remotes.is_empty() => Err(error),
-        _ => Ok((remotes, absent)),
-    }
 }
 
 fn show(done: &Synced, context: &Context) -> Result<()> {

@@ -1,4 +1,4 @@
-//! `verify`: what is wrong with a store, a line each.
+//! `verify`: what is wrong with a store, a line each, and what of it was mended.
 
 use serde_json::{Map, Value, json};
 
@@ -7,16 +7,24 @@ use crate::cli::args::VerifyArgs;
 use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
 use crate::cli::output::{on_one_line, shown};
+use crate::cli::quantities::parse_percent;
+use crate::cli::remotes::Several;
 use crate::cli::report::{hint, sentence};
 use crate::crypto::wrap::Identity;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ops::heal::{Failure, Healing};
 use crate::ops::verify::{Finding, Report, VerifyRequest, verify};
 
-/// Checks a store.
+/// What to do about what a remote could not mend.
+const LEFT_HINT: &str = "another --heal REMOTE may have what is left, `chunkstore sync` brings a newer state; else a fresh \
+                         `chunkstore clone` takes the place of a damaged key";
+
+/// Checks a store, and mends it from the remotes that were named for that.
 ///
 /// # Errors
 /// Those of the op.
 pub fn run(args: &VerifyArgs, context: &Context) -> Result<Outcome> {
+    let sample_percent = args.sample.as_deref().map(|share| parse_percent("--sample", share)).transpose()?;
     let store = context.store()?;
     let asked = args.read_data || context.settings.identities_typed;
     let (identities, closed) = if asked || !context.settings.identities.is_empty() {
@@ -32,13 +40,16 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Outcome> {
         return Err(Error::new(ErrorKind::NoIdentity, "there is no identity to open the objects with"));
     }
     drop(store);
+    let several = context.remotes().find_several(&args.heal)?;
     let progress = context.start(Shape::Document)?;
-    let request = VerifyRequest { identities: &identities, read_data: args.read_data };
+    let request =
+        VerifyRequest { identities: &identities, read_data: args.read_data, sample_percent, heal: &several.remotes };
     let report = verify(context.disk()?, &request, context.run(&progress));
     progress.finish();
     let report = report?;
     let closed = (!report.inner).then(|| closed.unwrap_or_else(|| why_closed(&report, &identities)));
-    show(&report, closed.as_deref(), context)?;
+    let failure = failure(&report, &several);
+    show(&report, closed.as_deref(), failure.as_ref(), context)?;
     context.output.flush()?;
     let mut outcome = Outcome::Done;
     if let Some(why) = &closed {
@@ -47,13 +58,40 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Outcome> {
             outcome = outcome.and(found(ErrorKind::NoIdentity, context));
         }
     }
-    if !report.findings.is_empty() {
-        let (count, path) = (report.findings.len(), shown(&context.store_path()));
-        let what = if count == 1 { "1 problem was".to_owned() } else { format!("{count} problems were") };
-        context.notices.line(&format!("chunkstore: {path} is damaged: {what} found"));
-        outcome = outcome.and(found(ErrorKind::Corrupt, context));
+    Ok(outcome.and(conclude(&report, failure.as_ref(), &several, context)))
+}
+
+/// Returns why not all was mended that should have been.
+fn failure(report: &Report, several: &Several) -> Option<Failure> {
+    let first_absent = || {
+        let (_, error) = several.absent.first().filter(|_| several.remotes.is_empty())?;
+        Some(Failure { kind: error.kind(), reason: sentence(error) })
+    };
+    // Whoever lacked something does not matter where nothing is broken any more.
+    report.left().next()?;
+    report.healing.as_ref().map_or_else(first_absent, |healing| healing.failure.clone())
+}
+
+/// Says on stderr what is still wrong, why, and what to do about it.
+fn conclude(report: &Report, failure: Option<&Failure>, several: &Several, context: &Context) -> Outcome {
+    for (word, error) in &several.absent {
+        context.notices.line(&format!("chunkstore: left aside {}: {}", on_one_line(word), sentence(error)));
     }
-    Ok(outcome)
+    let mut outcome = Outcome::Done;
+    if let Some(failure) = failure {
+        context.notices.line(&format!("chunkstore: not everything could be mended: {}", on_one_line(&failure.reason)));
+        outcome = outcome.and(Outcome::Found(failure.kind));
+    }
+    let (count, path) = (report.left().count(), shown(&context.store_path()));
+    if count > 0 {
+        let verb = if report.healing.is_some() { "left" } else { "found" };
+        let what = if count == 1 { "1 problem was".to_owned() } else { format!("{count} problems were") };
+        context.notices.line(&format!("chunkstore: {path} is damaged: {what} {verb}"));
+        outcome = outcome.and(Outcome::Found(ErrorKind::Corrupt));
+        let hint = if report.healing.is_some() { Some(LEFT_HINT) } else { hint(ErrorKind::Corrupt) };
+        hint.into_iter().for_each(|hint| context.notices.line(&format!("hint: {hint}")));
+    }
+    outcome
 }
 
 /// Says what to do about a finding, and returns it as an outcome.
@@ -74,37 +112,51 @@ fn why_closed(report: &Report, identities: &[Identity]) -> String {
     }
 }
 
-fn show(report: &Report, closed: Option<&str>, context: &Context) -> Result<()> {
+fn show(report: &Report, closed: Option<&str>, failure: Option<&Failure>, context: &Context) -> Result<()> {
     let output = &context.output;
     for finding in &report.findings {
-        output.text(format!("{}: {}", finding.kind.name(), on_one_line(&finding.file)))?;
+        let mended = if finding.healed { " (mended)" } else { "" };
+        output.text(format!("{}: {}{mended}", finding.kind.name(), on_one_line(&finding.file)))?;
         for path in &finding.paths {
             output.text(format!("    {path}"))?;
         }
     }
     let depth =
         if report.inner { format!(", {} objects", report.objects) } else { ", the outer layer alone".to_owned() };
-    let checked = format!("checked {} packs, {}{depth}", report.packs, show_size(report.checked_bytes));
-    output.text(match report.findings.len() {
-        0 if report.inner => format!("{checked}: everything holds"),
-        0 => format!("{checked}: what was checked holds"),
-        count => format!("{checked}: {count} problems"),
+    let is_whole = report.packs == report.total_packs;
+    let of_all = if is_whole { String::new() } else { format!(" of {}", report.total_packs) };
+    let checked = format!("checked {}{of_all} packs, {}{depth}", report.packs, show_size(report.checked_bytes));
+    output.text(match (report.findings.len(), &report.healing) {
+        (0, _) if report.inner && is_whole => format!("{checked}: everything holds"),
+        (0, _) => format!("{checked}: what was checked holds"),
+        (count, None) => format!("{checked}: {count} problems"),
+        (count, Some(healing)) => format!("{checked}: {}", mended(report, count, healing)),
     })?;
     output.json(&json!({
-        "ok": report.findings.is_empty(),
+        "ok": report.left().next().is_none(),
         "checked_bytes": report.checked_bytes,
         "packs": report.packs,
+        "total_packs": report.total_packs,
         "objects": report.objects,
         "inner": report.inner,
         "inner_closed": closed,
+        "fetched_bytes": report.healing.as_ref().map_or(0, |healing| healing.fetched_bytes),
+        "heal_failure": failure.map(|failure| &failure.reason),
         "problems": report.findings.iter().map(object_of).collect::<Vec<_>>(),
     }))
+}
+
+fn mended(report: &Report, count: usize, healing: &Healing) -> String {
+    let sources: Vec<_> = healing.sources.iter().map(|source| on_one_line(source)).collect();
+    let (healed, fetched) = (count - report.left().count(), show_size(healing.fetched_bytes));
+    format!("{healed} of {count} problems mended from {}, {fetched}", sources.join(" and "))
 }
 
 fn object_of(finding: &Finding) -> Value {
     let mut object = Map::new();
     object.insert("kind".to_owned(), json!(finding.kind.name()));
     object.insert("file".to_owned(), json!(finding.file));
+    object.insert("healed".to_owned(), json!(finding.healed));
     let (mut paths, mut paths_hex) = (Vec::new(), Vec::new());
     for path in &finding.paths {
         let bytes = [b"/", path.as_bytes()].concat();

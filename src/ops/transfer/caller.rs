@@ -4,12 +4,13 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::Meter;
+use super::{Meter, TransferError, gravest};
 use crate::base::StorePath;
 use crate::error::{Error, ErrorKind};
 use crate::ops::Run;
 use crate::remote::retry::{Retry, RetryPolicy};
 use crate::remote::{Remote, RemoteError, RemoteErrorKind, Session};
+use crate::store::StoreError;
 
 /// Longest wait between two looks at whether someone asked to stop.
 const SLICE: Duration = Duration::from_millis(250);
@@ -143,12 +144,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Fetches a small file of which length and hash are known; bytes that are not it are asked for again.
-    ///
-    /// Returns nothing where none stands or what stands there stays another.
-    ///
-    /// # Errors
-    /// [`CallError`].
-    pub fn fetch_known(&mut self, path: &StorePath, len_bytes: u64, hash: &[u8; 32]) -> Result<Known, CallError> {
+    fn fetch_known(&mut self, path: &StorePath, len_bytes: u64, hash: &[u8; 32]) -> Result<Known, CallError> {
         const TRIES: u32 = 3;
         for _ in 0..TRIES {
             let Some(bytes) = self.fetch_small(path, len_bytes)? else { return Ok(Known::Missing) };
@@ -161,12 +157,41 @@ impl<'a> Caller<'a> {
 }
 
 /// What came of a fetch of known bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Known {
+enum Known {
     /// The bytes.
     Right(Vec<u8>),
     /// Something else stands there.
     Wrong,
     /// Nothing stands there.
     Missing,
+}
+
+/// Fetches a small file of which length and hash are known from the first of several remotes that has it right; `what` says
+/// which kind of file it is.
+///
+/// # Errors
+/// [`TransferError::Vanished`] when no remote has it; else the gravest failure.
+pub fn fetch_from_any(
+    callers: &mut [Caller<'_>],
+    what: &str,
+    path: &StorePath,
+    len_bytes: u64,
+    hash: &[u8; 32],
+) -> Result<Vec<u8>, TransferError> {
+    let mut failures = Vec::new();
+    for caller in callers {
+        match caller.fetch_known(path, len_bytes, hash) {
+            Ok(Known::Right(bytes)) => return Ok(bytes),
+            Ok(Known::Missing) => {}
+            Ok(Known::Wrong) => {
+                failures.push(StoreError::damaged(format!("{what} {path} from {}", caller.address())).into());
+            }
+            Err(CallError::Interrupted) => return Err(Error::from(CallError::Interrupted).into()),
+            Err(error @ CallError::Remote(_)) => failures.push(error.into()),
+        }
+    }
+    Err(match gravest(failures) {
+        Some(error) => error.into(),
+        None => TransferError::Vanished(format!("{what} {path}")),
+    })
 }

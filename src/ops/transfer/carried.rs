@@ -1,13 +1,13 @@
 //! The small files that every replica carries and only their users read: fetched by hash and length, one at a time,
 //! whatever kind they are of.
 
-use super::TransferError;
-use super::caller::{Caller, Known};
+use super::caller::{Caller, fetch_from_any};
+use super::{Shortfall, TransferError};
 use crate::disk::{Disk, read_all};
 use crate::error::Error;
 use crate::format::manifest::FileRef;
+use crate::store::layout;
 use crate::store::pack::create_immutable;
-use crate::store::{StoreError, layout};
 
 /// Returns those of a manifest's files that the disk lacks or holds damaged; writes nothing.
 #[must_use]
@@ -23,46 +23,43 @@ pub fn read_file(disk: &dyn Disk, file: &FileRef) -> Option<Vec<u8>> {
     is_it.then_some(bytes)
 }
 
-/// Fetches the files that are missing and writes them; with `in_doubt` it syncs again those that stand, since a run that
+/// Fetches the files that are missing, each from the first remote that has it right, and writes them; with `in_doubt` it syncs again those that stand, since a run that
 /// was killed may have left them in the system's cache alone.
 ///
 /// # Durability
 /// All are durable when this returns, but for those that stood without a doubt.
 ///
 /// # Errors
-/// [`TransferError::Vanished`] when the remote lacks one.
+/// [`TransferError::Vanished`] when no remote has one; the others are brought first.
 pub fn bring_files(
     disk: &dyn Disk,
     files: &[FileRef],
     in_doubt: bool,
-    caller: &mut Caller<'_>,
+    callers: &mut [Caller<'_>],
 ) -> Result<(), TransferError> {
+    let mut shortfall = Shortfall::default();
     let mut wrote = false;
     for file in files {
         let bytes = match read_file(disk, file) {
             Some(_) if !in_doubt => continue,
             Some(bytes) => bytes,
-            None => fetch_file(file, caller)?,
+            None => match shortfall.pass(fetch_file(file, callers))? {
+                Some(bytes) => bytes,
+                None => continue,
+            },
         };
-        create_immutable(disk, &layout::carried_file(&file.hash), &bytes).map_err(Error::from)?;
-        wrote = true;
+        let created = create_immutable(disk, &layout::carried_file(&file.hash), &bytes);
+        wrote |= shortfall.pass(created.map_err(|error| Error::from(error).into()))?.is_some();
     }
     if wrote {
         disk.sync_dir(&layout::manifests()).map_err(Error::from)?;
     }
-    Ok(())
+    shortfall.end()
 }
 
-fn fetch_file(file: &FileRef, caller: &mut Caller<'_>) -> Result<Vec<u8>, TransferError> {
+fn fetch_file(file: &FileRef, callers: &mut [Caller<'_>]) -> Result<Vec<u8>, TransferError> {
     let path = layout::carried_file(&file.hash);
-    match caller.fetch_known(&path, u64::from(file.len_bytes), &file.hash.0).map_err(Error::from)? {
-        Known::Right(bytes) => Ok(bytes),
-        Known::Missing => Err(TransferError::Vanished(format!("carried file {path}"))),
-        Known::Wrong => {
-            let what = format!("carried file {path} from {}", caller.address());
-            Err(Error::from(StoreError::damaged(what)).into())
-        }
-    }
+    fetch_from_any(callers, "carried file", &path, u64::from(file.len_bytes), &file.hash.0)
 }
 
 #[cfg(test)]

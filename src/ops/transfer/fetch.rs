@@ -12,7 +12,7 @@ use super::plan::Wanted;
 use super::{Meter, TransferError, gravity};
 use crate::base::monitor::{Amount, Problem, Task};
 use crate::base::units::KIB;
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, DiskErrorKind};
 use crate::error::{Error, ErrorKind};
 use crate::format::manifest::PackRef;
 use crate::ops::Run;
@@ -40,9 +40,12 @@ pub struct Fetching<'a> {
 }
 
 impl Fetching<'_> {
-    /// Makes the error of a run that the disk ended; says how much room a pack needs where there is none.
+    /// Makes the error of a run that the disk ended; says how much room a pack needs where there is none. Something foreign
+    /// in the place of one pack costs that pack alone.
     fn ended(&self, error: DiskError, pack: &PackRef) -> Fault {
-        Fault::Fatal(no_space(self.disk, error.into(), pack.len_bytes).into())
+        let is_in_the_way = error.kind == DiskErrorKind::WrongType;
+        let error = no_space(self.disk, error.into(), pack.len_bytes).into();
+        if is_in_the_way { Fault::Pack(error) } else { Fault::Fatal(error) }
     }
 }
 

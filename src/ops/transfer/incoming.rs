@@ -1,9 +1,12 @@
 //! A pack on its way in: appended to its final name piece by piece and hashed on the way, going on from the last whole MiB
 //! of what an earlier run left. Where what was left may not be appended to, it is written anew from memory.
+//!
+//! A damaged file that is not short may still give most of its objects. So it stands until the whole pack has come: that is
+//! held in memory, takes its place at the end, and whatever ends the run before then leaves the file as it was.
 
 use crate::base::StorePath;
 use crate::base::units::MIB;
-use crate::disk::{Disk, DiskError, DiskErrorKind, WriteFile};
+use crate::disk::{Disk, DiskError, DiskErrorKind, DiskFileKind, WriteFile, write_whole};
 use crate::format::manifest::PackRef;
 use crate::store::layout;
 use crate::store::pack::{PackState, pack_state, read_exactly};
@@ -18,27 +21,44 @@ pub struct Incoming<'a> {
     disk: &'a dyn Disk,
     pack: PackRef,
     path: StorePath,
-    file: Box<dyn WriteFile>,
+    content: Content,
     hasher: blake3::Hasher,
     len_bytes: u64,
 }
 
+/// Where the bytes go that arrive.
+enum Content {
+    /// To the pack's own file.
+    File(Box<dyn WriteFile>),
+    /// To memory, while a damaged file stands under the pack's name.
+    Held(Vec<u8>),
+}
+
 impl<'a> Incoming<'a> {
-    /// Opens the file: goes on from the last whole MiB of a shorter one, replaces anything else.
+    /// Opens the file: goes on from the last whole MiB of a shorter one, and lets any other stand until the pack is whole.
     ///
     /// # Errors
-    /// [`DiskError`].
+    /// [`DiskErrorKind::WrongType`] where no file stands under the pack's name but something else; other [`DiskError`]s.
     pub fn open(disk: &'a dyn Disk, pack: PackRef) -> Result<Self, DiskError> {
         let path = layout::pack(&pack.hash);
         let standing = match pack_state(disk, &pack)? {
+            PackState::Missing => 0,
             PackState::Partial(len_bytes) => len_bytes / MIB * MIB,
-            _ => 0,
+            PackState::FullLength | PackState::Foreign => return Self::beside(disk, pack, path),
         };
         if disk.capabilities().append_after_cut {
             Self::go_on(disk, pack, path, standing)
         } else {
             Self::write_anew(disk, pack, path, standing.min(REWRITE_MAX_BYTES))
         }
+    }
+
+    fn beside(disk: &'a dyn Disk, pack: PackRef, path: StorePath) -> Result<Self, DiskError> {
+        if disk.metadata(&path)?.is_some_and(|metadata| metadata.kind != DiskFileKind::File) {
+            return Err(DiskError::of(DiskErrorKind::WrongType, "replace", &path, "not a regular file"));
+        }
+        let content = Content::Held(Vec::new());
+        Ok(Self { disk, pack, path, content, hasher: blake3::Hasher::new(), len_bytes: 0 })
     }
 
     fn go_on(disk: &'a dyn Disk, pack: PackRef, path: StorePath, standing: u64) -> Result<Self, DiskError> {
@@ -48,7 +68,7 @@ impl<'a> Incoming<'a> {
             return Self::write_anew(disk, pack, path, 0);
         }
         let file = disk.append_after(&path, standing)?;
-        Ok(Self { disk, pack, path, file, hasher, len_bytes: standing })
+        Ok(Self { disk, pack, path, content: Content::File(file), hasher, len_bytes: standing })
     }
 
     fn write_anew(disk: &'a dyn Disk, pack: PackRef, path: StorePath, standing: u64) -> Result<Self, DiskError> {
@@ -56,9 +76,10 @@ impl<'a> Incoming<'a> {
         if !read_prefix(disk, &path, standing, &mut |piece| held.extend_from_slice(piece)) {
             held.clear();
         }
-        let file = create_fresh(disk, &path)?;
-        let mut fresh = Self { disk, pack, path, file, hasher: blake3::Hasher::new(), len_bytes: 0 };
-        fresh.file.reserve(pack.len_bytes).inspect_err(|_| fresh.discard())?;
+        let mut file = create_fresh(disk, &path)?;
+        file.reserve(pack.len_bytes).inspect_err(|_| discard(disk, &path))?;
+        let content = Content::File(file);
+        let mut fresh = Self { disk, pack, path, content, hasher: blake3::Hasher::new(), len_bytes: 0 };
         fresh.append(&held)?;
         Ok(fresh)
     }
@@ -88,48 +109,51 @@ impl<'a> Incoming<'a> {
     pub fn append(&mut self, piece: &[u8]) -> Result<(), DiskError> {
         let most = usize::try_from(self.missing_bytes()).unwrap_or(usize::MAX);
         let piece = &piece[..piece.len().min(most)];
-        self.file.append(piece).inspect_err(|_| self.discard())?;
+        match &mut self.content {
+            Content::File(file) => file.append(piece).inspect_err(|_| discard(self.disk, &self.path))?,
+            Content::Held(held) => held.extend_from_slice(piece),
+        }
         self.hasher.update(piece);
         self.len_bytes += piece.len() as u64;
         Ok(())
     }
 
-    /// Syncs what is there, for the next run to go on from.
+    /// Syncs what is there, for the next run to go on from; what is held in memory is dropped.
     ///
     /// # Durability
-    /// The bytes are durable; the name once its directory is synced.
+    /// The bytes of the file are durable; the name once its directory is synced.
     ///
     /// # Errors
     /// [`DiskError`].
     pub fn keep(mut self) -> Result<(), DiskError> {
-        self.sync()
+        match &mut self.content {
+            Content::File(file) => file.sync().inspect_err(|_| discard(self.disk, &self.path)),
+            Content::Held(_) => Ok(()),
+        }
     }
 
-    fn sync(&mut self) -> Result<(), DiskError> {
-        self.file.sync().inspect_err(|_| self.discard())
-    }
-
-    /// Removes the file after a failed write or sync: the system's cache would show bytes that no later sync makes durable.
-    fn discard(&self) {
-        // The first failure is what is told.
-        let _ = self.disk.remove(&self.path);
-    }
-
-    /// Ends a file that is complete: keeps it if it is the pack, else removes it; says which.
+    /// Ends a file that is complete: keeps it if it is the pack, else removes what came; says which.
     ///
     /// # Durability
-    /// As [`Incoming::keep`].
+    /// The pack's bytes are durable; the name once its directory is synced.
     ///
     /// # Errors
     /// [`DiskError`].
-    pub fn finish(mut self) -> Result<bool, DiskError> {
-        if self.missing_bytes() == 0 && *self.hasher.finalize().as_bytes() == self.pack.hash.0 {
-            self.sync()?;
-            return Ok(true);
+    pub fn finish(self) -> Result<bool, DiskError> {
+        let is_it = self.missing_bytes() == 0 && *self.hasher.finalize().as_bytes() == self.pack.hash.0;
+        match self.content {
+            Content::File(_) if is_it => self.keep()?,
+            Content::File(file) => {
+                drop(file);
+                self.disk.remove(&self.path)?;
+            }
+            Content::Held(held) if is_it => {
+                let file = create_fresh(self.disk, &self.path)?;
+                write_whole(file, &held).inspect_err(|_| discard(self.disk, &self.path))?;
+            }
+            Content::Held(_) => {}
         }
-        drop(self.file);
-        self.disk.remove(&self.path)?;
-        Ok(false)
+        Ok(is_it)
     }
 }
 
@@ -154,6 +178,12 @@ fn read_prefix(disk: &dyn Disk, path: &StorePath, len_bytes: u64, hear: &mut dyn
             true
         })
     })
+}
+
+/// Removes a file after a failed write or sync: the system's cache would show bytes that no later sync makes durable.
+fn discard(disk: &dyn Disk, path: &StorePath) {
+    // The first failure is what is told.
+    let _ = disk.remove(path);
 }
 
 /// Creates a file in place of whatever broken one stands there; makes its directory again where that was lost.

@@ -1,18 +1,17 @@
 //! Which wrapped key files a store carries: the one of its own reader, or all of them while they are few.
 
-use super::TransferError;
-use super::caller::{Caller, Known};
+use super::caller::{Caller, fetch_from_any};
 use super::incoming::sync_again;
+use super::target::Target;
+use super::{Shortfall, TransferError};
 use crate::base::limits::KEY_FILE_MAX_BYTES;
 use crate::base::{Epoch, KeyListHash, StoreId};
 use crate::disk::{Disk, read_all};
 use crate::error::Error;
 use crate::format::keylist::{KeyEntry, KeyList, KeyTag};
 use crate::store::keys::{check_key_list, read_key_list};
+use crate::store::layout;
 use crate::store::pack::create_immutable;
-use crate::store::{StoreError, layout};
-
-use super::target::Target;
 
 /// Most key files that a store without a tag of its own carries.
 pub const KEY_FILES_MAX: usize = 64;
@@ -22,7 +21,7 @@ pub const KEY_FILES_MAX: usize = 64;
 pub struct KeyPlan {
     /// The epoch that they open.
     pub epoch: Epoch,
-    /// Key lists that came from the remote.
+    /// Key lists that came from a remote.
     pub new_lists: Vec<(KeyListHash, Vec<u8>)>,
     /// Key lists that stand, and that a run which did not end may not have synced.
     pub standing_lists: Vec<(KeyListHash, u64)>,
@@ -65,7 +64,7 @@ pub fn plan_keys(
     disk: &dyn Disk,
     target: &Target,
     tag: Option<KeyTag>,
-    caller: &mut Caller<'_>,
+    callers: &mut [Caller<'_>],
 ) -> Result<KeyPlan, TransferError> {
     let (store, epoch) = (target.head.head.store, target.head.head.epoch);
     let mut plan = KeyPlan { epoch, ..KeyPlan::default() };
@@ -80,7 +79,7 @@ pub fn plan_keys(
         None => &lists.shards[..],
     };
     for (hash, len_bytes) in shards {
-        let list = read_or_fetch(disk, store, (hash, *len_bytes), caller, &mut plan)?;
+        let list = read_or_fetch(disk, store, (hash, *len_bytes), callers, &mut plan)?;
         plan.too_many = tag.is_none() && list.entries.len() > KEY_FILES_MAX;
         let wanted = |entry: &&KeyEntry| !plan.too_many && tag.is_none_or(|tag| tag == entry.tag);
         let wanted: Vec<_> = list.entries.iter().filter(wanted).copied().collect();
@@ -99,23 +98,17 @@ fn read_or_fetch(
     disk: &dyn Disk,
     store: StoreId,
     (hash, len_bytes): (&KeyListHash, u64),
-    caller: &mut Caller<'_>,
+    callers: &mut [Caller<'_>],
     plan: &mut KeyPlan,
 ) -> Result<KeyList, TransferError> {
     if let Ok(list) = read_key_list(disk, store, hash, len_bytes) {
         plan.standing_lists.push((*hash, len_bytes));
         return Ok(list);
     }
-    let what = format!("key list {}", layout::key_list(hash));
-    match caller.fetch_known(&layout::key_list(hash), len_bytes, &hash.0).map_err(Error::from)? {
-        Known::Right(bytes) => {
-            let list = check_key_list(&bytes, store, hash).map_err(Error::from)?;
-            plan.new_lists.push((*hash, bytes));
-            Ok(list)
-        }
-        Known::Missing => Err(TransferError::Vanished(what)),
-        Known::Wrong => Err(Error::from(StoreError::damaged(format!("{what} from {}", caller.address()))).into()),
-    }
+    let bytes = fetch_from_any(callers, "key list", &layout::key_list(hash), len_bytes, &hash.0)?;
+    let list = check_key_list(&bytes, store, hash).map_err(Error::from)?;
+    plan.new_lists.push((*hash, bytes));
+    Ok(list)
 }
 
 fn stands(disk: &dyn Disk, epoch: Epoch, entry: &KeyEntry) -> bool {
@@ -123,18 +116,18 @@ fn stands(disk: &dyn Disk, epoch: Epoch, entry: &KeyEntry) -> bool {
     matches!(found, Ok(Some(bytes)) if *blake3::hash(&bytes).as_bytes() == entry.hash)
 }
 
-/// Fetches the key files that are missing and writes them; `in_doubt` says that those which stand may not be durable.
+/// Fetches the key files that are missing, each from the first remote that has it right, and writes them; `in_doubt` says that those which stand may not be durable.
 ///
 /// # Durability
 /// All are durable when this returns.
 ///
 /// # Errors
-/// [`TransferError`].
+/// [`TransferError`]; where one file could not be had, after the others were brought.
 pub fn fetch_keys(
     disk: &dyn Disk,
     plan: &KeyPlan,
     in_doubt: bool,
-    caller: &mut Caller<'_>,
+    callers: &mut [Caller<'_>],
 ) -> Result<(), TransferError> {
     let doubted = if in_doubt { &plan.standing[..] } else { &[] };
     if plan.missing.is_empty() && doubted.is_empty() {
@@ -145,19 +138,14 @@ pub fn fetch_keys(
     for entry in doubted {
         sync_again(disk, &layout::key_file(plan.epoch, entry.tag), u64::from(entry.len_bytes)).map_err(Error::from)?;
     }
+    let mut shortfall = Shortfall::default();
     for entry in &plan.missing {
         let path = layout::key_file(plan.epoch, entry.tag);
-        match caller.fetch_known(&path, u64::from(entry.len_bytes), &entry.hash).map_err(Error::from)? {
-            Known::Right(bytes) => create_immutable(disk, &path, &bytes).map_err(Error::from)?,
-            Known::Missing => return Err(TransferError::Vanished(format!("key file {path}"))),
-            Known::Wrong => {
-                return Err(
-                    Error::from(StoreError::damaged(format!("key file {path} from {}", caller.address()))).into()
-                );
-            }
-        }
+        let brought = fetch_from_any(callers, "key file", &path, u64::from(entry.len_bytes), &entry.hash)
+            .and_then(|bytes| create_immutable(disk, &path, &bytes).map_err(|error| Error::from(error).into()));
+        shortfall.pass(brought)?;
     }
     disk.sync_dir(&dir).map_err(Error::from)?;
     disk.sync_dir(&dir.parent()).map_err(Error::from)?;
-    Ok(())
+    shortfall.end()
 }

@@ -17,7 +17,7 @@ use super::incoming::sync_again;
 use super::key_files::{KeyPlan, fetch_keys, plan_keys};
 use super::plan::{FetchPlan, plan};
 use super::target::Target;
-use super::{Meter, TransferError};
+use super::{Meter, Shortfall, TransferError};
 use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::monitor::{Amount, Task};
 use crate::base::random::random_array;
@@ -40,6 +40,17 @@ const SAMPLE_BYTES: u64 = 64 * MIB;
 /// Files that a run may write besides packs, manifests and key files, for the estimate of room.
 const OTHER_FILES: u64 = 6;
 
+/// When `HEAD` and its record are written again although the state stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settle {
+    /// Whatever else there is to do: one of them does not name the state.
+    Always,
+    /// When the last run did not end, so that they may not be durable.
+    InDoubt,
+    /// Never: a newer record may be told of by them alone.
+    Never,
+}
+
 /// The disk as it is before a run.
 #[derive(Clone, Copy)]
 pub struct Local<'a> {
@@ -49,8 +60,10 @@ pub struct Local<'a> {
     pub trust: &'a TrustChain,
     /// Its state, unless it has none yet.
     pub current: Option<(&'a SignedHead, &'a PackSet)>,
-    /// `HEAD` names the state; if not, it is written again whatever else there is to do.
-    pub is_settled: bool,
+    /// When `HEAD` is written again.
+    pub settle: Settle,
+    /// Packs that are hashed whatever vouches for them, since they were found broken.
+    pub distrusted: &'a [PackHash],
 }
 
 /// What a run did.
@@ -74,7 +87,7 @@ pub struct Received {
 /// The target is what opens once this returns; after a cut within, the old state or the target.
 ///
 /// # Errors
-/// [`TransferError`].
+/// [`TransferError`]. What stands already is mended as far as the sources have it; a new state only as a whole.
 pub fn receive(
     local: Local<'_>,
     target: &Target,
@@ -82,15 +95,18 @@ pub fn receive(
     run: Run<'_>,
     meter: &Meter,
 ) -> std::result::Result<Received, TransferError> {
-    let Some(first) = sources.first() else { return Ok(Received::default()) };
+    if sources.is_empty() {
+        return Ok(Received::default());
+    }
     let disk = local.disk.as_ref();
-    let mut caller = Caller::new(first.as_ref(), run, meter);
+    let changes_head = local.current.is_none_or(|(head, _)| head.bytes() != target.head.bytes());
+    let mut lack = Lack { allowed: !changes_head, shortfall: Shortfall::default() };
+    let mut callers: Vec<_> = sources.iter().map(|remote| Caller::new(remote.as_ref(), run, meter)).collect();
     let tag = replica::read_tag(disk).map_err(Error::from)?;
-    let keys = plan_keys(disk, target, tag, &mut caller)?;
+    let keys = lack.pass(plan_keys(disk, target, tag, &mut callers))?;
     note_keys(&keys, local.current.is_none(), run);
     let files = missing_files(disk, &target.packs.top.files);
     let plan = plan_packs(local, target, run)?;
-    let changes_head = local.current.is_none_or(|(head, _)| head.bytes() != target.head.bytes());
     let received = Received {
         generation: target.head.head.generation,
         packs_fetched: plan.fetch.len() as u64,
@@ -101,17 +117,36 @@ pub fn receive(
     let in_doubt = replica::read_unclean(disk).map_err(Error::from)?.is_some();
     let left_over = in_doubt || stands(disk, &layout::pending())?;
     let complete = plan.fetch.is_empty() && keys.is_empty() && files.is_empty();
-    if !changes_head && local.is_settled && complete && !left_over {
+    if !changes_head && local.settle != Settle::Always && complete && !left_over {
+        lack.shortfall.end()?;
         return Ok(Received { wrote: false, ..received });
     }
     check_space(disk, target, &plan, &keys, &files)?;
     write_outer(local, target, &keys, changes_head)?;
     sync_found(disk, &plan.found)?;
-    bring_files(disk, &target.packs.top.files, in_doubt || local.current.is_none(), &mut caller)?;
-    fetch_packs(Fetching { disk, sources, run, meter }, &plan.fetch)?;
-    fetch_keys(disk, &keys, in_doubt || local.current.is_none(), &mut caller)?;
+    let may_float = in_doubt || local.current.is_none();
+    lack.pass(bring_files(disk, &target.packs.top.files, may_float, &mut callers))?;
+    lack.pass(fetch_packs(Fetching { disk, sources, run, meter }, &plan.fetch))?;
+    lack.pass(fetch_keys(disk, &keys, may_float, &mut callers))?;
     commit(local, target, changes_head, in_doubt)?;
+    lack.shortfall.end()?;
+    clear_traces(disk)?;
     Ok(received)
+}
+
+/// What a run could not get: a state that stands already goes without it, to be mended as far as the sources reach.
+struct Lack {
+    allowed: bool,
+    shortfall: Shortfall,
+}
+
+impl Lack {
+    fn pass<T: Default>(
+        &mut self,
+        step: std::result::Result<T, TransferError>,
+    ) -> std::result::Result<T, TransferError> {
+        if self.allowed { Ok(self.shortfall.pass(step)?.unwrap_or_default()) } else { step }
+    }
 }
 
 /// Makes packs durable that were found by their hash: a run that was killed may have left them in the system's cache alone.
@@ -142,7 +177,8 @@ fn note_keys(keys: &KeyPlan, is_clone: bool, run: Run<'_>) {
 /// Plans the packs and settles every doubt by hashing, so that the room needed is known before anything is written.
 fn plan_packs(local: Local<'_>, target: &Target, run: Run<'_>) -> Result<FetchPlan> {
     let disk = local.disk.as_ref();
-    let suspects = suspects(local, run)?;
+    let mut suspects = suspects(local, run)?;
+    suspects.extend(local.distrusted);
     let listed = |hash: &PackHash| local.current.is_some_and(|(_, packs)| packs.pack(hash).is_some());
     let states = target.packs.packs().iter().map(|pack| pack_state(disk, pack));
     let states = states.collect::<std::result::Result<Vec<_>, _>>()?;
@@ -262,8 +298,8 @@ fn write_pending(disk: &dyn Disk, target: &SignedHead) -> Result<()> {
     Ok(disk.sync_dir(&StorePath::root())?)
 }
 
-/// Makes the target the committed state, then takes the traces of the run away. `in_doubt` says that the last run did not
-/// end, so what names the state may not be durable.
+/// Makes the target the committed state. `in_doubt` says that the last run did not end, so what names the state may not be
+/// durable.
 fn commit(local: Local<'_>, target: &Target, changes_head: bool, in_doubt: bool) -> Result<()> {
     let disk = local.disk.as_ref();
     if changes_head {
@@ -272,9 +308,14 @@ fn commit(local: Local<'_>, target: &Target, changes_head: bool, in_doubt: bool)
         if goes_back {
             head::forget_newer(disk, target.head.head.generation)?;
         }
-    } else if !local.is_settled || in_doubt {
+    } else if local.settle == Settle::Always || (local.settle == Settle::InDoubt && in_doubt) {
         head::settle(disk, &target.head)?;
     }
+    Ok(())
+}
+
+/// Takes the traces of a run away that has nothing left to do.
+fn clear_traces(disk: &dyn Disk) -> Result<()> {
     if stands(disk, &layout::pending())? {
         disk.remove(&layout::pending())?;
         disk.sync_dir(&StorePath::root())?;

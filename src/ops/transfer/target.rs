@@ -2,7 +2,7 @@
 //! whole and from the remote where not.
 
 use super::TransferError;
-use super::caller::{CallError, Caller, Known};
+use super::caller::{Caller, fetch_from_any};
 use super::remote_state::RemoteState;
 use crate::base::ManifestHash;
 use crate::disk::{Disk, read_all};
@@ -76,14 +76,5 @@ fn standing(disk: &dyn Disk, hash: &ManifestHash, len_bytes: u64) -> Option<Vec<
 }
 
 fn fetch_manifest(caller: &mut Caller<'_>, hash: &ManifestHash, len_bytes: u64) -> Result<Vec<u8>, TransferError> {
-    let path = layout::manifest(hash);
-    match caller.fetch_known(&path, len_bytes, &hash.0) {
-        Ok(Known::Right(bytes)) => Ok(bytes),
-        Ok(Known::Missing) => Err(TransferError::Vanished(format!("manifest {path}"))),
-        Ok(Known::Wrong) => {
-            let what = format!("manifest {path} from {}", caller.address());
-            Err(Error::from(StoreError::damaged(what)).into())
-        }
-        Err(error @ (CallError::Remote(_) | CallError::Interrupted)) => Err(Error::from(error).into()),
-    }
+    fetch_from_any(std::slice::from_mut(caller), "manifest", &layout::manifest(hash), len_bytes, &hash.0)
 }

@@ -285,7 +285,7 @@ fn judge_opened(store: &Store, facts: &Facts, expected: Expected) -> std::result
     }
     let (clock, random) = (FixedClock::new(facts.time), SeededRandom::new(1));
     let run = Run { clock: &clock, random: &random, monitor: &SilentMonitor };
-    let request = VerifyRequest { identities: &[], read_data: false };
+    let request = VerifyRequest { identities: &[], read_data: false, ..VerifyRequest::default() };
     let report = match verify(Arc::clone(store.disk()), &request, run) {
         Ok(report) => report,
         Err(error) => return inconsistent(format!("verify fails: {}", error.in_full())),
@@ -344,7 +344,7 @@ pub fn is_mended_from_remote(disk: &Arc<dyn Disk>, facts: &Facts) -> bool {
         let (generation, _, _) = run_again(&copy, facts, Store::open(Arc::new(copy.clone())).is_ok())?;
         let (clock, random) = (FixedClock::new(facts.time), SeededRandom::new(1));
         let run = Run { clock: &clock, random: &random, monitor: &SilentMonitor };
-        let request = VerifyRequest { identities: &[], read_data: false };
+        let request = VerifyRequest { identities: &[], read_data: false, ..VerifyRequest::default() };
         let report = verify(Arc::new(copy.plug_back()), &request, run)?;
         Ok::<_, chunkstore::error::Error>(generation == facts.last.head().head.generation && report.findings.is_empty())
     }));

@@ -290,7 +290,11 @@ fn state(generation: u64, degraded: bool, missing_packs: u64, unclean: bool) -> 
 fn verify_here(disk: &Arc<dyn Disk>) -> String {
     let (clock, random) = (SystemClock, SeededRandom::new(1));
     let run = Run { clock: &clock, random: &random, monitor: &SilentMonitor };
-    match verify(Arc::clone(disk), &VerifyRequest { identities: &[], read_data: false }, run) {
+    match verify(
+        Arc::clone(disk),
+        &VerifyRequest { identities: &[], read_data: false, ..VerifyRequest::default() },
+        run,
+    ) {
         Ok(report) => problems(report.findings.iter().map(|found| format!("{} {}", found.kind.name(), found.file))),
         Err(error) => refused(&error),
     }

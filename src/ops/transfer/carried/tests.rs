@@ -34,7 +34,7 @@ fn fetch(disk: &SimDisk, remote: &MemRemote, missing: &[FileRef]) -> Result<(), 
     let (clock, random) = (FixedClock::new(Timestamp(0)), SeededRandom::new(1));
     let (meter, monitor) = (Meter::default(), SilentMonitor);
     let run = Run { clock: &clock, random: &random, monitor: &monitor };
-    bring_files(disk, missing, false, &mut Caller::new(remote, run, &meter))
+    bring_files(disk, missing, false, &mut [Caller::new(remote, run, &meter)])
 }
 
 #[test]
