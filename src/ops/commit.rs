@@ -9,6 +9,7 @@
 //! The source never waits for a result and the assembler takes them in the order of the source, so packs and trees follow
 //! from the folder alone, whatever the threads do. All queues are bounded.
 
+mod ahead;
 mod assemble;
 mod extensions;
 mod pipeline;
@@ -348,7 +349,7 @@ fn read_tree(start: &Start, job: &Job<'_>, writer: &mut PackWriter<'_>) -> Resul
         maker: &maker,
         reader: &start.reader,
         chunker: start.unlocked.sealed.chunker,
-        level: ZSTD_LEVEL,
+        level: std::env::var("LVL").ok().and_then(|l| l.parse().ok()).unwrap_or(ZSTD_LEVEL),
     };
     pipeline::run(&parts, job, writer)
 }

@@ -7,6 +7,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::ahead::Lookout;
 use super::assemble::{Assembler, Tree};
 use super::source::{self, Job};
 use crate::base::{ObjectId, StoreId};
@@ -97,7 +98,9 @@ pub fn run(parts: &Parts<'_>, job: &Job<'_>, writer: &mut PackWriter<'_>) -> Res
             scope.spawn(move || work_through(parts, claims, &work));
         }
         drop(work_out);
-        scope.spawn(|| source::read(job, parts, &chunker, source::Outlets { work: work_in, steps: steps_in }));
+        let (lookout, sights) = Lookout::new(job, parts.reader);
+        scope.spawn(move || lookout.run());
+        scope.spawn(|| source::read(job, parts, &chunker, sights, source::Outlets { work: work_in, steps: steps_in }));
         Assembler::new(parts, writer)?.run(steps_out)
     })
 }
@@ -145,4 +148,9 @@ fn claim(claims: &Claims, id: ObjectId, sequence: u64) -> bool {
             earlier
         }
     }
+}
+
+/// A step out of place: the threads disagree, which is a mistake of this program.
+pub fn lost() -> Error {
+    Error::new(ErrorKind::Other, "the threads of the commit lost each other")
 }

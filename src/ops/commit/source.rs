@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::ahead::{Entries, Sighted};
 use super::extensions::{extensions, root_extensions};
-use super::pipeline::{Made, Parts, Step, Work};
+use super::pipeline::{Made, Parts, Step, Work, lost};
 use super::stats::{Remembered, StatCache, remember};
 use crate::base::monitor::{Amount, Problem, Task};
 use crate::base::{EntryName, FileId, ObjectId, RelPath, ReplicaId, Timestamp};
@@ -17,14 +18,13 @@ use crate::chunker::Chunker;
 use crate::disk::Folder;
 use crate::disk::folder::{FileKind, Stat};
 use crate::error::{Error, ErrorKind, Result};
-use crate::folder::{Excludes, Extras, ReadOutcome, ReadSink, ScannedDir, Scanner, StableReader};
+use crate::folder::{Excludes, Extras, ReadOutcome, ReadSink, ScannedDir, StableReader};
 use crate::format::codec::Extensions;
 use crate::format::snapshot::{Snapshot, Totals};
 use crate::format::tree::{Content, Entry, Meta, Node, OWNER_MAX_BYTES, TARGET_MAX_BYTES};
-use crate::format::{Extent, Pointer};
+use crate::format::Extent;
 use crate::ops::Run;
-use crate::store::StoreError;
-use crate::tree::read::{Start, entries, walk};
+use crate::tree::read::{Start, walk};
 
 /// Files below this length share chunks with their neighbours.
 const SMALL_BYTES: u64 = 256 * 1024;
@@ -136,11 +136,18 @@ impl From<Error> for Stop {
 }
 
 /// Reads the folder and tells the outlets; the last step is the root's `Leave`, or `Failed`.
-pub fn read(job: &Job<'_>, parts: &Parts<'_>, chunker: &Chunker, outlets: Outlets) {
+pub fn read(
+    job: &Job<'_>,
+    parts: &Parts<'_>,
+    chunker: &Chunker,
+    sights: Receiver<Result<Sighted>>,
+    outlets: Outlets,
+) {
     let mut source = Source {
         job,
         parts,
         reader: StableReader::new(job.folder, job.run.clock),
+        sights,
         cutter: Cutter { chunker, outlets, window: Vec::new(), sequence: 0 },
         operations: 0,
         linked: HashMap::new(),
@@ -251,6 +258,7 @@ struct Source<'a> {
     job: &'a Job<'a>,
     parts: &'a Parts<'a>,
     reader: StableReader<'a>,
+    sights: Receiver<Result<Sighted>>,
     cutter: Cutter<'a>,
     operations: u64,
     /// File ids of inodes with several names.
@@ -261,7 +269,7 @@ struct Source<'a> {
 struct Open {
     path: RelPath,
     directory: Directory,
-    before: HashMap<EntryName, Entry>,
+    before: Entries,
     streams: usize,
 }
 
@@ -270,18 +278,22 @@ impl Source<'_> {
         let root = RelPath::root();
         let stat = self.job.folder.stat(&root).map_err(Error::from)?;
         let stat = stat.ok_or_else(|| Error::new(ErrorKind::Other, "the folder to commit is not there"))?;
-        let scanned = Scanner::new(self.job.folder, self.job.excludes).list(&root).map_err(Error::from)?;
-        let before = self.job.parent.map(|parent| parent.root);
+        let sighted = self.sighted()?;
         let file_id = self.job.parent.map_or_else(|| self.fresh_id(&root), |parent| parent.root_file_id);
-        self.directory(&root, &stat, scanned, before.as_ref(), Some(file_id))
+        let scanned = sighted.scanned.map_err(Error::from)?;
+        self.directory(&root, &stat, (scanned, sighted.before), Some(file_id))
+    }
+
+    /// Returns what the lookout saw of the next directory in order.
+    fn sighted(&self) -> std::result::Result<Sighted, Stop> {
+        Ok(self.sights.recv().map_err(|_| lost())??)
     }
 
     fn directory(
         &mut self,
         path: &RelPath,
         stat: &Stat,
-        scanned: ScannedDir,
-        before: Option<&Pointer>,
+        (scanned, before): (ScannedDir, Entries),
         root_file_id: Option<FileId>,
     ) -> std::result::Result<(), Stop> {
         self.job.run.check()?;
@@ -289,7 +301,7 @@ impl Source<'_> {
         let mut open = Open {
             path: path.clone(),
             directory: Directory { meta: self.meta(stat), ..Directory::default() },
-            before: self.entries_before(before)?,
+            before,
             streams: 0,
         };
         if let Some(file_id) = root_file_id {
@@ -310,16 +322,6 @@ impl Source<'_> {
         open.directory.changes.gone += open.before.len() as u64;
         open.directory.entries.sort_unstable_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         Ok(self.cutter.step(Step::Leave(Box::new(open.directory)))?)
-    }
-
-    /// Returns what the last snapshot had in this directory. If that does not read, everything is read from the folder.
-    fn entries_before(&self, before: Option<&Pointer>) -> std::result::Result<HashMap<EntryName, Entry>, Stop> {
-        let Some(pointer) = before else { return Ok(HashMap::new()) };
-        match entries(self.parts.reader, pointer) {
-            Ok(entries) => Ok(entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect()),
-            Err(StoreError::Corrupt { .. }) => Ok(HashMap::new()),
-            Err(error) => Err(Stop::Failed(error.into())),
-        }
     }
 
     /// Handles everything but directories, which are put aside.
@@ -551,7 +553,8 @@ impl Source<'_> {
 
     fn subdirectory(&mut self, open: &mut Open, name: EntryName, stat: &Stat) -> std::result::Result<(), Stop> {
         let Ok(path) = open.path.join(&name) else { return Ok(()) };
-        let scanned = match Scanner::new(self.job.folder, self.job.excludes).list(&path) {
+        let Sighted { scanned, before } = self.sighted()?;
+        let scanned = match scanned {
             Ok(scanned) => scanned,
             Err(error) => {
                 let reason = format!("cannot {}: {}", error.act, error.source);
@@ -559,11 +562,7 @@ impl Source<'_> {
                 return Ok(());
             }
         };
-        let before = match open.before.get(&name).map(|entry| &entry.node) {
-            Some(Node::Dir { tree }) => Some(*tree),
-            _ => None,
-        };
-        self.directory(&path, stat, scanned, before.as_ref(), None)?;
+        self.directory(&path, stat, (scanned, before), None)?;
         let extras = self.extras(&path, stat);
         // The assembler puts the pointer in; until then an empty file stands in its place.
         let stand_in = Node::File { len_bytes: 0, content: Content::Inline(Vec::new()) };
