@@ -1,6 +1,9 @@
 //! `commit`: a folder becomes a snapshot.
 //!
 //! ```text
+//! lookout: lists directories, with what the last snapshot has in each
+//!   |
+//!   v
 //! source ----> chunks, in order ----> workers: id, dedup, compress, seal ----\
 //!   | (walks, reads, cuts)                                                     v
 //!   \-------> order of chunks and directories -------------------------> assembler: packs, trees
@@ -349,7 +352,7 @@ fn read_tree(start: &Start, job: &Job<'_>, writer: &mut PackWriter<'_>) -> Resul
         maker: &maker,
         reader: &start.reader,
         chunker: start.unlocked.sealed.chunker,
-        level: std::env::var("LVL").ok().and_then(|l| l.parse().ok()).unwrap_or(ZSTD_LEVEL),
+        level: ZSTD_LEVEL,
     };
     pipeline::run(&parts, job, writer)
 }

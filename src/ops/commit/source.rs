@@ -19,10 +19,10 @@ use crate::disk::Folder;
 use crate::disk::folder::{FileKind, Stat};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::{Excludes, Extras, ReadOutcome, ReadSink, ScannedDir, StableReader};
+use crate::format::Extent;
 use crate::format::codec::Extensions;
 use crate::format::snapshot::{Snapshot, Totals};
 use crate::format::tree::{Content, Entry, Meta, Node, OWNER_MAX_BYTES, TARGET_MAX_BYTES};
-use crate::format::Extent;
 use crate::ops::Run;
 use crate::tree::read::{Start, walk};
 
@@ -136,13 +136,7 @@ impl From<Error> for Stop {
 }
 
 /// Reads the folder and tells the outlets; the last step is the root's `Leave`, or `Failed`.
-pub fn read(
-    job: &Job<'_>,
-    parts: &Parts<'_>,
-    chunker: &Chunker,
-    sights: Receiver<Result<Sighted>>,
-    outlets: Outlets,
-) {
+pub fn read(job: &Job<'_>, parts: &Parts<'_>, chunker: &Chunker, sights: Receiver<Result<Sighted>>, outlets: Outlets) {
     let mut source = Source {
         job,
         parts,
