@@ -113,7 +113,7 @@ impl<'a, 'w> Assembler<'a, 'w> {
         Ok(Self {
             parts,
             writer,
-            sealer: Sealer::new(parts.store, parts.level)?,
+            sealer: Sealer::new(parts.store, parts.levels.runs)?,
             boundary: parts.keys.boundary_key(),
             put: HashSet::new(),
             levels: Vec::new(),

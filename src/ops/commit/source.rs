@@ -5,12 +5,13 @@
 //! mistaken for a deleted one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::ahead::{Entries, Sighted};
 use super::extensions::{extensions, root_extensions};
-use super::pipeline::{Made, Parts, Step, Work, lost};
+use super::pipeline::{Made, Parts, Step, Stretch, Work, lost};
 use super::stats::{Remembered, StatCache, remember};
 use crate::base::monitor::{Amount, Problem, Task};
 use crate::base::{EntryName, FileId, ObjectId, RelPath, ReplicaId, Timestamp};
@@ -27,9 +28,14 @@ use crate::ops::Run;
 use crate::tree::read::{Start, walk};
 
 /// Files below this length share chunks with their neighbours.
-const SMALL_BYTES: u64 = 256 * 1024;
+const SMALL_BYTES: u64 = 1024 * 1024;
 /// Longest file with holes: its extents are held in memory, one for each 16 MiB of a hole.
 const SPARSE_MAX_BYTES: u64 = 8 << 40;
+
+/// Longest chunks that are gathered before any is cut.
+const WINDOW_CHUNKS: usize = 4;
+/// Room for what is read at a time.
+const READ_MAX_BYTES: usize = 256 * 1024;
 
 /// What there is to read.
 pub struct Job<'a> {
@@ -142,7 +148,7 @@ pub fn read(job: &Job<'_>, parts: &Parts<'_>, chunker: &Chunker, sights: Receive
         parts,
         reader: StableReader::new(job.folder, job.run.clock),
         sights,
-        cutter: Cutter { chunker, outlets, window: Vec::new(), sequence: 0 },
+        cutter: Cutter { chunker, outlets, window: Vec::new(), sequence: 0, level: parts.levels.runs },
         operations: 0,
         linked: HashMap::new(),
     };
@@ -157,6 +163,8 @@ struct Cutter<'a> {
     outlets: Outlets,
     window: Vec<u8>,
     sequence: u64,
+    /// The zstd level of the stream under way.
+    level: i32,
 }
 
 impl Cutter<'_> {
@@ -164,12 +172,22 @@ impl Cutter<'_> {
         self.outlets.steps.send(step).map_err(|_| HungUp)
     }
 
+    /// Makes room for a stream of about so many bytes.
+    fn expect(&mut self, len_bytes: u64) {
+        let len = usize::try_from(len_bytes).unwrap_or(usize::MAX);
+        self.window.reserve_exact(len.min(self.window_bytes() + READ_MAX_BYTES));
+    }
+
+    fn window_bytes(&self) -> usize {
+        WINDOW_CHUNKS * self.chunker.max_bytes()
+    }
+
     /// Adds bytes to the stream under way and hands out the chunks that are certain.
     fn take(&mut self, bytes: &[u8]) -> std::result::Result<(), HungUp> {
         self.window.extend_from_slice(bytes);
         // A cut is certain once the chunker sees as much as the longest chunk; gathering a few at a time moves
         // the rest of the window less often.
-        if self.window.len() >= 2 * self.chunker.max_bytes() {
+        if self.window.len() >= self.window_bytes() {
             self.cut_while(|left, max| left >= max)?;
         }
         Ok(())
@@ -195,22 +213,25 @@ impl Cutter<'_> {
 
     fn cut_while(&mut self, more: impl Fn(usize, usize) -> bool) -> std::result::Result<(), HungUp> {
         let max = self.chunker.max_bytes();
+        let window = Arc::new(std::mem::take(&mut self.window));
         let mut at = 0;
-        while more(self.window.len() - at, max) {
-            let ahead = &self.window[at..self.window.len().min(at + max)];
-            let len = self.chunker.cut(ahead);
-            let plaintext = ahead[..len].to_vec();
-            at += len;
-            self.hand_out(plaintext)?;
+        while more(window.len() - at, max) {
+            let ahead = &window[at..window.len().min(at + max)];
+            let end = at + self.chunker.cut(ahead);
+            self.hand_out(Stretch::of(&window, at..end))?;
+            at = end;
         }
-        self.window.drain(..at);
+        if at < window.len() {
+            self.window = Vec::with_capacity(window.capacity());
+            self.window.extend_from_slice(&window[at..]);
+        }
         Ok(())
     }
 
-    fn hand_out(&mut self, plaintext: Vec<u8>) -> std::result::Result<(), HungUp> {
+    fn hand_out(&mut self, plaintext: Stretch) -> std::result::Result<(), HungUp> {
         let (done, result) = bounded::<Result<Made>>(1);
         self.step(Step::Chunk(result))?;
-        let work = Work { sequence: self.sequence, plaintext, done };
+        let work = Work { sequence: self.sequence, plaintext, level: self.level, done };
         self.sequence += 1;
         self.outlets.work.send(work).map_err(|_| HungUp)
     }
@@ -226,10 +247,11 @@ struct LongFile<'s, 'a> {
 impl ReadSink for LongFile<'_, '_> {
     type Error = Stop;
 
-    fn start(&mut self, _: u64) -> std::result::Result<(), Stop> {
+    fn start(&mut self, len_bytes: u64) -> std::result::Result<(), Stop> {
         if std::mem::replace(&mut self.dirty, false) {
             self.cutter.void()?;
         }
+        self.cutter.expect(len_bytes);
         Ok(())
     }
 
@@ -400,6 +422,7 @@ impl Source<'_> {
         let mut grown = Vec::new();
         let mut bytes = Vec::new();
         let mut start = 0;
+        self.cutter.level = self.parts.levels.runs;
         // Files of one type compress better together.
         files.sort_by(|(a, _), (b, _)| extension(a).cmp(extension(b)));
         for (name, stat) in files {
@@ -432,6 +455,7 @@ impl Source<'_> {
             self.keep_as_before(open, &name, Problem { subject: path.to_string(), reason });
             return Ok(());
         }
+        self.cutter.level = self.parts.levels.files;
         let mut sink = LongFile { cutter: &mut self.cutter, run: self.job.run, dirty: false };
         let outcome = self.reader.read(&path, stat, &mut sink)?;
         let dirty = sink.dirty;
