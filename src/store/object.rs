@@ -65,6 +65,7 @@ pub struct Sealer {
     store: StoreId,
     compressor: zstd::bulk::Compressor<'static>,
     decompressor: zstd::bulk::Decompressor<'static>,
+    packed: Vec<u8>,
     check: Vec<u8>,
 }
 
@@ -79,8 +80,17 @@ impl Sealer {
             store,
             compressor: zstd::bulk::Compressor::new(level).map_err(failed)?,
             decompressor: zstd::bulk::Decompressor::new().map_err(failed)?,
+            packed: Vec::new(),
             check: Vec::new(),
         })
+    }
+
+    /// Compresses what follows at another zstd level.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when zstd does not take it.
+    pub fn set_level(&mut self, level: i32) -> Result<(), StoreError> {
+        self.compressor.set_compression_level(level).map_err(|error| StoreError::corrupt("the compressor", error))
     }
 
     /// Compresses and seals a plaintext under a key.
@@ -109,27 +119,35 @@ impl Sealer {
         Ok(SealedObject { entry: PackEntry { id, kind, codec, dedup_generation, len_bytes, sealed_len_bytes }, frame })
     }
 
-    /// Returns the payload behind the room for a nonce, and how it was made.
+    /// Returns the payload behind the room for a nonce, with room for a tag, and how it was made.
     fn compress(&mut self, plaintext: &[u8]) -> Result<(Codec, Vec<u8>), StoreError> {
         let broken = |error| StoreError::corrupt("an object under compression", error);
         let bound = zstd::zstd_safe::compress_bound(plaintext.len());
-        let mut packed = vec![0; seal::NONCE_BYTES + bound + seal::TAG_BYTES];
-        let room = &mut packed[seal::NONCE_BYTES..seal::NONCE_BYTES + bound];
-        let len = self.compressor.compress_to_buffer(plaintext, room).map_err(broken)?;
-        if len < plaintext.len() {
-            self.check.resize(plaintext.len(), 0);
-            let made = &packed[seal::NONCE_BYTES..seal::NONCE_BYTES + len];
-            let back = self.decompressor.decompress_to_buffer(made, &mut self.check[..]).map_err(broken)?;
-            if self.check[..back] != *plaintext {
-                return Err(StoreError::damaged("an object under compression"));
-            }
-            packed.truncate(seal::NONCE_BYTES + len);
-            return Ok((Codec::Zstd, packed));
+        if self.packed.len() < bound {
+            self.packed.resize(bound, 0);
         }
-        packed.truncate(seal::NONCE_BYTES);
-        packed.extend_from_slice(plaintext);
-        Ok((Codec::Stored, packed))
+        let len = self.compressor.compress_to_buffer(plaintext, &mut self.packed[..]).map_err(broken)?;
+        if len >= plaintext.len() {
+            return Ok((Codec::Stored, framed(plaintext)));
+        }
+        if self.check.len() < plaintext.len() {
+            self.check.resize(plaintext.len(), 0);
+        }
+        let room = &mut self.check[..plaintext.len()];
+        let back = self.decompressor.decompress_to_buffer(&self.packed[..len], room).map_err(broken)?;
+        if self.check[..back] != *plaintext {
+            return Err(StoreError::damaged("an object under compression"));
+        }
+        Ok((Codec::Zstd, framed(&self.packed[..len])))
     }
+}
+
+/// Returns a payload behind the room for a nonce, with room for a tag.
+fn framed(payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(payload.len() + seal::OVERHEAD_BYTES);
+    frame.resize(seal::NONCE_BYTES, 0);
+    frame.extend_from_slice(payload);
+    frame
 }
 
 /// Makes the pointer to a plaintext, and its id with it.

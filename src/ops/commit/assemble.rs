@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use crossbeam_channel::Receiver;
 
-use super::pipeline::{Made, Parts, Step};
+use super::pipeline::{Made, Parts, Step, lost};
 use super::source::{Changes, Directory, Origin};
 use super::stats::Remembered;
 use crate::base::limits::OBJECT_MAX_BYTES;
 use crate::base::monitor::Problem;
 use crate::base::{FileId, ObjectId};
 use crate::crypto::Secret;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::format::codec::Extensions;
 use crate::format::snapshot::Totals;
 use crate::format::tree::{Entry, Meta, Node};
@@ -113,7 +113,7 @@ impl<'a, 'w> Assembler<'a, 'w> {
         Ok(Self {
             parts,
             writer,
-            sealer: Sealer::new(parts.store, parts.level)?,
+            sealer: Sealer::new(parts.store, parts.levels.runs)?,
             boundary: parts.keys.boundary_key(),
             put: HashSet::new(),
             levels: Vec::new(),
@@ -242,9 +242,4 @@ impl<'a, 'w> Assembler<'a, 'w> {
         }
         Ok(pointer)
     }
-}
-
-/// A step out of place: the source and the assembler disagree, which is a mistake of this program.
-fn lost() -> Error {
-    Error::new(ErrorKind::Other, "the threads of the commit lost each other")
 }

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
-use std::sync::{Mutex, PoisonError};
+use std::ops::{Deref, Range};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::ahead::Lookout;
 use super::assemble::{Assembler, Tree};
 use super::source::{self, Job};
 use crate::base::{ObjectId, StoreId};
@@ -37,8 +39,17 @@ pub struct Parts<'a> {
     pub reader: &'a ObjectReader,
     /// How content is cut.
     pub chunker: ChunkerParameters,
-    /// The zstd level.
-    pub level: i32,
+    /// How hard what is cut is compressed.
+    pub levels: Levels,
+}
+
+/// zstd levels by where a chunk comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Levels {
+    /// Of runs of small files, and of directories.
+    pub runs: i32,
+    /// Of longer files.
+    pub files: i32,
 }
 
 /// What a worker made of a chunk: its pointer, and the sealed object unless the store or an earlier chunk has it.
@@ -54,9 +65,33 @@ pub struct Work {
     /// Its place in the order of the source.
     pub sequence: u64,
     /// Its bytes.
-    pub plaintext: Vec<u8>,
+    pub plaintext: Stretch,
+    /// How hard it is compressed.
+    pub level: i32,
     /// Where the result goes.
     pub done: Sender<Result<Made>>,
+}
+
+/// A stretch of a buffer that neighbours share, so that cutting copies nothing.
+pub struct Stretch {
+    buffer: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl Stretch {
+    /// Takes a stretch that lies within the buffer.
+    #[must_use]
+    pub fn of(buffer: &Arc<Vec<u8>>, range: Range<usize>) -> Self {
+        Self { buffer: Arc::clone(buffer), range }
+    }
+}
+
+impl Deref for Stretch {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.buffer[self.range.clone()]
+    }
 }
 
 /// What the source tells the assembler, in order.
@@ -97,7 +132,9 @@ pub fn run(parts: &Parts<'_>, job: &Job<'_>, writer: &mut PackWriter<'_>) -> Res
             scope.spawn(move || work_through(parts, claims, &work));
         }
         drop(work_out);
-        scope.spawn(|| source::read(job, parts, &chunker, source::Outlets { work: work_in, steps: steps_in }));
+        let (lookout, sights) = Lookout::new(job, parts.reader);
+        scope.spawn(move || lookout.run());
+        scope.spawn(|| source::read(job, parts, &chunker, sights, source::Outlets { work: work_in, steps: steps_in }));
         Assembler::new(parts, writer)?.run(steps_out)
     })
 }
@@ -106,7 +143,7 @@ pub fn run(parts: &Parts<'_>, job: &Job<'_>, writer: &mut PackWriter<'_>) -> Res
 type Claims = Mutex<HashMap<ObjectId, u64>>;
 
 fn work_through(parts: &Parts<'_>, claims: &Claims, work: &Receiver<Work>) {
-    let mut sealer = Sealer::new(parts.store, parts.level);
+    let mut sealer = Sealer::new(parts.store, parts.levels.runs);
     for item in work {
         let made = match &mut sealer {
             Ok(sealer) => make(parts, claims, sealer, &item).map_err(Error::from),
@@ -123,6 +160,7 @@ fn make(parts: &Parts<'_>, claims: &Claims, sealer: &mut Sealer, item: &Work) ->
     if known || !claim(claims, pointer.id, item.sequence) {
         return Ok(Made { pointer, sealed: None });
     }
+    sealer.set_level(item.level)?;
     let sealed = sealer.seal(Kind::Chunk, pointer.id, pointer.dedup_generation, &pointer.key, &item.plaintext)?;
     Ok(Made { pointer, sealed: Some(sealed) })
 }
@@ -145,4 +183,9 @@ fn claim(claims: &Claims, id: ObjectId, sequence: u64) -> bool {
             earlier
         }
     }
+}
+
+/// A step out of place: the threads disagree, which is a mistake of this program.
+pub fn lost() -> Error {
+    Error::new(ErrorKind::Other, "the threads of the commit lost each other")
 }

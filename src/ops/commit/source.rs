@@ -5,11 +5,13 @@
 //! mistaken for a deleted one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::ahead::{Entries, Sighted};
 use super::extensions::{extensions, root_extensions};
-use super::pipeline::{Made, Parts, Step, Work};
+use super::pipeline::{Made, Parts, Step, Stretch, Work, lost};
 use super::stats::{Remembered, StatCache, remember};
 use crate::base::monitor::{Amount, Problem, Task};
 use crate::base::{EntryName, FileId, ObjectId, RelPath, ReplicaId, Timestamp};
@@ -17,19 +19,23 @@ use crate::chunker::Chunker;
 use crate::disk::Folder;
 use crate::disk::folder::{FileKind, Stat};
 use crate::error::{Error, ErrorKind, Result};
-use crate::folder::{Excludes, Extras, ReadOutcome, ReadSink, ScannedDir, Scanner, StableReader};
+use crate::folder::{Excludes, Extras, ReadOutcome, ReadSink, ScannedDir, StableReader};
+use crate::format::Extent;
 use crate::format::codec::Extensions;
 use crate::format::snapshot::{Snapshot, Totals};
 use crate::format::tree::{Content, Entry, Meta, Node, OWNER_MAX_BYTES, TARGET_MAX_BYTES};
-use crate::format::{Extent, Pointer};
 use crate::ops::Run;
-use crate::store::StoreError;
-use crate::tree::read::{Start, entries, walk};
+use crate::tree::read::{Start, walk};
 
 /// Files below this length share chunks with their neighbours.
-const SMALL_BYTES: u64 = 256 * 1024;
+const SMALL_BYTES: u64 = 1024 * 1024;
 /// Longest file with holes: its extents are held in memory, one for each 16 MiB of a hole.
 const SPARSE_MAX_BYTES: u64 = 8 << 40;
+
+/// Longest chunks that are gathered before any is cut.
+const WINDOW_CHUNKS: usize = 4;
+/// Room for what is read at a time.
+const READ_MAX_BYTES: usize = 256 * 1024;
 
 /// What there is to read.
 pub struct Job<'a> {
@@ -136,12 +142,13 @@ impl From<Error> for Stop {
 }
 
 /// Reads the folder and tells the outlets; the last step is the root's `Leave`, or `Failed`.
-pub fn read(job: &Job<'_>, parts: &Parts<'_>, chunker: &Chunker, outlets: Outlets) {
+pub fn read(job: &Job<'_>, parts: &Parts<'_>, chunker: &Chunker, sights: Receiver<Result<Sighted>>, outlets: Outlets) {
     let mut source = Source {
         job,
         parts,
         reader: StableReader::new(job.folder, job.run.clock),
-        cutter: Cutter { chunker, outlets, window: Vec::new(), sequence: 0 },
+        sights,
+        cutter: Cutter { chunker, outlets, window: Vec::new(), sequence: 0, level: parts.levels.runs },
         operations: 0,
         linked: HashMap::new(),
     };
@@ -156,6 +163,8 @@ struct Cutter<'a> {
     outlets: Outlets,
     window: Vec<u8>,
     sequence: u64,
+    /// The zstd level of the stream under way.
+    level: i32,
 }
 
 impl Cutter<'_> {
@@ -163,12 +172,22 @@ impl Cutter<'_> {
         self.outlets.steps.send(step).map_err(|_| HungUp)
     }
 
+    /// Makes room for a stream of about so many bytes.
+    fn expect(&mut self, len_bytes: u64) {
+        let len = usize::try_from(len_bytes).unwrap_or(usize::MAX);
+        self.window.reserve_exact(len.min(self.window_bytes() + READ_MAX_BYTES));
+    }
+
+    fn window_bytes(&self) -> usize {
+        WINDOW_CHUNKS * self.chunker.max_bytes()
+    }
+
     /// Adds bytes to the stream under way and hands out the chunks that are certain.
     fn take(&mut self, bytes: &[u8]) -> std::result::Result<(), HungUp> {
         self.window.extend_from_slice(bytes);
         // A cut is certain once the chunker sees as much as the longest chunk; gathering a few at a time moves
         // the rest of the window less often.
-        if self.window.len() >= 2 * self.chunker.max_bytes() {
+        if self.window.len() >= self.window_bytes() {
             self.cut_while(|left, max| left >= max)?;
         }
         Ok(())
@@ -194,22 +213,25 @@ impl Cutter<'_> {
 
     fn cut_while(&mut self, more: impl Fn(usize, usize) -> bool) -> std::result::Result<(), HungUp> {
         let max = self.chunker.max_bytes();
+        let window = Arc::new(std::mem::take(&mut self.window));
         let mut at = 0;
-        while more(self.window.len() - at, max) {
-            let ahead = &self.window[at..self.window.len().min(at + max)];
-            let len = self.chunker.cut(ahead);
-            let plaintext = ahead[..len].to_vec();
-            at += len;
-            self.hand_out(plaintext)?;
+        while more(window.len() - at, max) {
+            let ahead = &window[at..window.len().min(at + max)];
+            let end = at + self.chunker.cut(ahead);
+            self.hand_out(Stretch::of(&window, at..end))?;
+            at = end;
         }
-        self.window.drain(..at);
+        if at < window.len() {
+            self.window = Vec::with_capacity(window.capacity());
+            self.window.extend_from_slice(&window[at..]);
+        }
         Ok(())
     }
 
-    fn hand_out(&mut self, plaintext: Vec<u8>) -> std::result::Result<(), HungUp> {
+    fn hand_out(&mut self, plaintext: Stretch) -> std::result::Result<(), HungUp> {
         let (done, result) = bounded::<Result<Made>>(1);
         self.step(Step::Chunk(result))?;
-        let work = Work { sequence: self.sequence, plaintext, done };
+        let work = Work { sequence: self.sequence, plaintext, level: self.level, done };
         self.sequence += 1;
         self.outlets.work.send(work).map_err(|_| HungUp)
     }
@@ -225,10 +247,11 @@ struct LongFile<'s, 'a> {
 impl ReadSink for LongFile<'_, '_> {
     type Error = Stop;
 
-    fn start(&mut self, _: u64) -> std::result::Result<(), Stop> {
+    fn start(&mut self, len_bytes: u64) -> std::result::Result<(), Stop> {
         if std::mem::replace(&mut self.dirty, false) {
             self.cutter.void()?;
         }
+        self.cutter.expect(len_bytes);
         Ok(())
     }
 
@@ -251,6 +274,7 @@ struct Source<'a> {
     job: &'a Job<'a>,
     parts: &'a Parts<'a>,
     reader: StableReader<'a>,
+    sights: Receiver<Result<Sighted>>,
     cutter: Cutter<'a>,
     operations: u64,
     /// File ids of inodes with several names.
@@ -261,7 +285,7 @@ struct Source<'a> {
 struct Open {
     path: RelPath,
     directory: Directory,
-    before: HashMap<EntryName, Entry>,
+    before: Entries,
     streams: usize,
 }
 
@@ -270,18 +294,22 @@ impl Source<'_> {
         let root = RelPath::root();
         let stat = self.job.folder.stat(&root).map_err(Error::from)?;
         let stat = stat.ok_or_else(|| Error::new(ErrorKind::Other, "the folder to commit is not there"))?;
-        let scanned = Scanner::new(self.job.folder, self.job.excludes).list(&root).map_err(Error::from)?;
-        let before = self.job.parent.map(|parent| parent.root);
+        let sighted = self.sighted()?;
         let file_id = self.job.parent.map_or_else(|| self.fresh_id(&root), |parent| parent.root_file_id);
-        self.directory(&root, &stat, scanned, before.as_ref(), Some(file_id))
+        let scanned = sighted.scanned.map_err(Error::from)?;
+        self.directory(&root, &stat, (scanned, sighted.before), Some(file_id))
+    }
+
+    /// Returns what the lookout saw of the next directory in order.
+    fn sighted(&self) -> std::result::Result<Sighted, Stop> {
+        Ok(self.sights.recv().map_err(|_| lost())??)
     }
 
     fn directory(
         &mut self,
         path: &RelPath,
         stat: &Stat,
-        scanned: ScannedDir,
-        before: Option<&Pointer>,
+        (scanned, before): (ScannedDir, Entries),
         root_file_id: Option<FileId>,
     ) -> std::result::Result<(), Stop> {
         self.job.run.check()?;
@@ -289,7 +317,7 @@ impl Source<'_> {
         let mut open = Open {
             path: path.clone(),
             directory: Directory { meta: self.meta(stat), ..Directory::default() },
-            before: self.entries_before(before)?,
+            before,
             streams: 0,
         };
         if let Some(file_id) = root_file_id {
@@ -310,16 +338,6 @@ impl Source<'_> {
         open.directory.changes.gone += open.before.len() as u64;
         open.directory.entries.sort_unstable_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         Ok(self.cutter.step(Step::Leave(Box::new(open.directory)))?)
-    }
-
-    /// Returns what the last snapshot had in this directory. If that does not read, everything is read from the folder.
-    fn entries_before(&self, before: Option<&Pointer>) -> std::result::Result<HashMap<EntryName, Entry>, Stop> {
-        let Some(pointer) = before else { return Ok(HashMap::new()) };
-        match entries(self.parts.reader, pointer) {
-            Ok(entries) => Ok(entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect()),
-            Err(StoreError::Corrupt { .. }) => Ok(HashMap::new()),
-            Err(error) => Err(Stop::Failed(error.into())),
-        }
     }
 
     /// Handles everything but directories, which are put aside.
@@ -404,6 +422,7 @@ impl Source<'_> {
         let mut grown = Vec::new();
         let mut bytes = Vec::new();
         let mut start = 0;
+        self.cutter.level = self.parts.levels.runs;
         // Files of one type compress better together.
         files.sort_by(|(a, _), (b, _)| extension(a).cmp(extension(b)));
         for (name, stat) in files {
@@ -436,6 +455,7 @@ impl Source<'_> {
             self.keep_as_before(open, &name, Problem { subject: path.to_string(), reason });
             return Ok(());
         }
+        self.cutter.level = self.parts.levels.files;
         let mut sink = LongFile { cutter: &mut self.cutter, run: self.job.run, dirty: false };
         let outcome = self.reader.read(&path, stat, &mut sink)?;
         let dirty = sink.dirty;
@@ -551,7 +571,8 @@ impl Source<'_> {
 
     fn subdirectory(&mut self, open: &mut Open, name: EntryName, stat: &Stat) -> std::result::Result<(), Stop> {
         let Ok(path) = open.path.join(&name) else { return Ok(()) };
-        let scanned = match Scanner::new(self.job.folder, self.job.excludes).list(&path) {
+        let Sighted { scanned, before } = self.sighted()?;
+        let scanned = match scanned {
             Ok(scanned) => scanned,
             Err(error) => {
                 let reason = format!("cannot {}: {}", error.act, error.source);
@@ -559,11 +580,7 @@ impl Source<'_> {
                 return Ok(());
             }
         };
-        let before = match open.before.get(&name).map(|entry| &entry.node) {
-            Some(Node::Dir { tree }) => Some(*tree),
-            _ => None,
-        };
-        self.directory(&path, stat, scanned, before.as_ref(), None)?;
+        self.directory(&path, stat, (scanned, before), None)?;
         let extras = self.extras(&path, stat);
         // The assembler puts the pointer in; until then an empty file stands in its place.
         let stand_in = Node::File { len_bytes: 0, content: Content::Inline(Vec::new()) };
