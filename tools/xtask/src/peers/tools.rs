@@ -36,7 +36,7 @@ pub const TOOLS: &[Tool] = &[
         name: "chunkstore",
         install: "cargo build --release",
         cipher: Some("XChaCha20-Poly1305"),
-        compression: "zstd 5",
+        compression: "zstd 3 and 5",
         env: &[],
         version: "{chunkstore} --version",
         init: &["{chunkstore} init {store} --keys {home}/keys --root-keys {home}/root --no-passphrase"],
