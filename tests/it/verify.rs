@@ -37,10 +37,10 @@ fn a_sound_store_has_no_findings() {
 #[test]
 fn a_damaged_pack_is_named_with_the_paths_that_it_spoils() {
     let scene = Scene::new();
-    scene.write("hit", &noise(1, 300_000));
+    scene.write("hit", &noise(1, 1_300_000));
     scene.commit("one").unwrap();
     let before = packs(&scene);
-    scene.write("other", &noise(2, 300_000));
+    scene.write("other", &noise(2, 1_300_000));
     scene.commit("two").unwrap();
     let data = before.iter().max_by_key(|path| scene.disk.content(path.as_str()).unwrap().len()).unwrap();
     assert!(scene.disk.corrupt(data, |bytes| bytes[1000] ^= 1));
@@ -50,6 +50,6 @@ fn a_damaged_pack_is_named_with_the_paths_that_it_spoils() {
     assert_eq!(report.findings[0].paths.iter().map(ToString::to_string).collect::<Vec<_>>(), ["/hit"]);
     let restored = scene.restore("/", "out").unwrap();
     assert_eq!((restored.damaged, restored.files), (1, 1));
-    assert!(read(scene.path("out/other")) == noise(2, 300_000));
+    assert!(read(scene.path("out/other")) == noise(2, 1_300_000));
     assert!(!scene.path("out/hit").exists());
 }
