@@ -116,7 +116,8 @@ fn stands(disk: &dyn Disk, epoch: Epoch, entry: &KeyEntry) -> bool {
     matches!(found, Ok(Some(bytes)) if *blake3::hash(&bytes).as_bytes() == entry.hash)
 }
 
-/// Fetches the key files that are missing, each from the first remote that has it right, and writes them; `in_doubt` says that those which stand may not be durable.
+/// Fetches the key files that are missing, each from the first remote that has it right, and writes them; `in_doubt` says
+/// that those which stand may not be durable.
 ///
 /// # Durability
 /// All are durable when this returns.
