@@ -83,9 +83,9 @@ impl CacheView {
         Some(Self { table, _database: Some(database) })
     }
 
-    /// Returns the value of a key.
+    /// Returns whether a key has this very value.
     #[must_use]
-    pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        Some(self.table.get(key).ok()??.value().to_vec())
+    pub fn holds(&self, key: &[u8], value: &[u8]) -> bool {
+        matches!(self.table.get(key), Ok(Some(found)) if found.value() == value)
     }
 }

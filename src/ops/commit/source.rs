@@ -355,11 +355,11 @@ impl Source<'_> {
                 _ => self.other(open, name, &stat),
             }
         }
-        let reused = self.reusable(open, &files);
+        let reusable = self.reusable(open, &files);
         let mut small = Vec::new();
         let mut long = Vec::new();
-        for (name, stat) in files {
-            if reused.contains_key(&name) {
+        for ((name, stat), is_reusable) in files.into_iter().zip(reusable) {
+            if is_reusable {
                 self.reuse(open, &name, &stat)?;
             } else if stat.len_bytes < SMALL_BYTES && stat.links < 2 {
                 small.push((name, stat));
@@ -374,29 +374,24 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// Returns the files that need no reading: unchanged, and of their shared chunks at least half is still named here.
-    fn reusable(&self, open: &Open, files: &[(EntryName, Stat)]) -> HashMap<EntryName, ()> {
-        let mut reusable = HashMap::new();
-        let mut named: HashMap<ObjectId, u64> = HashMap::new();
-        for (name, stat) in files {
+    /// Tells of each file whether it needs no reading: it is unchanged, and of its shared chunks at least half is still named
+    /// here.
+    fn reusable(&self, open: &Open, files: &[(EntryName, Stat)]) -> Vec<bool> {
+        let unchanged = |(name, stat): &(EntryName, Stat)| {
             let Some(Node::File { content, len_bytes }) = open.before.get(name).map(|entry| &entry.node) else {
-                continue;
+                return None;
             };
-            let Ok(path) = open.path.join(name) else { continue };
-            if !self.job.memory.is_unchanged(&path, stat) {
-                continue;
-            }
-            shared_extents(*len_bytes, content)
-                .for_each(|extent| *named.entry(extent.chunk.id).or_default() += extent.len_bytes);
-            reusable.insert(name.clone(), ());
+            let path = open.path.join(name).ok()?;
+            self.job.memory.is_unchanged(&path, stat).then_some((*len_bytes, content))
+        };
+        let unchanged: Vec<Option<(u64, &Content)>> = files.iter().map(unchanged).collect();
+        let mut named: HashMap<ObjectId, u64> = HashMap::new();
+        for extent in unchanged.iter().flatten().flat_map(|(len_bytes, content)| shared_extents(*len_bytes, content)) {
+            *named.entry(extent.chunk.id).or_default() += extent.len_bytes;
         }
-        reusable.retain(|name, ()| match open.before.get(name).map(|entry| &entry.node) {
-            Some(Node::File { content, len_bytes }) => {
-                shared_extents(*len_bytes, content).all(|extent| 2 * named[&extent.chunk.id] >= extent.chunk.len_bytes)
-            }
-            _ => false,
-        });
-        reusable
+        let is_worth_keeping = |extent: &Extent| 2 * named[&extent.chunk.id] >= extent.chunk.len_bytes;
+        let keeps = |(len_bytes, content)| shared_extents(len_bytes, content).all(is_worth_keeping);
+        unchanged.into_iter().map(|found| found.is_some_and(keeps)).collect()
     }
 
     fn reuse(&mut self, open: &mut Open, name: &EntryName, stat: &Stat) -> std::result::Result<(), Stop> {

@@ -50,7 +50,7 @@ impl StatCache {
     /// Returns whether a file is as it was when the newest snapshot read it.
     #[must_use]
     pub fn is_unchanged(&self, path: &RelPath, stat: &Stat) -> bool {
-        self.view.as_ref().is_some_and(|view| view.get(&path_key(path)).is_some_and(|found| found == state_of(stat)))
+        self.view.as_ref().is_some_and(|view| view.holds(&path_key(path), &state_of(stat)))
     }
 
     /// Remembers the files that were read, for the snapshot that is now the newest.
@@ -68,7 +68,7 @@ impl StatCache {
 
 /// Returns a view if it belongs to the newest snapshot.
 fn belonging(view: Option<CacheView>, newest: Option<ObjectId>) -> Option<CacheView> {
-    view.filter(|view| newest.is_some_and(|id| view.get(SNAPSHOT_KEY).is_some_and(|found| found == id.0)))
+    view.filter(|view| newest.is_some_and(|id| view.holds(SNAPSHOT_KEY, &id.0)))
 }
 
 /// Returns what to remember of a file that was read: nothing if it changed so shortly before `began` that it might change

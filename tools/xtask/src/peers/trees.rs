@@ -72,6 +72,15 @@ impl Trees {
     }
 }
 
+/// Moves a folder out of the way.
+///
+/// # Errors
+/// When it cannot be moved.
+pub fn put_aside(dir: &Path, to: &Path) -> Result<()> {
+    let above = to.parent().map_or(Ok(()), fs::create_dir_all);
+    above.and_then(|()| fs::rename(dir, to)).map_err(|error| about(dir, &error))
+}
+
 /// Removes a tree, if it is there.
 ///
 /// # Errors
