@@ -33,7 +33,7 @@ const SMALL_BYTES: u64 = 1024 * 1024;
 const SPARSE_MAX_BYTES: u64 = 8 << 40;
 
 /// Longest chunks that are gathered before any is cut.
-const WINDOW_CHUNKS: usize = 4;
+const WINDOW_CHUNKS: usize = 3;
 /// Room for what is read at a time.
 const READ_MAX_BYTES: usize = 256 * 1024;
 

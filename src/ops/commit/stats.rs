@@ -17,13 +17,16 @@ use crate::disk::folder::{FileTime, Stat};
 
 /// Coarsest grain of a file time, FAT's, with room.
 const GRAIN_SECS: i64 = 3;
-const VALUE_BYTES: usize = 48;
 /// Under this key stands the snapshot that the cache belongs to; no path is so short when hashed. The number grows when a
-/// commit keeps more of each file than before, so that files are read once more for it: 2 since extended attributes.
-const SNAPSHOT_KEY: &[u8] = b"snapshot 2";
+/// commit keeps more of each file than before, so that files are read once more for it: 2 since extended attributes, 3 since
+/// states are kept as hashes.
+const SNAPSHOT_KEY: &[u8] = b"snapshot 3";
 
 /// One file's state under the hash of its path; none where the file was read and its state is not to be relied on.
-pub type Remembered = ([u8; 16], Option<[u8; VALUE_BYTES]>);
+pub type Remembered = (Short, Option<Short>);
+
+/// The beginning of a BLAKE3 hash: a million files are remembered in 33 MB until the commit ends.
+type Short = [u8; 16];
 
 /// The cache of one store on this host; without a folder it remembers nothing.
 pub struct StatCache {
@@ -80,19 +83,22 @@ pub fn remember(path: &RelPath, stat: &Stat, began: Timestamp) -> Remembered {
     (path_key(path), settled.then(|| state_of(stat)))
 }
 
-fn path_key(path: &RelPath) -> [u8; 16] {
-    let hash = blake3::hash(path.as_bytes());
-    let mut key = [0; 16];
-    key.copy_from_slice(&hash.as_bytes()[..16]);
-    key
+fn path_key(path: &RelPath) -> Short {
+    short(blake3::hash(path.as_bytes()))
 }
 
-fn state_of(stat: &Stat) -> [u8; VALUE_BYTES] {
-    let mut state = [0; VALUE_BYTES];
+fn state_of(stat: &Stat) -> Short {
+    let mut state = [0; 48];
     let time = |time: FileTime| time.secs.wrapping_mul(1_000_000_000).wrapping_add(i64::from(time.nanos)) as u64;
     let fields = [stat.len_bytes, time(stat.mtime), time(stat.ctime), stat.inode, stat.device, u64::from(stat.mode)];
     for (part, field) in state.chunks_exact_mut(8).zip(fields) {
         part.copy_from_slice(&field.to_le_bytes());
     }
-    state
+    short(blake3::hash(&state))
+}
+
+fn short(hash: blake3::Hash) -> Short {
+    let mut short = [0; 16];
+    short.copy_from_slice(&hash.as_bytes()[..16]);
+    short
 }
