@@ -14,8 +14,8 @@ use crate::disk::{DiskError, DiskErrorKind, Folder};
 const RETRIES: u32 = 3;
 /// Coarsest grain of a file time, FAT's, with room.
 const GRAIN_SECS: i64 = 3;
-/// Length of the reading buffer.
-const BUFFER_BYTES: usize = 256 * 1024;
+/// Length of the reading buffer: a sink is given at most so much at a time.
+pub const BUFFER_BYTES: usize = 256 * 1024;
 /// Holes that are asked for; what follows is read as zeros.
 const HOLES_MAX: usize = 8192;
 /// Length from which on a hole is not read.

@@ -12,9 +12,9 @@
 //! The source never waits for a result and the assembler takes them in the order of the source, so packs and trees follow
 //! from the folder alone, whatever the threads do. All queues are bounded.
 
-mod ahead;
 mod assemble;
 mod extensions;
+mod lookout;
 mod pipeline;
 mod publish;
 mod source;

@@ -111,16 +111,17 @@ impl Sealer {
         if len_bytes > OBJECT_MAX_BYTES {
             return Err(StoreError::damaged("an object longer than 16 MiB"));
         }
-        let (codec, mut frame) = self.compress(plaintext)?;
-        let associated = associated_data(self.store, Purpose::Object, Some((kind, codec, id)), len_bytes);
-        seal::seal_in_place(&key.0, &associated, &mut frame)
-            .map_err(|error| StoreError::corrupt("an object", error))?;
+        let store = self.store;
+        let (codec, payload) = self.compress(plaintext)?;
+        let associated = associated_data(store, Purpose::Object, Some((kind, codec, id)), len_bytes);
+        let frame = seal::seal(&key.0, &associated, payload);
+        let frame = frame.map_err(|error| StoreError::corrupt("an object", error))?;
         let sealed_len_bytes = frame.len() as u64;
         Ok(SealedObject { entry: PackEntry { id, kind, codec, dedup_generation, len_bytes, sealed_len_bytes }, frame })
     }
 
-    /// Returns the payload behind the room for a nonce, with room for a tag, and how it was made.
-    fn compress(&mut self, plaintext: &[u8]) -> Result<(Codec, Vec<u8>), StoreError> {
+    /// Returns the payload and how it was made.
+    fn compress<'a>(&'a mut self, plaintext: &'a [u8]) -> Result<(Codec, &'a [u8]), StoreError> {
         let broken = |error| StoreError::corrupt("an object under compression", error);
         let bound = zstd::zstd_safe::compress_bound(plaintext.len());
         if self.packed.len() < bound {
@@ -128,7 +129,7 @@ impl Sealer {
         }
         let len = self.compressor.compress_to_buffer(plaintext, &mut self.packed[..]).map_err(broken)?;
         if len >= plaintext.len() {
-            return Ok((Codec::Stored, framed(plaintext)));
+            return Ok((Codec::Stored, plaintext));
         }
         if self.check.len() < plaintext.len() {
             self.check.resize(plaintext.len(), 0);
@@ -138,16 +139,8 @@ impl Sealer {
         if self.check[..back] != *plaintext {
             return Err(StoreError::damaged("an object under compression"));
         }
-        Ok((Codec::Zstd, framed(&self.packed[..len])))
+        Ok((Codec::Zstd, &self.packed[..len]))
     }
-}
-
-/// Returns a payload behind the room for a nonce, with room for a tag.
-fn framed(payload: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(payload.len() + seal::OVERHEAD_BYTES);
-    frame.resize(seal::NONCE_BYTES, 0);
-    frame.extend_from_slice(payload);
-    frame
 }
 
 /// Makes the pointer to a plaintext, and its id with it.

@@ -8,8 +8,8 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::ahead::Lookout;
 use super::assemble::{Assembler, Tree};
+use super::lookout::Lookout;
 use super::source::{self, Job};
 use crate::base::{ObjectId, StoreId};
 use crate::chunker::Chunker;

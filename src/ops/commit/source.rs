@@ -1,4 +1,4 @@
-//! The source of a commit: walks the folder, decides what must be read, reads it, cuts it into chunks.
+//! The source of a commit: takes what the lookout sees, decides what must be read, reads it, cuts it into chunks.
 //!
 //! Small files of one directory are cut as one stream, ordered by the extensions of their names; longer ones and hard links
 //! each as their own. What cannot be read is reported and stays as the last snapshot had it, so that a locked file is never
@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::ahead::{Entries, Sighted};
 use super::extensions::{extensions, root_extensions};
+use super::lookout::{Entries, Sighted};
 use super::pipeline::{Made, Parts, Step, Stretch, Work, lost};
 use super::stats::{Remembered, StatCache, remember};
 use crate::base::monitor::{Amount, Problem, Task};
@@ -19,6 +19,7 @@ use crate::chunker::Chunker;
 use crate::disk::Folder;
 use crate::disk::folder::{FileKind, Stat};
 use crate::error::{Error, ErrorKind, Result};
+use crate::folder::read::BUFFER_BYTES;
 use crate::folder::{Excludes, Extras, ReadOutcome, ReadSink, ScannedDir, StableReader};
 use crate::format::Extent;
 use crate::format::codec::Extensions;
@@ -31,11 +32,8 @@ use crate::tree::read::{Start, walk};
 const SMALL_BYTES: u64 = 1024 * 1024;
 /// Longest file with holes: its extents are held in memory, one for each 16 MiB of a hole.
 const SPARSE_MAX_BYTES: u64 = 8 << 40;
-
-/// Longest chunks that are gathered before any is cut.
+/// Longest chunks that are gathered before any is cut. The window stays in memory until the last chunk of it is sealed.
 const WINDOW_CHUNKS: usize = 3;
-/// Room for what is read at a time.
-const READ_MAX_BYTES: usize = 256 * 1024;
 
 /// What there is to read.
 pub struct Job<'a> {
@@ -175,7 +173,7 @@ impl Cutter<'_> {
     /// Makes room for a stream of about so many bytes.
     fn expect(&mut self, len_bytes: u64) {
         let len = usize::try_from(len_bytes).unwrap_or(usize::MAX);
-        self.window.reserve_exact(len.min(self.window_bytes() + READ_MAX_BYTES));
+        self.window.reserve_exact(len.min(self.window_bytes() + BUFFER_BYTES));
     }
 
     fn window_bytes(&self) -> usize {
@@ -294,15 +292,16 @@ impl Source<'_> {
         let root = RelPath::root();
         let stat = self.job.folder.stat(&root).map_err(Error::from)?;
         let stat = stat.ok_or_else(|| Error::new(ErrorKind::Other, "the folder to commit is not there"))?;
-        let sighted = self.sighted()?;
+        let sighted = self.sighted(&root)?;
         let file_id = self.job.parent.map_or_else(|| self.fresh_id(&root), |parent| parent.root_file_id);
         let scanned = sighted.scanned.map_err(Error::from)?;
         self.directory(&root, &stat, (scanned, sighted.before), Some(file_id))
     }
 
-    /// Returns what the lookout saw of the next directory in order.
-    fn sighted(&self) -> std::result::Result<Sighted, Stop> {
-        Ok(self.sights.recv().map_err(|_| lost())??)
+    /// Returns what the lookout saw of a directory, which is the next in order.
+    fn sighted(&self, path: &RelPath) -> std::result::Result<Sighted, Stop> {
+        let sighted = self.sights.recv().map_err(|_| lost())??;
+        if sighted.path == *path { Ok(sighted) } else { Err(lost().into()) }
     }
 
     fn directory(
@@ -566,7 +565,7 @@ impl Source<'_> {
 
     fn subdirectory(&mut self, open: &mut Open, name: EntryName, stat: &Stat) -> std::result::Result<(), Stop> {
         let Ok(path) = open.path.join(&name) else { return Ok(()) };
-        let Sighted { scanned, before } = self.sighted()?;
+        let Sighted { scanned, before, .. } = self.sighted(&path)?;
         let scanned = match scanned {
             Ok(scanned) => scanned,
             Err(error) => {

@@ -23,8 +23,8 @@ pub fn read_file(disk: &dyn Disk, file: &FileRef) -> Option<Vec<u8>> {
     is_it.then_some(bytes)
 }
 
-/// Fetches the files that are missing, each from the first remote that has it right, and writes them; with `in_doubt` it syncs again those that stand, since a run that
-/// was killed may have left them in the system's cache alone.
+/// Fetches the files that are missing, each from the first remote that has it right, and writes them; with `in_doubt` it
+/// syncs again those that stand, since a run that was killed may have left them in the system's cache alone.
 ///
 /// # Durability
 /// All are durable when this returns, but for those that stood without a doubt.

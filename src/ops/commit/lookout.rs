@@ -27,6 +27,8 @@ pub type Entries = HashMap<EntryName, Entry>;
 
 /// What stands in a directory, and what stood there.
 pub struct Sighted {
+    /// Where it stands.
+    pub path: RelPath,
     /// Its entries now.
     pub scanned: std::result::Result<ScannedDir, DiskError>,
     /// Its entries in the last snapshot, none where those do not read.
@@ -68,7 +70,7 @@ impl<'a> Lookout<'a> {
             }
         };
         let below = subdirectories(&scanned, &before);
-        self.sighted.send(Ok(Sighted { scanned, before })).map_err(|_| Over)?;
+        self.sighted.send(Ok(Sighted { path: path.clone(), scanned, before })).map_err(|_| Over)?;
         for (name, before) in below {
             if let Ok(path) = path.join(&name) {
                 self.directory(&path, before.as_ref())?;
