@@ -21,29 +21,19 @@ const NONCE_CONTEXT: &str = "chunkstore 1 nonce";
 #[error("the seal does not hold")]
 pub struct SealError;
 
-/// Seals the payload that `frame` holds behind [`NONCE_BYTES`] spare bytes, in place; the frame then stands in `frame`.
-///
-/// # Errors
-/// [`SealError`] when `frame` is shorter than a nonce or longer than the cipher can take (256 GiB).
-pub fn seal_in_place(key: &[u8; 32], associated: &[u8], frame: &mut Vec<u8>) -> Result<(), SealError> {
-    let payload = frame.get_mut(NONCE_BYTES..).ok_or(SealError)?;
-    let nonce = derive_nonce(key, associated, payload);
-    let cipher = XChaCha20Poly1305::new(key.into());
-    let tag = cipher.encrypt_inout_detached(&XNonce::from(nonce), associated, payload.into()).map_err(|_| SealError)?;
-    frame[..NONCE_BYTES].copy_from_slice(&nonce);
-    frame.extend_from_slice(&tag);
-    Ok(())
-}
-
 /// Seals a payload into a fresh frame.
 ///
 /// # Errors
-/// As [`seal_in_place`].
+/// [`SealError`] when the payload is longer than the cipher can take (256 GiB).
 pub fn seal(key: &[u8; 32], associated: &[u8], payload: &[u8]) -> Result<Vec<u8>, SealError> {
+    let nonce = derive_nonce(key, associated, payload);
     let mut frame = Vec::with_capacity(payload.len() + OVERHEAD_BYTES);
-    frame.resize(NONCE_BYTES, 0);
+    frame.extend_from_slice(&nonce);
     frame.extend_from_slice(payload);
-    seal_in_place(key, associated, &mut frame)?;
+    let cipher = XChaCha20Poly1305::new(key.into());
+    let content = (&mut frame[NONCE_BYTES..]).into();
+    let tag = cipher.encrypt_inout_detached(&XNonce::from(nonce), associated, content).map_err(|_| SealError)?;
+    frame.extend_from_slice(&tag);
     Ok(frame)
 }
 
