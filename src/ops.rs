@@ -23,6 +23,7 @@ pub mod status;
 pub mod sync;
 pub mod transfer;
 pub mod verify;
+pub mod writing;
 
 /// What every run is given: time, randomness, and someone to tell.
 #[derive(Clone, Copy)]

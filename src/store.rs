@@ -18,13 +18,14 @@ use crate::crypto::wrap::Identity;
 use crate::disk::{Disk, DiskErrorKind, read_all};
 use crate::format::FormatError;
 use crate::format::head::{GROUP_ALL, Head, SignedHead};
-use crate::format::manifest::{KeyShards, Manifest, PackRef};
+use crate::format::manifest::{CondemnedPack, KeyShards, Manifest, PackRef, RecipeRef};
 use crate::format::marker::Marker;
 use crate::format::pack::padme;
 use crate::format::sealed::SealedPart;
 use crate::format::{INNER_VERSION, pack::SEAL_OVERHEAD_BYTES};
 
 pub mod error;
+pub mod grace;
 pub mod head;
 pub mod index;
 pub mod keyring;
@@ -292,6 +293,10 @@ pub struct Next {
     pub added: Vec<PackRef>,
     /// Packs that are gone.
     pub removed: Vec<PackHash>,
+    /// All packs that wait for their end; one that is added again waits no more.
+    pub condemned: Vec<CondemnedPack>,
+    /// Recipes of added packs, all durable.
+    pub recipes: Vec<RecipeRef>,
     /// Key lists by epoch, all durable.
     pub key_lists: Vec<KeyShards>,
     /// The new sealed part.
@@ -300,6 +305,23 @@ pub struct Next {
     pub time: Timestamp,
     /// Until when the publisher vouches for it.
     pub expires: Timestamp,
+}
+
+impl Next {
+    /// Starts with no packs and no key lists: what the first generation builds on.
+    #[must_use]
+    pub fn first(sealed: SealedPart, time: Timestamp) -> Self {
+        let (added, removed, condemned, recipes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let expires = time.plus_secs(EXPIRY_SECS);
+        Self { added, removed, condemned, recipes, key_lists: Vec::new(), sealed, time, expires }
+    }
+
+    /// Starts with what a state has: changes nothing but the sealed part and the time.
+    #[must_use]
+    pub fn following(current: &PackSet, sealed: SealedPart, time: Timestamp) -> Self {
+        let (condemned, key_lists) = (current.top.condemned.clone(), current.top.key_lists.clone());
+        Self { condemned, key_lists, ..Self::first(sealed, time) }
+    }
 }
 
 /// Commits: writes the manifest, signs the HEAD, swings it.
@@ -325,6 +347,8 @@ pub fn commit(
         previous,
         added: next.added,
         removed: next.removed,
+        condemned: next.condemned,
+        recipes: next.recipes,
         key_lists: next.key_lists,
         sealed: (epoch, seal_part(basis.store, keys, &next.sealed)?),
     };

@@ -34,12 +34,10 @@ use crate::format::snapshot::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, Snapshot, Tot
 use crate::ops::Run;
 use crate::ops::host_state::HostState;
 use crate::ops::local_keys::WriterKey;
-use crate::store::head::{self, Soundness};
-use crate::store::keyring::WriterKeys;
-use crate::store::lock::{ReadLock, WriteLock};
-use crate::store::reader::ObjectReader;
+use crate::ops::writing::{Writing, require_newest};
+use crate::store::lock::ReadLock;
 use crate::store::writer::PackWriter;
-use crate::store::{self, Store, StoreError, Unlocked};
+use crate::store::{self, StoreError};
 use crate::tree::snapshots;
 use assemble::Tree;
 use pipeline::{Levels, Parts};
@@ -88,11 +86,18 @@ pub struct Committed {
 
 /// The state that a commit starts from.
 struct Start {
-    store: Store,
-    keys: WriterKeys,
-    unlocked: Unlocked,
-    reader: Arc<ObjectReader>,
+    writing: Writing,
     parent: Option<(SnapshotRef, Snapshot)>,
+}
+
+impl Start {
+    fn new(writing: Writing) -> Result<Self> {
+        let parent = match writing.unlocked.sealed.snapshots.last() {
+            Some(newest) => Some((newest.clone(), snapshots::load(&writing.reader, newest)?)),
+            None => None,
+        };
+        Ok(Self { writing, parent })
+    }
 }
 
 /// Commits a folder.
@@ -139,11 +144,11 @@ fn lock_and_preview(
     run: Run<'_>,
 ) -> Result<Committed> {
     let _lock = ReadLock::share(disk.as_ref())?;
-    let start = open(disk, request, run)?;
-    require_newest(&start.store, &HostState::load(request.cache, start.store.id()))?;
+    let start = Start::new(Writing::look(disk, request.writer, run)?)?;
+    require_newest(&start.writing.store, &HostState::load(request.cache, start.writing.store.id()))?;
     let newest = start.parent.as_ref().map(|(named, _)| named.id);
-    let memory = StatCache::look(request.cache, start.store.id(), newest);
-    let writer = pack_writer(&start)?.without_writing();
+    let memory = StatCache::look(request.cache, start.writing.store.id(), newest);
+    let writer = start.writing.pack_writer()?.without_writing();
     run.monitor.begin(Task::Commit, None);
     let read = read_folder(&start, folder, (&memory, writer), request, run);
     run.monitor.end(Task::Commit);
@@ -160,19 +165,12 @@ fn lock_and_commit(
     request: &CommitRequest<'_>,
     run: Run<'_>,
 ) -> Result<Committed> {
-    let _lock = WriteLock::take(disk.as_ref())?;
-    let start = open(disk, request, run)?;
-    commit_onto(&start, folder, request, run)
+    let (_lock, writing) = Writing::begin(&disk, request.writer, request.cache, run)?;
+    commit_onto(&Start::new(writing)?, folder, request, run)
 }
 
 fn commit_onto(start: &Start, folder: &dyn Folder, request: &CommitRequest<'_>, run: Run<'_>) -> Result<Committed> {
-    let disk = start.store.disk().as_ref();
-    store::settle_marker(disk)?;
-    if !start.store.is_settled() {
-        head::settle(disk, start.store.head())?;
-    }
-    let mut state = HostState::load(request.cache, start.store.id());
-    require_newest(&start.store, &state)?;
+    let mut state = HostState::load(request.cache, start.writing.store.id());
     run.monitor.begin(Task::Commit, None);
     let result = read_and_publish(start, folder, request, run);
     run.monitor.end(Task::Commit);
@@ -185,18 +183,6 @@ fn commit_onto(start: &Start, folder: &dyn Folder, request: &CommitRequest<'_>, 
         run.monitor.note(&format!("cannot remember the new generation on this host: {error}"));
     }
     Ok(committed)
-}
-
-/// Refuses to build on a state that this host has seen a newer one of: a store that lost its newest records, or that came
-/// back from an older copy, would make another history under the same generations.
-fn require_newest(store: &Store, state: &HostState) -> Result<()> {
-    let (opened, seen) = (store.head().head.generation, state.highest());
-    if seen <= opened {
-        return Ok(());
-    }
-    let text =
-        format!("the store opens at generation {opened}, but this host has seen {seen}: sync it before committing");
-    Err(Error::new(ErrorKind::Conflict, text))
 }
 
 /// Tells a missing medium from anything that a vanished one looks like, once the marker had been read.
@@ -237,29 +223,6 @@ fn root_of(folder: &dyn Folder) -> Result<Stat> {
     }
 }
 
-fn open(disk: Arc<dyn Disk>, request: &CommitRequest<'_>, run: Run<'_>) -> Result<Start> {
-    let store = Store::open(disk.clone())?;
-    if store.soundness() == Soundness::Older {
-        return Err(StoreError::Degraded.into());
-    }
-    let identities = std::slice::from_ref(&request.writer.identity);
-    let (keys, unlocked) = store.unlock_writer(identities)?;
-    let signer = request.writer.signer().public();
-    if !store.trust().newest().trust.writers.iter().any(|writer| writer.key == signer) {
-        return Err(Error::new(ErrorKind::NotTrusted, "this machine's writer key is no writer of the store"));
-    }
-    let index = store.load_index(&unlocked, &mut |pack, error| {
-        let subject = store::layout::pack(&pack.hash).to_string();
-        run.monitor.problem(Problem { subject, reason: format!("{error}; what it holds is stored again") });
-    })?;
-    let reader = Arc::new(ObjectReader::new(disk, store.id(), unlocked.keys.clone(), index));
-    let parent = match unlocked.sealed.snapshots.last() {
-        Some(newest) => Some((newest.clone(), snapshots::load(&reader, newest)?)),
-        None => None,
-    };
-    Ok(Start { store, keys, unlocked, reader, parent })
-}
-
 fn read_and_publish(
     start: &Start,
     folder: &dyn Folder,
@@ -267,8 +230,9 @@ fn read_and_publish(
     run: Run<'_>,
 ) -> Result<Committed> {
     let newest = start.parent.as_ref().map(|(named, _)| named.id);
-    let memory = StatCache::open(request.cache, start.store.id(), newest);
-    let (mut committed, tree, writer) = read_folder(start, folder, (&memory, pack_writer(start)?), request, run)?;
+    let memory = StatCache::open(request.cache, start.writing.store.id(), newest);
+    let (mut committed, tree, writer) =
+        read_folder(start, folder, (&memory, start.writing.pack_writer()?), request, run)?;
     if committed.changed {
         let place = (replica_of(start)?, next_sequence(start)?);
         let snapshot = publish::snapshot_of(start, &tree, place, request, run);
@@ -280,11 +244,11 @@ fn read_and_publish(
 }
 
 fn replica_of(start: &Start) -> Result<ReplicaId> {
-    start.store.replica()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "the store has no replica id"))
+    start.writing.store.replica()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "the store has no replica id"))
 }
 
 fn next_sequence(start: &Start) -> Result<u64> {
-    let next = start.store.head().head.generation.next();
+    let next = start.writing.store.head().head.generation.next();
     Ok(next.ok_or(StoreError::NoGenerationLeft)?.0)
 }
 
@@ -322,7 +286,7 @@ fn read_folder<'s>(
     }
     let committed = Committed {
         snapshot: parent.map_or(ObjectId([0; 32]), |(named, _)| named.id),
-        generation: start.store.head().head.generation,
+        generation: start.writing.store.head().head.generation,
         changed: !parent.is_some_and(|(_, last)| is_same(last, &tree)),
         totals: tree.totals,
         new_bytes: 0,
@@ -338,20 +302,14 @@ fn is_same(last: &Snapshot, tree: &Tree) -> bool {
     last.root == tree.root && last.root_meta == tree.root_meta && extensions == tree.root_extensions
 }
 
-fn pack_writer(start: &Start) -> Result<PackWriter<'_>> {
-    let (disk, epoch) = (start.store.disk().as_ref(), start.keys.reader.epoch());
-    let index_key = publish::index_key(start)?;
-    Ok(PackWriter::new(disk, start.store.id(), epoch, index_key, Some(start.store.packs())))
-}
-
 fn read_tree(start: &Start, job: &Job<'_>, writer: &mut PackWriter<'_>) -> Result<Tree> {
-    let maker = publish::key_maker(start)?;
+    let maker = start.writing.key_maker()?;
     let parts = Parts {
-        store: start.store.id(),
-        keys: &start.unlocked.keys,
+        store: start.writing.store.id(),
+        keys: &start.writing.unlocked.keys,
         maker: &maker,
-        reader: &start.reader,
-        chunker: start.unlocked.sealed.chunker,
+        reader: &start.writing.reader,
+        chunker: start.writing.unlocked.sealed.chunker,
         levels: LEVELS,
     };
     pipeline::run(&parts, job, writer)

@@ -16,7 +16,7 @@ use crate::ops::local_keys::{KeyDir, WriterKey};
 use crate::store::keyring::WriterKeys;
 use crate::store::keys::{NewKeyFile, write_key_files};
 use crate::store::trust::TrustChain;
-use crate::store::{self, Basis, EXPIRY_SECS, Next, StoreError, head, layout, pack, replica};
+use crate::store::{self, Basis, Next, StoreError, head, layout, pack, replica};
 
 /// How long the first trust file holds: ten years, since renewing it takes the root key.
 const TRUST_EXPIRY_SECS: i64 = 10 * 365 * 24 * 3600;
@@ -180,8 +180,7 @@ fn write_store(
         older_epochs: Vec::new(),
         extensions: Vec::new(),
     };
-    let next =
-        Next { added: vec![], removed: vec![], key_lists, sealed, time: now, expires: now.plus_secs(EXPIRY_SECS) };
+    let next = Next { key_lists, ..Next::first(sealed, now) };
     let basis = Basis { store, trust: &chain, current: None };
     store::commit(disk, &basis, &secrets.reader, &writer.signer(), next)?;
     store::write_marker(disk, store)?;

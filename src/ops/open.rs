@@ -37,8 +37,9 @@ impl Reading {
     /// # Errors
     /// [`ErrorKind::NoStore`], [`ErrorKind::NoIdentity`], [`ErrorKind::Corrupt`] and others.
     pub fn open(disk: Arc<dyn Disk>, identities: &[Identity], run: Run<'_>) -> Result<Self> {
-        let store = Store::open(disk.clone())?;
+        // Before it is opened, so that gc cannot take away what is read.
         let lock = ReadLock::share(disk.as_ref())?;
+        let store = Store::open(disk.clone())?;
         let unlocked = store.unlock(identities).map_err(|error| store.settle(error))?;
         let index = store.load_index(&unlocked, &mut |pack, error| {
             let subject = format!("pack {}", layout::pack(&pack.hash));

@@ -32,7 +32,7 @@ use crate::store::head::Soundness;
 use crate::store::keyring::ReaderKeys;
 use crate::store::lock::{ReadLock, WriteLock};
 use crate::store::manifest::PackSet;
-use crate::store::{self, Basis, EXPIRY_SECS, Next, Store, StoreError, layout};
+use crate::store::{self, Basis, Next, Store, StoreError, layout};
 
 /// What it takes to make a generation.
 pub struct RenewKeys {
@@ -111,14 +111,7 @@ pub fn push(
 pub fn renew(store: &Store, keys: RenewKeys, now: Timestamp) -> Result<SignedHead> {
     let disk = store.disk().as_ref();
     let _lock = WriteLock::take(disk)?;
-    let next = Next {
-        added: Vec::new(),
-        removed: Vec::new(),
-        key_lists: store.packs().top.key_lists.clone(),
-        sealed: keys.sealed,
-        time: now,
-        expires: now.plus_secs(EXPIRY_SECS),
-    };
+    let next = Next::following(store.packs(), keys.sealed, now);
     let basis = Basis { store: store.id(), trust: store.trust(), current: Some((store.head(), store.packs())) };
     Ok(store::commit(disk, &basis, &keys.keys, &keys.signer, next)?)
 }

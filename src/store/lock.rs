@@ -28,6 +28,24 @@ impl WriteLock {
     }
 }
 
+/// Held by gc while it removes files: no reader has the store open.
+pub struct SweepLock(#[expect(dead_code, reason = "held for its drop")] Option<Box<dyn Lock>>);
+
+impl SweepLock {
+    /// Takes the readers' lock alone, without waiting; without that file there can be no reader.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while anybody reads.
+    pub fn take(disk: &dyn Disk) -> Result<Self, StoreError> {
+        match disk.lock(&layout::read_lock(), LockKind::Exclusive) {
+            Ok(Some(lock)) => Ok(Self(Some(lock))),
+            Ok(None) => Err(StoreError::Locked),
+            Err(error) if error.kind == DiskErrorKind::NotFound => Ok(Self(None)),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
 /// Held by a reader, so that gc waits; nothing where the store cannot be locked, as on a read-only medium without one.
 pub struct ReadLock(#[expect(dead_code, reason = "held for its drop")] Option<Box<dyn Lock>>);
 

@@ -1,13 +1,13 @@
 //! A chain of manifests read into one set of packs, and the next manifest made from it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::error::StoreError;
 use super::layout;
 use crate::base::limits::MANIFEST_CHAIN_MAX;
 use crate::base::{Epoch, Generation, HeadHash, ManifestHash, PackHash, StoreId};
 use crate::disk::{Disk, read_all};
-use crate::format::manifest::{Base, HEADS_MAX, KeyShards, Manifest, PackRef, RecipeRef};
+use crate::format::manifest::{Base, CondemnedPack, HEADS_MAX, KeyShards, Manifest, PackRef, RecipeRef};
 
 /// Gets the bytes of a manifest by its hash and length.
 pub type ReadManifest<'a> = &'a mut dyn FnMut(&ManifestHash, u64) -> Result<Vec<u8>, StoreError>;
@@ -21,7 +21,8 @@ pub struct PackSet {
     pub chain: Vec<(ManifestHash, u64)>,
     /// Earlier HEADs by generation, as far back as they are listed.
     pub heads: BTreeMap<Generation, HeadHash>,
-    /// Recipes of packs that the set still holds, ascending by pack; of two for one pack the later.
+    /// Recipes of packs that the set still holds or that wait for their end, ascending by pack; of two for one pack the
+    /// later. Those of condemned packs lead from older packs to what was made of them since.
     pub recipes: Vec<RecipeRef>,
     packs: Vec<PackRef>,
     places: HashMap<PackHash, usize>,
@@ -86,7 +87,9 @@ impl PackSet {
         let top = manifests.into_iter().next().ok_or_else(misfit)?;
         let packs: Vec<_> = packs.into_values().collect();
         let places: HashMap<_, _> = packs.iter().enumerate().map(|(at, pack)| (pack.hash, at)).collect();
-        let recipes = recipes.into_values().filter(|recipe| places.contains_key(&recipe.pack)).collect();
+        let is_kept =
+            |recipe: &RecipeRef| places.contains_key(&recipe.pack) || is_condemned(&top.condemned, &recipe.pack);
+        let recipes = recipes.into_values().filter(is_kept).collect();
         Ok(Self { top, chain, heads, recipes, packs, places })
     }
 
@@ -132,6 +135,12 @@ impl PackSet {
     }
 }
 
+/// Returns whether a pack waits for its end; `condemned` ascends.
+#[must_use]
+pub fn is_condemned(condemned: &[CondemnedPack], pack: &PackHash) -> bool {
+    condemned.binary_search_by_key(pack, |condemned| condemned.hash).is_ok()
+}
+
 /// What the next generation changes.
 pub struct Change {
     /// The generation that it will be.
@@ -142,6 +151,10 @@ pub struct Change {
     pub added: Vec<PackRef>,
     /// Packs that are gone.
     pub removed: Vec<PackHash>,
+    /// All packs that wait for their end.
+    pub condemned: Vec<CondemnedPack>,
+    /// Recipes of added packs.
+    pub recipes: Vec<RecipeRef>,
     /// Key lists by epoch.
     pub key_lists: Vec<KeyShards>,
     /// Epoch and bytes of the sealed part.
@@ -158,14 +171,19 @@ pub fn next_manifest(current: Option<&PackSet>, change: Change) -> Manifest {
         base: None,
         removed: change.removed,
         added: change.added,
-        condemned: current.map_or_else(Vec::new, |set| set.top.condemned.clone()),
-        recipes: Vec::new(),
+        condemned: change.condemned,
+        recipes: change.recipes,
         heads: change.previous.into_iter().collect(),
         key_lists: change.key_lists,
         sealed: change.sealed,
         files: current.map_or_else(Vec::new, |set| set.top.files.clone()),
     };
     manifest.removed.sort_unstable();
+    manifest.recipes.sort_unstable_by_key(|recipe| recipe.pack);
+    // A commit may make a pack again that was dropped, since equal objects make equal packs.
+    let added: HashSet<PackHash> = manifest.added.iter().map(|pack| pack.hash).collect();
+    manifest.condemned.retain(|condemned| !added.contains(&condemned.hash));
+    manifest.condemned.sort_unstable_by_key(|condemned| condemned.hash);
     let Some(current) = current else { return manifest };
     let depth = current.top.base.map_or(0, |base| base.depth) + 1;
     let chain_changes: u64 = current.chain.iter().take(depth as usize - 1).map(|(_, len)| len).sum();
@@ -174,18 +192,26 @@ pub fn next_manifest(current: Option<&PackSet>, change: Change) -> Manifest {
         manifest.base = Some(Base { depth, hash: current.chain[0].0, len_bytes: current.chain[0].1 });
         return manifest;
     }
-    let kept = current.packs.iter().filter(|pack| manifest.removed.binary_search(&pack.hash).is_err());
-    let mut all: Vec<_> = kept.copied().collect();
+    make_full(&mut manifest, current);
+    manifest
+}
+
+/// Turns the changes to a state into all of the next one.
+fn make_full(manifest: &mut Manifest, current: &PackSet) {
+    let is_removed = |pack: &PackHash| manifest.removed.binary_search(pack).is_ok();
+    let mut all: Vec<_> = current.packs.iter().filter(|pack| !is_removed(&pack.hash)).copied().collect();
+    let mut recipes: BTreeMap<PackHash, RecipeRef> = BTreeMap::new();
+    let is_kept = |pack: &PackHash| !is_removed(pack) || is_condemned(&manifest.condemned, pack);
+    recipes.extend(current.recipes.iter().filter(|old| is_kept(&old.pack)).map(|recipe| (recipe.pack, *recipe)));
+    recipes.extend(manifest.recipes.iter().map(|recipe| (recipe.pack, *recipe)));
     all.append(&mut manifest.added);
     manifest.added = all;
-    let is_kept = |recipe: &&RecipeRef| manifest.removed.binary_search(&recipe.pack).is_err();
-    manifest.recipes = current.recipes.iter().filter(is_kept).copied().collect();
+    manifest.recipes = recipes.into_values().collect();
     manifest.removed.clear();
     let mut heads = current.heads.clone();
     heads.extend(manifest.heads.iter().copied());
     let surplus = heads.len().saturating_sub(HEADS_MAX / 4);
     manifest.heads = heads.into_iter().skip(surplus).collect();
-    manifest
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use chunkstore::path_remote::PathRemote;
 use chunkstore::remote::{Remote, RemoteError, Session};
 use chunkstore::store::object::{Sealer, pointer_to};
 use chunkstore::store::writer::PackWriter;
-use chunkstore::store::{self, Basis, EXPIRY_SECS, Next, Store, layout};
+use chunkstore::store::{self, Basis, Next, Store, layout};
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000_000_000);
 
@@ -88,9 +88,7 @@ impl Publisher {
                 .unwrap();
             added.extend(packs.finish().unwrap().packs);
         }
-        let key_lists = store.packs().top.key_lists.clone();
-        let (sealed, expires) = (unlocked.sealed, NOW.plus_secs(EXPIRY_SECS));
-        let next = Next { added, removed: vec![], key_lists, sealed, time: NOW, expires };
+        let next = Next { added, ..Next::following(store.packs(), unlocked.sealed, NOW) };
         let basis = Basis { store: store.id(), trust: store.trust(), current: Some((store.head(), store.packs())) };
         store::commit(disk, &basis, &keys.reader, &signer, next).unwrap();
     }

@@ -29,7 +29,7 @@ use chunkstore::remote::{Remote, RemoteError, Session};
 use chunkstore::store::object::{Sealer, pointer_to};
 use chunkstore::store::pack::{create_immutable, pack_is_whole};
 use chunkstore::store::writer::PackWriter;
-use chunkstore::store::{self, Basis, EXPIRY_SECS, Next, Store, layout};
+use chunkstore::store::{self, Basis, Next, Store, layout};
 use tempfile::TempDir;
 
 /// 2026-01-01.
@@ -113,14 +113,8 @@ impl Publisher {
             added.extend(packs.finish().unwrap().packs);
         }
         let now = self.world.run().clock.now();
-        let next = Next {
-            added,
-            removed: removed.iter().map(|pack| pack.hash).collect(),
-            key_lists: store.packs().top.key_lists.clone(),
-            sealed: unlocked.sealed,
-            time: now,
-            expires: now.plus_secs(EXPIRY_SECS),
-        };
+        let removed = removed.iter().map(|pack| pack.hash).collect();
+        let next = Next { added, removed, ..Next::following(store.packs(), unlocked.sealed, now) };
         let basis = Basis { store: self.id, trust: store.trust(), current: Some((store.head(), store.packs())) };
         store::commit(self.disk.as_ref(), &basis, &keys.reader, &signer, next).unwrap()
     }

@@ -8,7 +8,7 @@ use chunkstore::format::{Extent, Kind, Pointer};
 use chunkstore::store::keyring::WriterKeys;
 use chunkstore::store::object::{SealedObject, Sealer, pointer_to, snapshot_pointer};
 use chunkstore::store::writer::PackWriter;
-use chunkstore::store::{self, Basis, EXPIRY_SECS, Next, Store, Unlocked};
+use chunkstore::store::{self, Basis, Next, Store, Unlocked};
 use chunkstore::tree::build::build_tree;
 
 use crate::scene::{NOW, Scene};
@@ -110,14 +110,8 @@ pub fn commit(scene: &Scene, make: impl FnOnce(&mut Hand) -> Pointer) {
     packs.put(&sealer.seal(Kind::Snapshot, id, pointer.dedup_generation, &pointer.key, &plain).unwrap()).unwrap();
     let mut sealed = unlocked.sealed;
     sealed.snapshots.push(SnapshotRef { id, epoch: snapshot.epoch, len_bytes, generation, time: NOW, tags: vec![] });
-    let next = Next {
-        added: packs.finish().unwrap().packs,
-        removed: vec![],
-        key_lists: store.packs().top.key_lists.clone(),
-        sealed,
-        time: NOW,
-        expires: NOW.plus_secs(EXPIRY_SECS),
-    };
+    let added = packs.finish().unwrap().packs;
+    let next = Next { added, ..Next::following(store.packs(), sealed, NOW) };
     let basis = Basis { store: store.id(), trust: store.trust(), current: Some((store.head(), store.packs())) };
     store::commit(&scene.disk, &basis, reader, &signer, next).unwrap();
 }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use super::assemble::Tree;
 use super::{CommitRequest, Start};
 use crate::base::{Generation, ObjectId, ReplicaId};
-use crate::crypto::Secret;
 use crate::error::Result;
 use crate::format::index::IndexPart;
 use crate::format::sealed::{IndexRef, SealedPart, SnapshotRef};
@@ -13,10 +12,9 @@ use crate::format::snapshot::{Parent, Snapshot};
 use crate::format::{Kind, Pointer};
 use crate::ops::Run;
 use crate::store::index::ObjectIndex;
-use crate::store::keyring::KeyMaker;
 use crate::store::object::{Sealer, pointer_to, snapshot_pointer};
 use crate::store::writer::{PackWriter, Written};
-use crate::store::{self, Basis, EXPIRY_SECS, Next, StoreError};
+use crate::store::{Next, StoreError};
 
 /// From so many packs that no merged index covers, a commit merges their indexes.
 const UNCOVERED_MAX: usize = 16;
@@ -39,7 +37,7 @@ pub fn snapshot_of(
         parents: parents.map(|(p, _)| Parent { id: p.id, epoch: p.epoch, len_bytes: p.len_bytes }).collect(),
         replica,
         sequence,
-        epoch: start.keys.reader.epoch(),
+        epoch: start.writing.keys.reader.epoch(),
         time: run.clock.now(),
         author: request.author.clone(),
         message: request.message.clone(),
@@ -63,43 +61,30 @@ pub fn publish(
     level: i32,
     run: Run<'_>,
 ) -> Result<(ObjectId, Generation, u64)> {
-    let keys = &start.unlocked.keys;
+    let keys = &start.writing.unlocked.keys;
     let plain = snapshot.encode();
     let id = keys.object_id(Kind::Snapshot, &plain);
     let len_bytes = plain.len() as u64;
     let pointer = snapshot_pointer(keys, id, snapshot.epoch, len_bytes).ok_or(StoreError::NoIdentity)?;
-    let mut sealer = Sealer::new(start.store.id(), level)?;
+    let mut sealer = Sealer::new(start.writing.store.id(), level)?;
     writer.put(&sealer.seal(Kind::Snapshot, id, pointer.dedup_generation, &pointer.key, &plain)?)?;
     let mut written = writer.finish()?;
-    let generation = start.store.head().head.generation.next().ok_or(StoreError::NoGenerationLeft)?;
-    let mut sealed = start.unlocked.sealed.clone();
+    let generation = start.writing.store.head().head.generation.next().ok_or(StoreError::NoGenerationLeft)?;
+    let mut sealed = start.writing.unlocked.sealed.clone();
     let (epoch, tags) = (snapshot.epoch, request.tags.clone());
     sealed.snapshots.push(SnapshotRef { id, epoch, len_bytes, generation, time: snapshot.time, tags });
     merge_indexes(start, &mut sealed, &mut written, &mut sealer)?;
     let new_bytes = written.len_bytes();
     let now = run.clock.now();
-    let next = Next {
-        added: written.packs,
-        removed: Vec::new(),
-        key_lists: start.store.packs().top.key_lists.clone(),
-        sealed,
-        time: now,
-        expires: now.plus_secs(EXPIRY_SECS),
-    };
-    let basis = Basis {
-        store: start.store.id(),
-        trust: start.store.trust(),
-        current: Some((start.store.head(), start.store.packs())),
-    };
-    let disk = start.store.disk().as_ref();
-    let record = store::commit(disk, &basis, &start.keys.reader, &request.writer.signer(), next)?;
+    let next = Next { added: written.packs, ..Next::following(start.writing.store.packs(), sealed, now) };
+    let record = start.writing.publish(next)?;
     Ok((id, record.head.generation, new_bytes))
 }
 
 /// Merges the indexes of packs once many stand alone, so that opening a store stays a few reads.
 fn merge_indexes(start: &Start, sealed: &mut SealedPart, written: &mut Written, sealer: &mut Sealer) -> Result<()> {
-    let index = start.reader.index();
-    let uncovered = start.store.packs().packs().iter().filter(|pack| !index.covers(&pack.hash)).count();
+    let index = start.writing.reader.index();
+    let uncovered = start.writing.store.packs().packs().iter().filter(|pack| !index.covers(&pack.hash)).count();
     if uncovered + written.packs.len() <= UNCOVERED_MAX {
         return Ok(());
     }
@@ -130,15 +115,12 @@ fn merged_with(index: &ObjectIndex, written: &Written, everything: bool) -> Vec<
 }
 
 fn write_parts(start: &Start, parts: &[IndexPart], sealer: &mut Sealer) -> Result<(Written, Vec<IndexRef>)> {
-    let maker = key_maker(start)?;
-    let disk = start.store.disk().as_ref();
-    let epoch = start.keys.reader.epoch();
-    let set = Some(start.store.packs());
-    let mut writer = PackWriter::new(disk, start.store.id(), epoch, index_key(start)?, set);
+    let maker = start.writing.key_maker()?;
+    let mut writer = start.writing.pack_writer()?;
     let mut pointers: Vec<Pointer> = Vec::new();
     for part in parts {
         let plain = part.encode();
-        let pointer = pointer_to(&start.unlocked.keys, &maker, Kind::Index, &plain);
+        let pointer = pointer_to(&start.writing.unlocked.keys, &maker, Kind::Index, &plain);
         writer.put(&sealer.seal(Kind::Index, pointer.id, pointer.dedup_generation, &pointer.key, &plain)?)?;
         pointers.push(pointer);
     }
@@ -152,21 +134,4 @@ fn write_parts(start: &Start, parts: &[IndexPart], sealer: &mut Sealer) -> Resul
     });
     let refs = refs.collect();
     Ok((written, refs))
-}
-
-/// Returns what makes object keys now.
-///
-/// # Errors
-/// [`StoreError::NoIdentity`] when the writer's key file lacks the dedup secret in use.
-pub fn key_maker(start: &Start) -> Result<KeyMaker> {
-    let generation = start.unlocked.sealed.dedup_generation;
-    Ok(start.keys.key_maker(generation).ok_or(StoreError::NoIdentity)?)
-}
-
-/// Returns the key of pack indexes now.
-///
-/// # Errors
-/// [`StoreError::NoIdentity`].
-pub fn index_key(start: &Start) -> Result<Secret> {
-    Ok(start.keys.reader.index_key(start.keys.reader.epoch()).ok_or(StoreError::NoIdentity)?)
 }

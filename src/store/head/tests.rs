@@ -36,21 +36,15 @@ fn two_commits() -> (SimDisk, TrustChain, SignedHead) {
     let chain = TrustChain::start(SignedTrust::new(trust, vec![signature]).bytes()).unwrap();
     let keys = WriterKeys::generate(STORE, &random).reader;
     create_layout(&disk).unwrap();
-    let next = || Next {
-        added: vec![],
-        removed: vec![],
-        key_lists: vec![],
-        sealed: SealedPart {
-            chunker: ChunkerParameters::DEFAULT,
-            dedup_generation: DedupGeneration(1),
-            snapshots: vec![],
-            indexes: vec![],
-            older_epochs: vec![],
-            extensions: vec![],
-        },
-        time: Timestamp(0),
-        expires: Timestamp(1),
+    let sealed = SealedPart {
+        chunker: ChunkerParameters::DEFAULT,
+        dedup_generation: DedupGeneration(1),
+        snapshots: vec![],
+        indexes: vec![],
+        older_epochs: vec![],
+        extensions: vec![],
     };
+    let next = || Next::first(sealed.clone(), Timestamp(0));
     assert_eq!(keys.epoch(), Epoch(1));
     let basis = Basis { store: STORE, trust: &chain, current: None };
     let first = commit(&disk, &basis, &keys, &signer, next()).unwrap();

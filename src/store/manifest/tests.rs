@@ -34,6 +34,8 @@ fn plain_change(generation: u64, added: Vec<PackRef>) -> Change {
         previous: None,
         added,
         removed: vec![],
+        condemned: vec![],
+        recipes: vec![],
         key_lists: vec![],
         sealed: (Epoch(1), vec![]),
     }
@@ -58,8 +60,8 @@ fn a_hundred_generations_fold_to_the_packs_that_are_left() {
                 previous,
                 added,
                 removed,
-                key_lists: vec![],
                 sealed: (Epoch(1), vec![1; 50]),
+                ..plain_change(u64::from(generation), vec![])
             },
         );
         let named = files.add(&manifest);

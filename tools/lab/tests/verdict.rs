@@ -57,14 +57,8 @@ fn commit(before: &SimDisk, keys: &Path, seed: u64) -> SimDisk {
     let mut packs = PackWriter::new(disk, store.id(), epoch, index_key, Some(store.packs()));
     let mut sealer = Sealer::new(store.id(), 1).unwrap();
     packs.put(&sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap()).unwrap();
-    let next = Next {
-        added: packs.finish().unwrap().packs,
-        removed: vec![],
-        key_lists: store.packs().top.key_lists.clone(),
-        sealed: unlocked.sealed,
-        time: NOW,
-        expires: NOW.plus_secs(EXPIRY_SECS),
-    };
+    let added = packs.finish().unwrap().packs;
+    let next = Next { added, ..Next::following(store.packs(), unlocked.sealed, NOW) };
     let basis = Basis { store: store.id(), trust: store.trust(), current: Some((store.head(), store.packs())) };
     store::commit(disk, &basis, &keys.reader, &signer, next).unwrap();
     disk.settled()

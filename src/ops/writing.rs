@@ -1,0 +1,158 @@
+//! A store open for making its next generation: locked, opened with the writer's key, its index read, and the state that it
+//! builds on durable and the newest that this host knows of.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::base::PackHash;
+use crate::base::monitor::Problem;
+use crate::crypto::Secret;
+use crate::crypto::sign::SignKey;
+use crate::disk::Disk;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::head::SignedHead;
+use crate::ops::Run;
+use crate::ops::host_state::HostState;
+use crate::ops::local_keys::WriterKey;
+use crate::store::head::{self, Soundness};
+use crate::store::keyring::{KeyMaker, WriterKeys};
+use crate::store::lock::WriteLock;
+use crate::store::reader::ObjectReader;
+use crate::store::writer::PackWriter;
+use crate::store::{self, Basis, Next, Store, StoreError, Unlocked};
+
+/// The state that a writer starts from.
+pub struct Writing {
+    /// The store.
+    pub store: Store,
+    /// What it takes to write.
+    pub keys: WriterKeys,
+    /// What the writer's identity opened.
+    pub unlocked: Unlocked,
+    /// Reads objects.
+    pub reader: Arc<ObjectReader>,
+    /// Packs whose index does not read, so that nobody knows what they hold.
+    pub unread: Vec<PackHash>,
+    signer: SignKey,
+}
+
+impl Writing {
+    /// Locks a store and opens it for its next generation. Packs whose index does not read are told to the
+    /// monitor.
+    ///
+    /// # Durability
+    /// The state that it builds on is durable once this returns.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`], [`ErrorKind::NoIdentity`], [`ErrorKind::NotTrusted`] for a key that is no writer,
+    /// [`ErrorKind::Conflict`] when this host has seen a newer state, [`ErrorKind::Corrupt`] for a degraded store, and others.
+    pub fn begin(
+        disk: &Arc<dyn Disk>,
+        writer: &WriterKey,
+        cache: Option<&Path>,
+        run: Run<'_>,
+    ) -> Result<(WriteLock, Self)> {
+        store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
+        let lock = WriteLock::take(disk.as_ref()).map_err(|error| store::settle(disk.as_ref(), error))?;
+        let writing = Self::look(Arc::clone(disk), writer, run)?;
+        writing.settle()?;
+        require_newest(&writing.store, &HostState::load(cache, writing.store.id()))?;
+        Ok((lock, writing))
+    }
+
+    /// Opens a store as [`Writing::begin`] does, without a lock and without writing.
+    ///
+    /// # Errors
+    /// As [`Writing::begin`].
+    pub fn look(disk: Arc<dyn Disk>, writer: &WriterKey, run: Run<'_>) -> Result<Self> {
+        let store = Store::open(disk.clone())?;
+        if store.soundness() == Soundness::Older {
+            return Err(StoreError::Degraded.into());
+        }
+        let (keys, unlocked) = store.unlock_writer(std::slice::from_ref(&writer.identity))?;
+        let signer = writer.signer();
+        if !store.trust().newest().trust.writers.iter().any(|writer| writer.key == signer.public()) {
+            return Err(Error::new(ErrorKind::NotTrusted, "this machine's writer key is no writer of the store"));
+        }
+        let mut unread = Vec::new();
+        let index = store.load_index(&unlocked, &mut |pack, error| {
+            let subject = store::layout::pack(&pack.hash).to_string();
+            run.monitor.problem(Problem { subject, reason: format!("{error}; what it holds counts as lost") });
+            unread.push(pack.hash);
+        })?;
+        let reader = Arc::new(ObjectReader::new(disk, store.id(), unlocked.keys.clone(), index));
+        Ok(Self { store, keys, unlocked, reader, unread, signer })
+    }
+
+    /// Ends what a run left that was cut off or killed, so that nothing is built on a state that may still be lost.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn settle(&self) -> Result<()> {
+        let disk = self.disk();
+        store::settle_marker(disk)?;
+        if !self.store.is_settled() {
+            head::settle(disk, self.store.head())?;
+        }
+        Ok(())
+    }
+
+    /// Returns the disk.
+    #[must_use]
+    pub fn disk(&self) -> &dyn Disk {
+        self.store.disk().as_ref()
+    }
+
+    /// Starts writing packs beside those of the state.
+    ///
+    /// # Errors
+    /// [`StoreError::NoIdentity`].
+    pub fn pack_writer(&self) -> Result<PackWriter<'_>> {
+        let (epoch, packs) = (self.keys.reader.epoch(), Some(self.store.packs()));
+        Ok(PackWriter::new(self.disk(), self.store.id(), epoch, self.index_key()?, packs))
+    }
+
+    /// Returns what makes object keys now.
+    ///
+    /// # Errors
+    /// [`StoreError::NoIdentity`] when the writer's key file lacks the dedup secret in use.
+    pub fn key_maker(&self) -> Result<KeyMaker> {
+        Ok(self.keys.key_maker(self.unlocked.sealed.dedup_generation).ok_or(StoreError::NoIdentity)?)
+    }
+
+    /// Returns the key of pack indexes now.
+    ///
+    /// # Errors
+    /// [`StoreError::NoIdentity`].
+    pub fn index_key(&self) -> Result<Secret> {
+        Ok(self.keys.reader.index_key(self.keys.reader.epoch()).ok_or(StoreError::NoIdentity)?)
+    }
+
+    /// Makes the next generation.
+    ///
+    /// # Durability
+    /// As [`store::commit`].
+    ///
+    /// # Errors
+    /// As [`store::commit`].
+    pub fn publish(&self, next: Next) -> Result<SignedHead> {
+        let (store, trust) = (self.store.id(), self.store.trust());
+        let basis = Basis { store, trust, current: Some((self.store.head(), self.store.packs())) };
+        Ok(store::commit(self.disk(), &basis, &self.keys.reader, &self.signer, next)?)
+    }
+}
+
+/// Refuses to build on a state that this host has seen a newer one of: a store that lost its newest records, or that came
+/// back from an older copy, would make another history under the same generations.
+///
+/// # Errors
+/// [`ErrorKind::Conflict`].
+pub fn require_newest(store: &Store, state: &HostState) -> Result<()> {
+    let (opened, seen) = (store.head().head.generation, state.highest());
+    if seen <= opened {
+        return Ok(());
+    }
+    let text =
+        format!("the store opens at generation {opened}, but this host has seen {seen}: sync it before committing");
+    Err(Error::new(ErrorKind::Conflict, text))
+}
