@@ -15,7 +15,7 @@ use chunkstore::ops::init::{InitRequest, init};
 use chunkstore::ops::local_keys::KeyDir;
 use chunkstore::store::object::{Sealer, pointer_to};
 use chunkstore::store::writer::PackWriter;
-use chunkstore::store::{self, Basis, EXPIRY_SECS, Next, Store, layout};
+use chunkstore::store::{self, Basis, Next, Store, layout};
 use lab::blocklog::{BlockLog, Entry};
 use lab::check::{Facts, Failure, Outcome};
 use lab::error::Result;
