@@ -37,6 +37,7 @@ pub mod object;
 pub mod pack;
 pub mod reader;
 pub mod replica;
+pub mod sweep;
 pub mod trust;
 pub mod writer;
 

@@ -20,6 +20,12 @@ pub enum Task {
     Verify,
     /// Going through snapshots, or copying files out of one.
     Read,
+    /// Finding out which objects snapshots reach.
+    Mark,
+    /// Copying what lives of packs into new ones.
+    Repack,
+    /// Removing files that nothing names.
+    Sweep,
 }
 
 impl Task {
@@ -33,6 +39,9 @@ impl Task {
             Self::Send => "send",
             Self::Verify => "verify",
             Self::Read => "read",
+            Self::Mark => "mark",
+            Self::Repack => "repack",
+            Self::Sweep => "sweep",
         }
     }
 }

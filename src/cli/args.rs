@@ -139,6 +139,8 @@ pub enum Verb {
     Restore(RestoreArgs),
     /// Checks everything that the store holds
     Verify(VerifyArgs),
+    /// Gives back the room of what nothing needs any more
+    Gc(GcArgs),
     /// Serves a folder by FTP, for a LAN or a trial; read-only unless told otherwise
     #[cfg(unix)]
     Serve(ServeArgs),
@@ -340,6 +342,21 @@ pub struct VerifyArgs {
     /// Hashes this share of the packs alone, drawn by chance
     #[arg(long, value_name = "P%")]
     pub sample: Option<String>,
+}
+
+/// `gc`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore gc --store pub --keys k --dry-run\n  chunkstore gc --store key")]
+pub struct GcArgs {
+    /// Shows what would go, and changes nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How long dropped packs stay, as 12h or 30d; 0s waives every wait [default: 30d on servers, 24h here]
+    #[arg(long, value_name = "D")]
+    pub grace: Option<String>,
+    /// Removes files that nothing names, and leaves packs as they are even where the writer's key is at hand
+    #[arg(long)]
+    pub files_only: bool,
 }
 
 /// `serve`.

@@ -168,6 +168,15 @@ impl Context {
         Reading::open(self.disk()?, &identities, self.run(monitor))
     }
 
+    /// Returns this machine's key for writing to a store, if it has one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoIdentity`] where it has one that does not open.
+    pub fn writer_key_at_hand(&self, store: StoreId) -> Result<Option<WriterKey>> {
+        let Some(keys) = &self.settings.keys else { return Ok(None) };
+        KeyDir::new(keys, store).load_writer(&|purpose| self.passphrases.for_existing(purpose))
+    }
+
     /// Returns this machine's key for writing to a store.
     ///
     /// # Errors

@@ -207,6 +207,9 @@ fn label(task: Task) -> &'static str {
         Task::Restore => "restoring",
         Task::Verify => "verifying",
         Task::Read => "reading",
+        Task::Mark => "marking",
+        Task::Repack => "repacking",
+        Task::Sweep => "removing",
     }
 }
 

@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Longest span of time: no wait of this program makes sense beyond a day.
 const LONGEST_SECS: f64 = 24.0 * 3600.0;
+const LONGEST_KEEPING_SECS: i64 = 100 * 365 * 24 * 3600;
 
 /// Parses a size in bytes, with a binary unit: `1M`, `1MiB` and `1m` are all 1048576. Plain numbers are bytes.
 ///
@@ -50,6 +51,27 @@ pub fn parse_duration(what: &str, text: &str) -> Result<Duration> {
         Some(secs) if secs > 0.0 && secs <= LONGEST_SECS => Ok(Duration::from_secs_f64(secs)),
         _ => Err(wrong(what, text, "a span of time such as 30s or 2m, at most a day")),
     }
+}
+
+/// Parses how long something is kept, in whole seconds from none to a hundred years: `0s`, `12h`, `30d`, `2w`, `1y`.
+///
+/// # Errors
+/// [`ErrorKind::Usage`].
+pub fn parse_keeping(what: &str, text: &str) -> Result<i64> {
+    let lower = text.trim().to_ascii_lowercase();
+    let digits_end = lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len());
+    let (number, unit) = lower.split_at(digits_end);
+    let factor: i64 = match unit.trim() {
+        "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        "w" => 7 * 24 * 3600,
+        "y" => 365 * 24 * 3600,
+        _ => return Err(wrong(what, text, "a span of time such as 12h or 30d")),
+    };
+    let secs = number.parse::<i64>().ok().and_then(|number| number.checked_mul(factor));
+    secs.filter(|secs| *secs <= LONGEST_KEEPING_SECS).ok_or_else(|| wrong(what, text, "a span of time to 100y"))
 }
 
 /// Parses a share, more than none and at most all, in percent: `5%`, `0.5%`; plain numbers are percent.

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::base::PackHash;
 use crate::base::monitor::Problem;
+use crate::base::{Generation, PackHash, StoreId};
 use crate::crypto::Secret;
 use crate::crypto::sign::SignKey;
 use crate::disk::Disk;
@@ -155,4 +155,17 @@ pub fn require_newest(store: &Store, state: &HostState) -> Result<()> {
     let text =
         format!("the store opens at generation {opened}, but this host has seen {seen}: sync it before committing");
     Err(Error::new(ErrorKind::Conflict, text))
+}
+
+/// Remembers on the host that a store reached a generation; where that cannot be written, the store stands all the same.
+pub fn remember(cache: Option<&Path>, store: StoreId, generation: Generation, run: Run<'_>) {
+    let mut state = HostState::load(cache, store);
+    if state.highest() >= generation {
+        return;
+    }
+    state.reached(generation);
+    if let Err(error) = state.save() {
+        // The next run only lacks the host's half of the memory.
+        run.monitor.note(&format!("cannot remember the new generation on this host: {error}"));
+    }
 }

@@ -24,12 +24,6 @@ pub fn may_leave_remotes(condemned: &CondemnedPack, now: Timestamp) -> bool {
     now.secs_since(condemned.since) >= REMOTE_SECS
 }
 
-/// Returns whether a store of one's own may delete it, if nothing reaches it there.
-#[must_use]
-pub fn may_leave_here(condemned: &CondemnedPack, now: Timestamp) -> bool {
-    now.secs_since(condemned.since) >= LOCAL_SECS
-}
-
 /// Returns whether it need not be listed any longer.
 #[must_use]
 pub fn may_be_forgotten(condemned: &CondemnedPack, now: Timestamp) -> bool {

@@ -61,9 +61,7 @@ struct Candidate {
 /// [`StoreError::Corrupt`] when none holds, [`StoreError::TooNew`] when all that is there is of a newer format.
 pub fn find_newest(disk: &dyn Disk, store: StoreId, trust: &TrustChain) -> Result<Found, StoreError> {
     let candidates = read_candidates(disk, trust)?;
-    let mut records: Vec<&SignedHead> = candidates.iter().filter_map(|found| found.record.as_ref()).collect();
-    records.sort_by_key(|record| std::cmp::Reverse(record.head.generation));
-    records.dedup_by(|a, b| a.bytes() == b.bytes());
+    let records = newest_first(&candidates);
     let mut failure = None;
     for (at, record) in records.iter().enumerate() {
         match PackSet::load_from_disk(disk, store, record.head.manifest, record.head.manifest_len_bytes) {
@@ -83,6 +81,38 @@ pub fn find_newest(disk: &dyn Disk, store: StoreId, trust: &TrustChain) -> Resul
     }
     let too_new = candidates.into_iter().find_map(|found| found.too_new).map(StoreError::TooNew);
     Err(failure.or(too_new).unwrap_or_else(|| StoreError::damaged("every HEAD record")))
+}
+
+/// Returns the newest records that hold, at most `most`, each with its packs, the newest first: what gc spares.
+///
+/// # Errors
+/// Those of the disk.
+pub fn newest_valid(
+    disk: &dyn Disk,
+    store: StoreId,
+    trust: &TrustChain,
+    most: usize,
+) -> Result<Vec<(SignedHead, PackSet)>, StoreError> {
+    let candidates = read_candidates(disk, trust)?;
+    let mut valid = Vec::new();
+    for record in newest_first(&candidates) {
+        if valid.len() == most {
+            break;
+        }
+        match PackSet::load_from_disk(disk, store, record.head.manifest, record.head.manifest_len_bytes) {
+            Ok(packs) => valid.push((record.clone(), packs)),
+            Err(error @ (StoreError::Gone(_) | StoreError::Disk(_))) => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(valid)
+}
+
+fn newest_first(candidates: &[Candidate]) -> Vec<&SignedHead> {
+    let mut records: Vec<&SignedHead> = candidates.iter().filter_map(|found| found.record.as_ref()).collect();
+    records.sort_by_key(|record| std::cmp::Reverse(record.head.generation));
+    records.dedup_by(|a, b| a.bytes() == b.bytes());
+    records
 }
 
 /// Returns the newest generation that a name in `heads/` promises, whatever stands under it.

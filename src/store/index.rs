@@ -1,6 +1,6 @@
 //! Where every object lies: merged indexes and the packs' own ones, in one sorted table in memory.
 //!
-//! About 60 bytes an object. The table follows from the packs alone and is never written back as it is.
+//! 56 bytes an object. The table follows from the packs alone and is never written back as it is.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,13 +10,14 @@ use super::layout;
 use super::manifest::PackSet;
 use super::object::Opener;
 use super::pack::{PackState, pack_state, read_exactly, read_index};
+use crate::base::limits::PACK_MAX_BYTES;
 use crate::base::{DedupGeneration, ObjectId, PackHash, StoreId};
 use crate::disk::{Disk, DiskErrorKind};
-use crate::format::Kind;
 use crate::format::index::{ENTRIES_MAX, IndexEntry, IndexPart};
 use crate::format::manifest::PackRef;
 use crate::format::pack::PackEntry;
 use crate::format::sealed::{IndexRef, SealedPart};
+use crate::format::{Codec, Kind};
 
 /// Where one object lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +30,65 @@ pub struct Place {
     pub entry: PackEntry,
 }
 
+/// One object in the table: an [`IndexEntry`] without the bits that no pack is long enough to need.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    id: ObjectId,
+    dedup_generation: DedupGeneration,
+    pack: u32,
+    offset: u32,
+    len_bytes: u32,
+    sealed_len_bytes: u32,
+    kind: Kind,
+    codec: Codec,
+}
+
+// Offsets and lengths in a pack fit, since the format bounds a pack.
+const _: () = assert!(PACK_MAX_BYTES <= u32::MAX as u64 && std::mem::size_of::<Slot>() <= 56);
+
+impl Slot {
+    fn new(pack: u32, offset: u64, entry: &PackEntry) -> Self {
+        Self {
+            id: entry.id,
+            dedup_generation: entry.dedup_generation,
+            pack,
+            offset: offset as u32,
+            len_bytes: entry.len_bytes as u32,
+            sealed_len_bytes: entry.sealed_len_bytes as u32,
+            kind: entry.kind,
+            codec: entry.codec,
+        }
+    }
+
+    fn name(&self) -> (ObjectId, DedupGeneration) {
+        (self.id, self.dedup_generation)
+    }
+
+    fn entry(&self) -> PackEntry {
+        PackEntry {
+            id: self.id,
+            kind: self.kind,
+            codec: self.codec,
+            dedup_generation: self.dedup_generation,
+            len_bytes: u64::from(self.len_bytes),
+            sealed_len_bytes: u64::from(self.sealed_len_bytes),
+        }
+    }
+
+    fn in_pack(&self, pack: u32) -> IndexEntry {
+        IndexEntry { pack, offset: u64::from(self.offset), entry: self.entry() }
+    }
+}
+
 /// The table.
 #[derive(Debug, Clone, Default)]
 pub struct ObjectIndex {
     packs: Vec<PackHash>,
-    entries: Vec<IndexEntry>,
+    entries: Vec<Slot>,
     /// Packs that a merged index covers.
     covered: HashSet<PackHash>,
+    /// Entries of merged indexes that were left out.
+    stale: usize,
 }
 
 impl ObjectIndex {
@@ -91,16 +144,21 @@ impl ObjectIndex {
     /// Adds the objects of one pack; [`ObjectIndex::sort`] makes them found.
     pub fn add_pack(&mut self, pack: PackHash, entries: &[(u64, PackEntry)]) {
         let place = self.add_name(pack);
-        self.entries.extend(entries.iter().map(|&(offset, entry)| IndexEntry { pack: place, offset, entry }));
+        self.entries.extend(entries.iter().map(|(offset, entry)| Slot::new(place, *offset, entry)));
     }
 
     fn add_part(&mut self, part: &IndexPart, is_held: impl Fn(&PackHash) -> bool) {
         let places: Vec<Option<u32>> =
             part.packs.iter().map(|pack| is_held(pack).then(|| self.add_name(*pack))).collect();
-        let held = part.entries.iter().filter_map(|entry| {
-            places[entry.pack as usize].map(|pack| IndexEntry { pack, offset: entry.offset, entry: entry.entry })
-        });
+        let held = part
+            .entries
+            .iter()
+            .filter_map(|entry| places[entry.pack as usize].map(|pack| Slot::new(pack, entry.offset, &entry.entry)));
+        // Exactly as much as there may be: a table that doubles its room would take twice its size.
+        self.entries.reserve_exact(part.entries.len());
+        let before = self.entries.len();
         self.entries.extend(held);
+        self.stale += part.entries.len() - (self.entries.len() - before);
     }
 
     fn add_name(&mut self, pack: PackHash) -> u32 {
@@ -111,8 +169,8 @@ impl ObjectIndex {
 
     /// Puts the table in order after packs were added.
     pub fn sort(&mut self) {
-        self.entries.sort_unstable_by_key(|e| (e.entry.id, e.entry.dedup_generation, e.pack, e.offset));
-        self.entries.dedup_by_key(|e| (e.entry.id, e.entry.dedup_generation));
+        self.entries.sort_unstable_by_key(|slot| (slot.id, slot.dedup_generation, slot.pack, slot.offset));
+        self.entries.dedup_by_key(|slot| slot.name());
     }
 
     /// Returns where an object lies; cost: a binary search.
@@ -125,15 +183,22 @@ impl ObjectIndex {
     #[must_use]
     pub fn locate(&self, id: &ObjectId, dedup_generation: DedupGeneration) -> Option<(usize, Place)> {
         let key = (*id, dedup_generation);
-        let at = self.entries.binary_search_by_key(&key, |e| (e.entry.id, e.entry.dedup_generation)).ok()?;
+        let at = self.entries.binary_search_by_key(&key, Slot::name).ok()?;
         let found = &self.entries[at];
-        Some((at, Place { pack: self.packs[found.pack as usize], offset: found.offset, entry: found.entry }))
+        let (pack, offset) = (self.packs[found.pack as usize], u64::from(found.offset));
+        Some((at, Place { pack, offset, entry: found.entry() }))
     }
 
     /// Returns how many objects are known.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Returns how many entries of merged indexes were left out, since their packs are gone.
+    #[must_use]
+    pub fn stale(&self) -> usize {
+        self.stale
     }
 
     /// Returns whether no object is known.
@@ -148,27 +213,57 @@ impl ObjectIndex {
         self.covered.contains(pack)
     }
 
-    /// Makes the parts of a merged index over the packs that `wanted` picks; each part has all their names.
-    #[must_use]
-    pub fn merge(&self, wanted: &dyn Fn(&PackHash) -> bool) -> Vec<IndexPart> {
-        let mut places = vec![None; self.packs.len()];
-        let mut packs = Vec::new();
-        let mut known: HashMap<PackHash, u32> = HashMap::new();
-        for (at, pack) in self.packs.iter().enumerate().filter(|(_, pack)| wanted(pack)) {
-            let place = *known.entry(*pack).or_insert_with(|| {
-                packs.push(*pack);
-                (packs.len() - 1) as u32
-            });
-            places[at] = Some(place);
-        }
-        let entries: Vec<_> = self
-            .entries
-            .iter()
-            .filter(|e| e.entry.kind != Kind::Index)
-            .filter_map(|e| places[e.pack as usize].map(|pack| IndexEntry { pack, offset: e.offset, entry: e.entry }))
-            .collect();
-        let parts = entries.chunks(ENTRIES_MAX);
-        parts.map(|entries| IndexPart { packs: packs.clone(), entries: entries.to_vec() }).collect()
+    /// Makes the parts of a merged index, one at a time, over the packs of this table that `wanted` picks and all of another
+    /// one; each part has all their names. An object of both is taken from this one.
+    pub fn merged<'a>(
+        &'a self,
+        newer: &'a Self,
+        wanted: &'a dyn Fn(&PackHash) -> bool,
+    ) -> impl Iterator<Item = IndexPart> + 'a {
+        let mut names = Names::default();
+        let own: Vec<Option<u32>> = self.packs.iter().map(|pack| wanted(pack).then(|| names.place(pack))).collect();
+        let more: Vec<Option<u32>> = newer.packs.iter().map(|pack| Some(names.place(pack))).collect();
+        let mut ours = self.picked(own).peekable();
+        let mut theirs = newer.picked(more).peekable();
+        let mut next = move || {
+            let name = |entry: &IndexEntry| (entry.entry.id, entry.entry.dedup_generation);
+            match (ours.peek().map(name), theirs.peek().map(name)) {
+                (Some(our), Some(their)) if our == their => {
+                    theirs.next();
+                    ours.next()
+                }
+                (Some(our), Some(their)) if our > their => theirs.next(),
+                (None, _) => theirs.next(),
+                _ => ours.next(),
+            }
+        };
+        let packs = names.packs;
+        std::iter::from_fn(move || {
+            let entries: Vec<IndexEntry> = std::iter::from_fn(&mut next).take(ENTRIES_MAX).collect();
+            (!entries.is_empty()).then(|| IndexPart { packs: packs.clone(), entries })
+        })
+    }
+
+    /// Returns the entries in packs that have a place, but for those of merged indexes.
+    fn picked(&self, places: Vec<Option<u32>>) -> impl Iterator<Item = IndexEntry> + '_ {
+        let slots = self.entries.iter().filter(|slot| slot.kind != Kind::Index);
+        slots.filter_map(move |slot| places[slot.pack as usize].map(|pack| slot.in_pack(pack)))
+    }
+}
+
+/// Packs in the order in which they are first named.
+#[derive(Default)]
+struct Names {
+    packs: Vec<PackHash>,
+    known: HashMap<PackHash, u32>,
+}
+
+impl Names {
+    fn place(&mut self, pack: &PackHash) -> u32 {
+        *self.known.entry(*pack).or_insert_with(|| {
+            self.packs.push(*pack);
+            (self.packs.len() - 1) as u32
+        })
     }
 }
 

@@ -126,6 +126,12 @@ pub fn pack_dir(first_byte: u8) -> StorePath {
     path(&format!("packs/{first_byte:02X}"))
 }
 
+/// Returns whether a path lies where packs do.
+#[must_use]
+pub fn is_below_packs(path: &StorePath) -> bool {
+    path.parent().parent() == StorePath::new("packs").unwrap_or_else(|_| StorePath::root())
+}
+
 /// One pack: 52 bits of its hash.
 #[must_use]
 pub fn pack(hash: &PackHash) -> StorePath {
@@ -142,6 +148,36 @@ pub fn key_dir(epoch: Epoch) -> StorePath {
 #[must_use]
 pub fn key_file(epoch: Epoch, tag: KeyTag) -> StorePath {
     path(&format!("keys/{:08}/{tag}.age", epoch.0))
+}
+
+/// The directory of epochs.
+#[must_use]
+pub fn keys_dir() -> StorePath {
+    path("keys")
+}
+
+/// Reads the epoch off the name of a directory of key files.
+#[must_use]
+pub fn key_dir_epoch(name: &str) -> Option<Epoch> {
+    let epoch = name.parse().ok().map(Epoch)?;
+    (format!("{:08}", epoch.0) == name).then_some(epoch)
+}
+
+/// Returns whether a name is one that a wrapped key file can have.
+#[must_use]
+pub fn is_key_file_name(name: &str) -> bool {
+    name.strip_suffix(".age").is_some_and(|tag| tag.len() == 8 && is_upper_hex(tag))
+}
+
+/// Returns whether a name is one that a pack, or a file beside the manifests, can have.
+#[must_use]
+pub fn is_hash_name(name: &str) -> bool {
+    name.split_once('.')
+        .is_some_and(|(stem, end)| (stem.len(), end.len()) == (8, 3) && is_upper_hex(stem) && is_upper_hex(end))
+}
+
+fn is_upper_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte))
 }
 
 /// The file that says which replica this is.

@@ -18,8 +18,14 @@ pub struct Met {
 }
 
 impl Met {
-    /// Notes a place in the index; tells whether it is new.
-    fn insert(&mut self, at: usize) -> bool {
+    /// Returns whether an object was met, by its number in the index.
+    #[must_use]
+    pub fn contains(&self, at: usize) -> bool {
+        self.bits.get(at / 64).is_some_and(|word| word & 1 << (at % 64) != 0)
+    }
+
+    /// Notes an object by its number in the index; tells whether it is new.
+    pub fn insert(&mut self, at: usize) -> bool {
         let (word, bit) = (at / 64, 1 << (at % 64));
         if self.bits.len() <= word {
             self.bits.resize(word + 1, 0);

@@ -1,25 +1,19 @@
 //! The end of a commit: snapshot, merged indexes, manifest and HEAD on top of the finished tree.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::assemble::Tree;
 use super::{CommitRequest, Start};
 use crate::base::{Generation, ObjectId, ReplicaId};
 use crate::error::Result;
-use crate::format::index::IndexPart;
-use crate::format::sealed::{IndexRef, SealedPart, SnapshotRef};
+use crate::format::Kind;
+use crate::format::sealed::SnapshotRef;
 use crate::format::snapshot::{Parent, Snapshot};
-use crate::format::{Kind, Pointer};
 use crate::ops::Run;
-use crate::store::index::ObjectIndex;
-use crate::store::object::{Sealer, pointer_to, snapshot_pointer};
-use crate::store::writer::{PackWriter, Written};
+use crate::ops::merged_index::merge_indexes;
+use crate::store::object::{Sealer, snapshot_pointer};
+use crate::store::writer::PackWriter;
 use crate::store::{Next, StoreError};
-
-/// From so many packs that no merged index covers, a commit merges their indexes.
-const UNCOVERED_MAX: usize = 16;
-/// From so many merged indexes, a commit makes one of all.
-const MERGED_MAX: usize = 8;
 
 /// Describes the snapshot of a finished tree.
 pub fn snapshot_of(
@@ -73,65 +67,10 @@ pub fn publish(
     let mut sealed = start.writing.unlocked.sealed.clone();
     let (epoch, tags) = (snapshot.epoch, request.tags.clone());
     sealed.snapshots.push(SnapshotRef { id, epoch, len_bytes, generation, time: snapshot.time, tags });
-    merge_indexes(start, &mut sealed, &mut written, &mut sealer)?;
+    merge_indexes(&start.writing, &HashSet::new(), &mut sealed, &mut written, &mut sealer)?;
     let new_bytes = written.len_bytes();
     let now = run.clock.now();
     let next = Next { added: written.packs, ..Next::following(start.writing.store.packs(), sealed, now) };
     let record = start.writing.publish(next)?;
     Ok((id, record.head.generation, new_bytes))
-}
-
-/// Merges the indexes of packs once many stand alone, so that opening a store stays a few reads.
-fn merge_indexes(start: &Start, sealed: &mut SealedPart, written: &mut Written, sealer: &mut Sealer) -> Result<()> {
-    let index = start.writing.reader.index();
-    let uncovered = start.writing.store.packs().packs().iter().filter(|pack| !index.covers(&pack.hash)).count();
-    if uncovered + written.packs.len() <= UNCOVERED_MAX {
-        return Ok(());
-    }
-    let everything = sealed.indexes.len() >= MERGED_MAX;
-    let parts = merged_with(index, written, everything);
-    if everything {
-        sealed.indexes.clear();
-    }
-    let (more, refs) = write_parts(start, &parts, sealer)?;
-    sealed.indexes.extend(refs);
-    written.packs.extend(more.packs);
-    written.entries.extend(more.entries);
-    Ok(())
-}
-
-fn merged_with(index: &ObjectIndex, written: &Written, everything: bool) -> Vec<IndexPart> {
-    let mut all = index.clone();
-    let mut by_pack: HashMap<_, Vec<_>> = HashMap::new();
-    for (pack, offset, entry) in &written.entries {
-        by_pack.entry(*pack).or_default().push((*offset, *entry));
-    }
-    // In the order of writing, so that equal stores make equal indexes.
-    for pack in &written.packs {
-        all.add_pack(pack.hash, by_pack.get(&pack.hash).map_or(&[][..], Vec::as_slice));
-    }
-    all.sort();
-    all.merge(&|pack| everything || !index.covers(pack))
-}
-
-fn write_parts(start: &Start, parts: &[IndexPart], sealer: &mut Sealer) -> Result<(Written, Vec<IndexRef>)> {
-    let maker = start.writing.key_maker()?;
-    let mut writer = start.writing.pack_writer()?;
-    let mut pointers: Vec<Pointer> = Vec::new();
-    for part in parts {
-        let plain = part.encode();
-        let pointer = pointer_to(&start.writing.unlocked.keys, &maker, Kind::Index, &plain);
-        writer.put(&sealer.seal(Kind::Index, pointer.id, pointer.dedup_generation, &pointer.key, &plain)?)?;
-        pointers.push(pointer);
-    }
-    let written = writer.finish()?;
-    let refs = written.entries.iter().zip(pointers).map(|((pack, offset, entry), pointer)| IndexRef {
-        pointer,
-        pack: *pack,
-        offset: *offset,
-        sealed_len_bytes: entry.sealed_len_bytes,
-        codec: entry.codec,
-    });
-    let refs = refs.collect();
-    Ok((written, refs))
 }
