@@ -36,6 +36,7 @@ pub mod manifest;
 pub mod object;
 pub mod pack;
 pub mod reader;
+pub mod recipe;
 pub mod replica;
 pub mod sweep;
 pub mod trust;

@@ -32,7 +32,9 @@ pub enum RecipeStep {
 }
 
 impl RecipeStep {
-    fn len_bytes(self) -> u64 {
+    /// Returns how many bytes of the pack it gives.
+    #[must_use]
+    pub fn len_bytes(self) -> u64 {
         match self {
             Self::Copy { len_bytes, .. } | Self::Fetch { len_bytes } => len_bytes,
         }
