@@ -14,6 +14,7 @@
 )]
 
 mod commit;
+mod gc;
 mod heal;
 mod init;
 mod publisher;
@@ -22,3 +23,4 @@ mod restore;
 mod story;
 mod sweep;
 mod sync;
+mod waste;

@@ -14,6 +14,7 @@
 
 mod calls;
 mod commit;
+mod gc;
 mod init;
 mod killed;
 #[path = "../crash/publisher.rs"]
@@ -24,3 +25,6 @@ mod restore;
 #[path = "../crash/story.rs"]
 mod story;
 mod sync;
+#[allow(dead_code, reason = "shared with the crash sweeps, which use all of it")]
+#[path = "../crash/waste.rs"]
+mod waste;

@@ -12,7 +12,7 @@ use chunkstore::store::{Store, StoreError};
 use crate::calls::{KINDS, check_kind};
 use crate::story::{Publisher, Rotten, Story, is_whole, open, require_settled, sync_with};
 
-fn each_call(what: &str, calls: u64, wanted: impl Fn(u64) -> bool, check: impl Fn(u64, FaultKind)) {
+pub fn each_call(what: &str, calls: u64, wanted: impl Fn(u64) -> bool, check: impl Fn(u64, FaultKind)) {
     let mut count = 0;
     for kind in KINDS {
         for call in (0..calls).filter(|call| wanted(*call)) {
