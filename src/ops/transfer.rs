@@ -16,6 +16,7 @@ pub mod incoming;
 pub mod judge;
 pub mod key_files;
 pub mod plan;
+pub mod rebuild;
 pub mod receive;
 pub mod remote_state;
 pub mod send;

@@ -1,0 +1,1 @@
+//! Ways lead through several recipes, and no recipe leads astray.
