@@ -11,6 +11,7 @@ use crate::store;
 
 pub mod caller;
 pub mod carried;
+pub mod condemned;
 pub mod fetch;
 pub mod incoming;
 pub mod judge;

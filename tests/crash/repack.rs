@@ -44,8 +44,7 @@ impl Repacker<'_> {
                 let mut plain = vec![0; len];
                 self.random.fill(&mut plain);
                 let pointer = pointer_to(&keys.reader, &maker, Kind::Chunk, &plain);
-                builder
-                    .push(&sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap());
+                builder.push(&sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap());
             }
             Change { added: vec![self.write(keys, &builder).0], ..Change::default() }
         })

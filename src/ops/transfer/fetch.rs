@@ -11,8 +11,8 @@ use super::incoming::Incoming;
 use super::plan::Wanted;
 use super::rebuild::{Recipes, Way};
 use super::{Meter, TransferError, gravity};
-use crate::base::monitor::{Amount, Problem, Task};
 use crate::base::PackHash;
+use crate::base::monitor::{Amount, Problem, Task};
 use crate::base::units::{KIB, MIB};
 use crate::disk::{Disk, DiskError, DiskErrorKind, ReadAt};
 use crate::error::{Error, ErrorKind};
@@ -281,12 +281,7 @@ impl Pool<'_> {
     }
 
     /// Brings what is missing of a pack: copies what stands here, and streams the rest, again from where it broke off.
-    fn fill(
-        &self,
-        caller: &mut Caller<'_>,
-        incoming: &mut Incoming<'_>,
-        making: &mut Making,
-    ) -> Result<Filled, Fault> {
+    fn fill(&self, caller: &mut Caller<'_>, incoming: &mut Incoming<'_>, making: &mut Making) -> Result<Filled, Fault> {
         let mut retry = Retry::new(RetryPolicy::default());
         while incoming.missing_bytes() > 0 {
             let before = incoming.len_bytes();

@@ -19,10 +19,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::RecipeRef;
 use crate::format::recipe::{Recipe, RecipeStep, STEPS_MAX};
 use crate::ops::Run;
+use crate::store::layout;
 use crate::store::recipe::{
     COPY_MIN_BYTES, Copied, copied_bytes, decode_recipe, keep_recipe, read_recipe, recipe_with,
 };
-use crate::store::layout;
 
 /// Through how many generations of repacked packs a way may lead.
 const DEPTH_MAX: usize = 8;
@@ -311,7 +311,10 @@ impl Bringing<'_> {
         }
         if let Some(first) = self.failures.first() {
             let count = self.failures.len();
-            run.monitor.note(&format!("{count} recipes of packs are of no use, so those packs come whole: {}", first.in_full()));
+            run.monitor.note(&format!(
+                "{count} recipes of packs are of no use, so those packs come whole: {}",
+                first.in_full()
+            ));
         }
         Ok(self.recipes)
     }
