@@ -52,10 +52,16 @@ impl Repacker<'_> {
 
     /// Repacks everything into one pack, without every second object, and condemns what was there.
     pub fn repack(&self, grace_secs: i64) -> SignedHead {
+        self.repack_these(grace_secs, |_| true)
+    }
+
+    /// Repacks some packs, by their place, in the same way.
+    pub fn repack_these(&self, grace_secs: i64, picks: impl Fn(usize) -> bool) -> SignedHead {
         self.publish(|store, keys| {
             let mut builder = PackBuilder::new(store.id(), Class::Data, keys.reader.epoch());
             let mut from = Vec::new();
-            let removed = store.packs().packs().to_vec();
+            let packs = store.packs().packs().iter().enumerate();
+            let removed: Vec<_> = packs.filter(|(at, _)| picks(*at)).map(|(_, pack)| *pack).collect();
             for pack in &removed {
                 let index_key = |epoch| keys.reader.index_key(epoch);
                 let file = self.disk.open(&layout::pack(&pack.hash)).unwrap();
