@@ -188,6 +188,20 @@ fn a_clone_fetches_no_condemned_pack_and_no_recipe() {
     key.assert_holds(scene.publisher.open().head());
 }
 
+// U7
+#[test]
+fn a_clone_that_was_cut_off_before_a_repack_goes_on_with_what_it_has() {
+    let mut scene = Repacked::new();
+    // Without the marker, which is written last, it is no store yet.
+    scene.key.disk.remove(&layout::marker()).unwrap();
+    scene.repack();
+    let cloned = scene.key.clone_with(&arc(&scene.remote), Some(&scene.publisher.fingerprint), None).unwrap();
+    let pack = scene.only_pack();
+    assert!(cloned.fetched_bytes < pack.len_bytes / 10, "{} of {}", cloned.fetched_bytes, pack.len_bytes);
+    assert!(cloned.packs_fetched == 1 && cloned.reused_bytes > pack.len_bytes * 9 / 10);
+    scene.assert_synced();
+}
+
 /// A remote in two states: it turns from the one to the other when a file is fetched, and may refuse to delete.
 struct Turning {
     before: MemRemote,
@@ -309,11 +323,11 @@ fn a_key_whose_packs_are_deleted_in_the_middle_of_a_sync_ends_at_the_new_state()
 
 impl Repacked {
     fn push(&self, state: &mut HostState) -> Pushed {
-        self.push_to(arc(&self.remote), state)
+        self.push_to(&arc(&self.remote), state)
     }
 
-    fn push_to(&self, remote: Arc<dyn Remote>, state: &mut HostState) -> Pushed {
-        push(&self.publisher.disk, &remote, &PushRequest::default(), state, self.publisher.world.run()).unwrap()
+    fn push_to(&self, remote: &Arc<dyn Remote>, state: &mut HostState) -> Pushed {
+        push(&self.publisher.disk, remote, &PushRequest::default(), state, self.publisher.world.run()).unwrap()
     }
 
     fn days(&self, days: u64) {
@@ -337,7 +351,8 @@ fn a_push_deletes_condemned_packs_after_their_grace_and_asks_once() {
     // One that cannot be deleted is no reason to fail, and no reason to forget.
     let at = layout::marker();
     let (before, after, turned) = (scene.remote.clone(), scene.remote.clone(), Arc::default());
-    let pushed = scene.push_to(Arc::new(Turning { before, after, at, turned, keeps_all: true }), &mut state);
+    let stubborn: Arc<dyn Remote> = Arc::new(Turning { before, after, at, turned, keeps_all: true });
+    let pushed = scene.push_to(&stubborn, &mut state);
     assert_eq!((pushed.changed, pushed.removed_packs, stand()), (false, 0, 3));
     let notes = scene.publisher.world.monitor.notes();
     assert!(notes.iter().any(|note| note.starts_with("3 condemned packs stay at mem:")), "{notes:?}");
@@ -370,4 +385,19 @@ fn packs_that_were_condemned_at_the_same_moment_are_all_deleted() {
     repacker(&scene.publisher, |repacker| drop(repacker.commit(1, KIB)));
     let pushed = scene.push(&mut state);
     assert_eq!((pushed.changed, pushed.removed_packs), (true, 0));
+}
+
+// U13
+#[test]
+fn a_recipe_takes_no_room_that_the_packs_need() {
+    let mut scene = Repacked::new();
+    scene.repack();
+    let pack = scene.only_pack();
+    // A pack, a manifest and six other files with room for their names, and no name more.
+    let free_bytes = pack.len_bytes + 8 * layout::ENTRY_OVERHEAD_BYTES + 20_000;
+    scene.key.disk = Arc::new(super::tight::Tight { inner: Arc::clone(&scene.key.disk), free_bytes });
+    scene.key.sync(&scene.remote).unwrap();
+    assert!(scene.remote.counts().fetched_bytes > pack.len_bytes);
+    assert!(scene.key.disk.metadata(&scene.recipe_path(&pack.hash)).unwrap().is_none());
+    scene.assert_synced();
 }
