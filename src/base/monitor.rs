@@ -16,6 +16,8 @@ pub enum Task {
     Fetch,
     /// Sending packs to a remote.
     Send,
+    /// Deleting condemned packs from a remote.
+    Remove,
     /// Hashing or opening what a store holds.
     Verify,
     /// Going through snapshots, or copying files out of one.
@@ -37,6 +39,7 @@ impl Task {
             Self::Restore => "restore",
             Self::Fetch => "fetch",
             Self::Send => "send",
+            Self::Remove => "remove",
             Self::Verify => "verify",
             Self::Read => "read",
             Self::Mark => "mark",

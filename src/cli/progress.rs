@@ -205,6 +205,7 @@ fn label(task: Task) -> &'static str {
         Task::Send => "sending",
         Task::Commit => "committing",
         Task::Restore => "restoring",
+        Task::Remove => "deleting",
         Task::Verify => "verifying",
         Task::Read => "reading",
         Task::Mark => "marking",

@@ -1,5 +1,5 @@
-//! What a host remembers of a store: the newest state it saw, what each remote showed, when it last synced, and which
-//! packs an unfinished push has sent.
+//! What a host remembers of a store: the newest state it saw, what each remote showed, when it last synced, which packs an
+//! unfinished push has sent, and up to where condemned packs were deleted.
 //!
 //! One small JSON file a store in the cache folder. Losing it costs time and the host's half of the memory against
 //! rollback; the other half is the store's own HEAD.
@@ -22,6 +22,24 @@ struct RemoteMemory {
     head: String,
     #[serde(default)]
     sent: BTreeSet<String>,
+    #[serde(default)]
+    removed: Option<RemovedMemory>,
+}
+
+/// Up to where condemned packs were deleted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct RemovedMemory {
+    since: String,
+    packs: String,
+}
+
+/// Up to where the condemned packs of a remote were deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemovedUpTo {
+    /// All that were condemned before this moment, and at it those of `packs`.
+    pub since: Timestamp,
+    /// The hash over the hashes of the packs that were condemned at that very moment.
+    pub packs: [u8; 32],
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -110,6 +128,21 @@ impl HostState {
         if let Some(remote) = self.memory.remotes.get_mut(address) {
             remote.sent.clear();
         }
+    }
+
+    /// Returns up to where condemned packs were deleted from a remote.
+    #[must_use]
+    pub fn removed_up_to(&self, address: &str) -> Option<RemovedUpTo> {
+        let memory = self.memory.remotes.get(address)?.removed.as_ref()?;
+        let mut packs = [0; 32];
+        hex::decode_to_slice(&memory.packs, &mut packs).ok()?;
+        Some(RemovedUpTo { since: memory.since.parse().ok()?, packs })
+    }
+
+    /// Remembers up to where condemned packs were deleted from a remote.
+    pub fn removed(&mut self, address: &str, up_to: RemovedUpTo) {
+        let removed = RemovedMemory { since: up_to.since.to_string(), packs: hex::encode(up_to.packs) };
+        self.memory.remotes.entry(address.to_owned()).or_default().removed = Some(removed);
     }
 
     /// Writes the memory.

@@ -1,7 +1,8 @@
 //! `push`: publishes a store's HEAD to a remote, so that a reader sees the old state or the new one and never a half.
 //!
 //! ```text
-//! packs -> key files, key lists, trust, manifests -> heads/<n> -> HEAD -> on the first push the marker
+//! packs -> recipes -> key files, key lists, trust, manifests -> heads/<n> -> HEAD -> on the first push the marker
+//!   -> condemned packs are deleted
 //! ```
 //!
 //! HEAD is not sent before every other file was acknowledged. What an interrupted push sent is believed if this host
@@ -11,9 +12,10 @@ use std::sync::Arc;
 
 use super::host_state::HostState;
 use super::transfer::caller::{CallError, Caller};
+use super::transfer::condemned::remove_condemned;
 use super::transfer::judge::{Descent, descent};
 use super::transfer::remote_state::{has_record, look, shown};
-use super::transfer::send::{Outgoing, Sending, outer_files, send_files, send_packs};
+use super::transfer::send::{Outgoing, Sending, outer_files, send_files, send_packs, send_recipes};
 use super::transfer::target::Target;
 use super::transfer::{Meter, TransferError, settle};
 use crate::base::limits::{HEAD_MAX_BYTES, MARKER_MAX_BYTES};
@@ -73,6 +75,10 @@ pub struct Pushed {
     pub packs_sent: u64,
     /// Packs that the remote had.
     pub packs_reused: u64,
+    /// Condemned packs that were deleted from the remote.
+    pub removed_packs: u64,
+    /// Bytes of those.
+    pub removed_bytes: u64,
     /// Bytes that crossed the wire both ways.
     pub wire_bytes: u64,
 }
@@ -163,6 +169,8 @@ impl Pushing<'_> {
         }
         state.clear_sent(&address);
         state.saw(&address, store.head().head.generation, store.head().hash());
+        let removed = remove_condemned(&mut caller, store.packs(), state, self.run)?;
+        (pushed.removed_packs, pushed.removed_bytes) = (removed.packs, removed.bytes);
         Ok(pushed)
     }
 
@@ -296,6 +304,7 @@ impl Pushing<'_> {
         pushed.packs_sent = sent.packs_sent;
         pushed.packs_reused += sent.packs_reused;
         pushed.reused_bytes += sent.reused_bytes;
+        send_recipes(sending, caller, store, packs_there)?;
         let trust_there = head_there.filter(|_| packs_there.is_some());
         let files = outer_files(self.disk.as_ref(), store, packs_there, trust_there)?;
         send_files(sending, caller, &files)?;

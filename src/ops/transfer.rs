@@ -11,11 +11,13 @@ use crate::store;
 
 pub mod caller;
 pub mod carried;
+pub mod condemned;
 pub mod fetch;
 pub mod incoming;
 pub mod judge;
 pub mod key_files;
 pub mod plan;
+pub mod rebuild;
 pub mod receive;
 pub mod remote_state;
 pub mod send;

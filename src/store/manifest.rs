@@ -128,6 +128,19 @@ impl PackSet {
         self.places.get(hash).map(|&place| &self.packs[place])
     }
 
+    /// Returns a pack that waits for its end by its hash.
+    #[must_use]
+    pub fn condemned(&self, hash: &PackHash) -> Option<&CondemnedPack> {
+        let condemned = &self.top.condemned;
+        condemned.binary_search_by_key(hash, |condemned| condemned.hash).ok().map(|place| &condemned[place])
+    }
+
+    /// Returns the recipe that is listed of a pack.
+    #[must_use]
+    pub fn recipe(&self, hash: &PackHash) -> Option<&RecipeRef> {
+        self.recipes.binary_search_by_key(hash, |recipe| recipe.pack).ok().map(|place| &self.recipes[place])
+    }
+
     /// Returns the bytes of all packs together.
     #[must_use]
     pub fn len_bytes(&self) -> u64 {

@@ -50,8 +50,14 @@ impl Copied {
 /// hold is fetched as well.
 #[must_use]
 pub fn recipe_of(pack: PackHash, pack_len_bytes: u64, copied: &[Copied]) -> Recipe {
+    recipe_with(pack, pack_len_bytes, copied, COPY_MIN_BYTES)
+}
+
+/// As [`recipe_of`], where a range to fetch costs as much as `copy_min_bytes` that are fetched.
+#[must_use]
+pub fn recipe_with(pack: PackHash, pack_len_bytes: u64, copied: &[Copied], copy_min_bytes: u64) -> Recipe {
     let copied = joined(copied, pack_len_bytes);
-    let fetched = fetched_ranges(&copied, pack_len_bytes);
+    let fetched = fetched_ranges(&copied, pack_len_bytes, copy_min_bytes);
     let mut recipe = Recipe { clash_counter: 0, pack, pack_len_bytes, sources: Vec::new(), steps: Vec::new() };
     let mut places = HashMap::new();
     let mut copied = copied.iter().peekable();
@@ -107,7 +113,7 @@ fn joined(copied: &[Copied], pack_len_bytes: u64) -> Vec<Copied> {
 }
 
 /// Returns the ranges that lie between copies, rounded out, and joined where too little would part them.
-fn fetched_ranges(copied: &[Copied], pack_len_bytes: u64) -> Vec<(u64, u64)> {
+fn fetched_ranges(copied: &[Copied], pack_len_bytes: u64, copy_min_bytes: u64) -> Vec<(u64, u64)> {
     let mut ranges: Vec<(u64, u64)> = Vec::new();
     let mut end_before = 0;
     for next in copied.iter().map(|copy| (copy.offset, copy.end())).chain([(pack_len_bytes, pack_len_bytes)]) {
@@ -119,7 +125,7 @@ fn fetched_ranges(copied: &[Copied], pack_len_bytes: u64) -> Vec<(u64, u64)> {
         let start = gap_start / RANGE_ALIGN_BYTES * RANGE_ALIGN_BYTES;
         let end = gap_end.next_multiple_of(RANGE_ALIGN_BYTES).min(pack_len_bytes);
         match ranges.last_mut() {
-            Some(last) if start < last.1 + COPY_MIN_BYTES => last.1 = last.1.max(end),
+            Some(last) if start < last.1 + copy_min_bytes => last.1 = last.1.max(end),
             _ => ranges.push((start, end)),
         }
     }

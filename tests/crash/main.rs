@@ -19,6 +19,7 @@ mod heal;
 mod init;
 mod publisher;
 mod push;
+mod repack;
 mod restore;
 mod story;
 mod sweep;

@@ -20,9 +20,12 @@ use chunkstore::ops::sync::{SyncRequest, Synced, sync};
 use chunkstore::ops::verify::{Report, VerifyRequest, verify};
 use chunkstore::path_remote::PathRemote;
 use chunkstore::remote::{Remote, RemoteError, Session};
+use chunkstore::store::grace::REMOTE_SECS;
 use chunkstore::store::object::{Sealer, pointer_to};
 use chunkstore::store::writer::PackWriter;
 use chunkstore::store::{self, Basis, Next, Store, layout};
+
+use crate::repack::Repacker;
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000_000_000);
 
@@ -91,6 +94,12 @@ impl Publisher {
         let next = Next { added, ..Next::following(store.packs(), unlocked.sealed, NOW) };
         let basis = Basis { store: store.id(), trust: store.trust(), current: Some((store.head(), store.packs())) };
         store::commit(disk, &basis, &keys.reader, &signer, next).unwrap();
+    }
+
+    /// Lets a repacker work on the store.
+    fn repacking(&self, act: impl FnOnce(&Repacker<'_>)) {
+        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        act(&Repacker { disk: &disk, keys: self.keys.path(), random: &self.random, now: NOW });
     }
 
     /// The store as it is now, as a remote.
@@ -196,6 +205,7 @@ pub struct Story {
     pub accept_older: bool,
     /// The packs of the target.
     pub target: Store,
+    pub fetched_bytes: u64,
 }
 
 impl Story {
@@ -229,13 +239,28 @@ impl Story {
         Self::record(&disk.settled(), older, true)
     }
 
+    /// Two packs of which half is repacked into a new one, and a few new packs: what a key holds is copied.
+    pub fn repacked(profile: Profile, variant: u64) -> Self {
+        let publisher = Publisher::new(variant);
+        (0..2).for_each(|_| publisher.repacking(|repacker| _ = repacker.commit(20, 64 << 10)));
+        let disk = SimDisk::new(profile);
+        publisher.clone_to(&disk, &publisher.remote()).unwrap();
+        publisher.repacking(|repacker| _ = repacker.repack(REMOTE_SECS));
+        let len = |plain: u64| usize::try_from(plain + variant * 7919 % plain).unwrap();
+        publisher.commit(&[len(3000), len(700), 900]);
+        let story = Self::record(&disk.settled(), publisher.remote(), false);
+        let (fetched, repacked) = (story.fetched_bytes, story.target.packs().packs()[0].len_bytes);
+        assert!(fetched < repacked / 10, "{fetched} bytes came of {repacked}");
+        story
+    }
+
     fn record(disk: &SimDisk, remote: Arc<dyn Remote>, accept_older: bool) -> Self {
         let (from, before) = (open(disk).head().head.generation.0, disk.settled());
-        sync_with(disk, &remote, accept_older).unwrap();
+        let fetched_bytes = sync_with(disk, &remote, accept_older).unwrap().fetched_bytes;
         let target = open(disk);
         let to = target.head().head.generation.0;
         assert_ne!(from, to);
         require_settled(disk, to);
-        Self { disk: disk.clone(), before, remote, from, to, accept_older, target }
+        Self { disk: disk.clone(), before, remote, from, to, accept_older, target, fetched_bytes }
     }
 }

@@ -79,6 +79,13 @@ fn sweep(test: &'static str, profile: Profile) {
     sweep.require(count, 40, &KINDS);
 }
 
+/// Makes a repacked pack of what the key holds.
+fn sweep_repacked(test: &'static str, profile: Profile) {
+    let sweep = Sweep::new(test, 12);
+    let count = sweep.run(|variant| Syncing::from(Story::repacked(profile, variant)));
+    sweep.require(count, 40, &KINDS);
+}
+
 /// Cuts the next sync, too, after each cut. // U7
 fn sweep_again(test: &'static str, profile: Profile) {
     let sweep = Sweep::new(test, 3);
@@ -191,6 +198,31 @@ mod update {
     #[test]
     fn fat32() {
         sweep("sync::update::fat32", Profile::Fat32);
+    }
+}
+
+/// A pack is made of older ones by a recipe.
+mod repacked {
+    use super::*;
+
+    #[test]
+    fn ext4() {
+        sweep_repacked("sync::repacked::ext4", Profile::Ext4);
+    }
+
+    #[test]
+    fn ntfs() {
+        sweep_repacked("sync::repacked::ntfs", Profile::Ntfs);
+    }
+
+    #[test]
+    fn exfat() {
+        sweep_repacked("sync::repacked::exfat", Profile::ExFat);
+    }
+
+    #[test]
+    fn fat32() {
+        sweep_repacked("sync::repacked::fat32", Profile::Fat32);
     }
 }
 

@@ -20,6 +20,8 @@ mod killed;
 #[path = "../crash/publisher.rs"]
 mod publisher;
 mod read_only;
+#[path = "../crash/repack.rs"]
+mod repack;
 mod restore;
 #[allow(dead_code, reason = "shared with the crash sweeps, which use all of it")]
 #[path = "../crash/story.rs"]

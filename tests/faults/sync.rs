@@ -71,6 +71,13 @@ fn an_update_on_fat32() {
 }
 
 #[test]
+fn a_repacked_pack_made_of_older_ones() {
+    for profile in [Profile::Ext4, Profile::Fat32] {
+        sweep_sync("repacked", profile, &Story::repacked(profile, 0));
+    }
+}
+
+#[test]
 fn a_way_back_on_exfat() {
     sweep_sync("back", Profile::ExFat, &Story::back(Profile::ExFat, 0));
 }

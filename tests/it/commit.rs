@@ -5,12 +5,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use chunkstore::base::monitor::{Amount, Monitor, Problem, Task};
 use chunkstore::disk::folder::{Attributes, FileTime};
 use chunkstore::disk::sim_folder::SimRules;
-use chunkstore::disk::{Folder, OsFolder, SimFolder};
+use chunkstore::disk::{Disk, Folder, OsFolder, SimFolder};
 use chunkstore::error::ErrorKind;
 use chunkstore::folder::Excludes;
+use chunkstore::format::manifest::{CondemnedPack, PackRef};
 use chunkstore::ops::Run;
 use chunkstore::ops::commit::{CommitRequest, commit, preview};
-use chunkstore::store::Store;
+use chunkstore::store::{self, Basis, Next, Store, layout};
 
 use crate::scene::{NOW, Scene, noise, read, rel};
 
@@ -387,4 +388,36 @@ fn a_folder_whose_medium_went_away_is_not_believed() {
     }
     let store = Store::open(scene.shared_disk()).unwrap();
     assert_eq!(store.head().head.generation, first.generation);
+}
+
+#[test]
+fn an_object_in_a_condemned_pack_is_not_taken_for_stored() {
+    let scene = Scene::new();
+    let content = noise(4, 300_000);
+    scene.write("a", &content);
+    scene.commit("first").unwrap();
+    // A gc dropped everything, and its packs still stand.
+    let store = Store::open(scene.shared_disk()).unwrap();
+    let writer = scene.writer();
+    let signer = writer.signer();
+    let (keys, unlocked) = store.unlock_writer(&[writer.identity]).unwrap();
+    let mut next = Next::following(store.packs(), unlocked.sealed, NOW);
+    next.sealed.snapshots.clear();
+    next.sealed.indexes.clear();
+    next.removed = store.packs().packs().iter().map(|pack| pack.hash).collect();
+    let condemned = |pack: &PackRef| CondemnedPack { hash: pack.hash, len_bytes: pack.len_bytes, since: NOW };
+    next.condemned = store.packs().packs().iter().map(condemned).collect();
+    let basis = Basis { store: store.id(), trust: store.trust(), current: Some((store.head(), store.packs())) };
+    store::commit(&scene.disk, &basis, &keys.reader, &signer, next).unwrap();
+    let committed = scene.commit("again").unwrap();
+    assert!(committed.changed && committed.new_bytes > 300_000, "{committed:?}");
+    // With the condemned packs gone, all of it is still there.
+    let store = Store::open(scene.shared_disk()).unwrap();
+    assert!(!store.packs().top.condemned.is_empty());
+    for pack in &store.packs().top.condemned {
+        assert!(store.packs().pack(&pack.hash).is_none());
+        scene.disk.remove(&layout::pack(&pack.hash)).unwrap();
+    }
+    scene.restore("/", "out").unwrap();
+    assert!(read(scene.path("out/a")) == content);
 }

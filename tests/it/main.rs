@@ -25,6 +25,9 @@ mod last_generation;
 mod publisher;
 mod push;
 mod reading;
+mod recipes;
+#[path = "../crash/repack.rs"]
+mod repack;
 mod restore;
 mod roundtrip;
 mod scene;

@@ -66,6 +66,9 @@ fn show(done: &Pushed, context: &Context) -> Result<()> {
     } else {
         output.text(format!("nothing new: the remote shows generation {}", done.generation))?;
     }
+    if done.removed_packs > 0 {
+        output.field("deleted", format!("{} packs, {}", done.removed_packs, show_size(done.removed_bytes)))?;
+    }
     output.json(&json!({
         "event": "done",
         "generation": done.generation.0,
@@ -77,6 +80,8 @@ fn show(done: &Pushed, context: &Context) -> Result<()> {
         "packs_fetched": 0,
         "packs_sent": done.packs_sent,
         "packs_reused": done.packs_reused,
+        "removed_packs": done.removed_packs,
+        "removed_bytes": done.removed_bytes,
         "wire_bytes": done.wire_bytes,
     }))
 }

@@ -1,23 +1,26 @@
 //! Fetching packs: a few threads, each with sessions of its own, take packs from one queue and bring them whole or say why
-//! not. A pack that fails does not stop the others.
+//! not. A pack that fails does not stop the others. What older packs here hold of a repacked one is copied.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::caller::{CallError, Caller};
 use super::incoming::Incoming;
 use super::plan::Wanted;
+use super::rebuild::{Recipes, Way};
 use super::{Meter, TransferError, gravity};
+use crate::base::PackHash;
 use crate::base::monitor::{Amount, Problem, Task};
-use crate::base::units::KIB;
-use crate::disk::{Disk, DiskError, DiskErrorKind};
+use crate::base::units::{KIB, MIB};
+use crate::disk::{Disk, DiskError, DiskErrorKind, ReadAt};
 use crate::error::{Error, ErrorKind};
 use crate::format::manifest::PackRef;
 use crate::ops::Run;
 use crate::remote::retry::{Retry, RetryPolicy};
 use crate::remote::{Remote, RemoteError, RemoteErrorKind};
+use crate::store::pack::read_exactly;
 use crate::store::writer::no_space;
 use crate::store::{StoreError, layout};
 
@@ -25,6 +28,8 @@ use crate::store::{StoreError, layout};
 const WRONG_TRIES: u32 = 3;
 /// What a try must bring for the count of failures to start again.
 const PROGRESS_BYTES: u64 = 256 * KIB;
+/// Bytes of an older pack that are copied at a time.
+const COPY_BYTES: u64 = MIB;
 
 /// Where packs come from and go to.
 #[derive(Clone, Copy)]
@@ -33,6 +38,8 @@ pub struct Fetching<'a> {
     pub disk: &'a dyn Disk,
     /// Remotes that show the same state, the one to ask first in front.
     pub sources: &'a [Arc<dyn Remote>],
+    /// How repacked packs are made of older ones that are here.
+    pub recipes: &'a Recipes,
     /// Time, randomness, monitor.
     pub run: Run<'a>,
     /// Counts what arrives.
@@ -82,19 +89,31 @@ struct Pool<'a> {
     fetching: Fetching<'a>,
     queue: Mutex<Queue>,
     failures: Mutex<Vec<(PackRef, Fault)>>,
+    copied_bytes: AtomicU64,
     stop: AtomicBool,
 }
 
-/// Fetches packs, whole and verified, and syncs the directories that got any.
+/// A pack that is brought, with what is known of making it from older ones.
+struct Making {
+    wanted: Wanted,
+    /// Nothing where all of it is fetched.
+    way: Option<Way>,
+    /// The older pack that was copied from last.
+    open: Option<(PackHash, Box<dyn ReadAt>)>,
+    copied_bytes: u64,
+}
+
+/// Fetches packs, whole and verified, and syncs the directories that got any; returns the bytes of them that were copied
+/// from older packs.
 ///
 /// # Durability
 /// All packs are durable when this returns well. Otherwise those that came whole are, and of the others what was synced.
 ///
 /// # Errors
 /// [`TransferError::Vanished`] when no remote has a pack; else the gravest failure, after all other packs were fetched.
-pub fn fetch_packs(fetching: Fetching<'_>, wanted: &[Wanted]) -> Result<(), TransferError> {
+pub fn fetch_packs(fetching: Fetching<'_>, wanted: &[Wanted]) -> Result<u64, TransferError> {
     if wanted.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let bytes = wanted.iter().map(|wanted| wanted.pack.len_bytes - wanted.resume_from_bytes).sum();
     fetching.run.monitor.begin(Task::Fetch, Some(Amount { files: wanted.len() as u64, bytes }));
@@ -103,6 +122,7 @@ pub fn fetch_packs(fetching: Fetching<'_>, wanted: &[Wanted]) -> Result<(), Tran
         fetching,
         queue: Mutex::new(Queue { wanted: wanted.iter().copied().collect(), workers: limit }),
         failures: Mutex::new(Vec::new()),
+        copied_bytes: AtomicU64::new(0),
         stop: AtomicBool::new(false),
     };
     std::thread::scope(|scope| {
@@ -115,7 +135,8 @@ pub fn fetch_packs(fetching: Fetching<'_>, wanted: &[Wanted]) -> Result<(), Tran
     fetching.run.monitor.end(Task::Fetch);
     let failures = pool.failures.into_inner().unwrap_or_else(PoisonError::into_inner);
     conclude(fetching, failures)?;
-    Ok(synced?)
+    synced?;
+    Ok(pool.copied_bytes.into_inner())
 }
 
 fn sync_dirs(fetching: Fetching<'_>, wanted: &[Wanted]) -> Result<(), Error> {
@@ -196,13 +217,16 @@ impl Pool<'_> {
 
     /// Fetches one pack from the first remote that has it right.
     fn fetch(&self, callers: &mut [Caller<'_>], wanted: &Wanted) -> Result<(), Fault> {
+        let way = self.fetching.recipes.way_to(self.fetching.disk, wanted);
+        let mut making = Making { wanted: *wanted, way, open: None, copied_bytes: 0 };
         let mut failure = Fault::Vanished;
         for caller in callers {
-            match self.fetch_from(caller, wanted) {
+            match self.fetch_from(caller, &mut making) {
                 Ok(()) => {
                     if let Fault::Pack(error) = failure {
                         self.fetching.run.monitor.note(&format!("{error}; taken from {}", caller.address()));
                     }
+                    self.copied_bytes.fetch_add(making.copied_bytes, Ordering::Relaxed);
                     return Ok(());
                 }
                 Err(Fault::Vanished) => {}
@@ -213,14 +237,21 @@ impl Pool<'_> {
         Err(failure)
     }
 
-    fn fetch_from(&self, caller: &mut Caller<'_>, wanted: &Wanted) -> Result<(), Fault> {
-        let fatal = |error| self.fetching.ended(error, &wanted.pack);
-        for _ in 0..WRONG_TRIES {
-            let mut incoming = Incoming::open(self.fetching.disk, wanted.pack).map_err(fatal)?;
-            match self.fill(caller, &mut incoming, wanted) {
+    fn fetch_from(&self, caller: &mut Caller<'_>, making: &mut Making) -> Result<(), Fault> {
+        let pack = making.wanted.pack;
+        let fatal = |error| self.fetching.ended(error, &pack);
+        let mut tries = 0;
+        while tries < WRONG_TRIES {
+            let mut incoming = Incoming::open(self.fetching.disk, pack).map_err(fatal)?;
+            making.copied_bytes = 0;
+            match self.fill(caller, &mut incoming, making) {
                 Ok(Filled::Complete) => {
                     if incoming.finish().map_err(fatal)? {
                         return Ok(());
+                    }
+                    if making.copied_bytes > 0 {
+                        self.give_up(making, "what it is made of here is damaged");
+                        continue;
                     }
                 }
                 // What the remote has is shorter than the pack: the bytes that came are no part of it.
@@ -235,19 +266,36 @@ impl Pool<'_> {
                     });
                 }
             }
+            tries += 1;
         }
-        let what = layout::pack(&wanted.pack.hash);
+        let what = layout::pack(&pack.hash);
         let text = format!("pack {what} from {} is not what its hash says", caller.address());
         Err(Fault::Pack(Error::new(ErrorKind::Corrupt, text)))
     }
 
-    /// Streams what is missing of a pack, again from where it broke off.
-    fn fill(&self, caller: &mut Caller<'_>, incoming: &mut Incoming<'_>, wanted: &Wanted) -> Result<Filled, Fault> {
+    /// Fetches the rest of a pack, since copying did not do.
+    fn give_up(&self, making: &mut Making, why: &str) {
+        (making.way, making.open) = (None, None);
+        let what = layout::pack(&making.wanted.pack.hash);
+        self.fetching.run.monitor.note(&format!("pack {what} is fetched and not made of older packs: {why}"));
+    }
+
+    /// Brings what is missing of a pack: copies what stands here, and streams the rest, again from where it broke off.
+    fn fill(&self, caller: &mut Caller<'_>, incoming: &mut Incoming<'_>, making: &mut Making) -> Result<Filled, Fault> {
         let mut retry = Retry::new(RetryPolicy::default());
         while incoming.missing_bytes() > 0 {
             let before = incoming.len_bytes();
-            let error = match self.pour(caller, incoming, wanted)? {
-                Ok(()) if incoming.missing_bytes() == 0 => break,
+            let step = making.way.as_ref().and_then(|way| way.at(before));
+            let (source, len_bytes) = step.unwrap_or((None, incoming.missing_bytes()));
+            if let Some(source) = source {
+                self.copy(incoming, making, source, len_bytes.min(COPY_BYTES))?;
+                continue;
+            }
+            let error = match self.pour(caller, incoming, &making.wanted, len_bytes)? {
+                Ok(()) if incoming.len_bytes() - before == len_bytes => {
+                    retry.progressed();
+                    continue;
+                }
                 Ok(()) if incoming.len_bytes() == before => return Ok(Filled::Short),
                 Ok(()) => RemoteError::new(RemoteErrorKind::Unreachable, "fetch", incoming.path(), "it ended early"),
                 Err(error) => error,
@@ -255,7 +303,7 @@ impl Pool<'_> {
             if incoming.len_bytes() - before >= PROGRESS_BYTES {
                 retry.progressed();
             }
-            if error.kind == RemoteErrorKind::Busy && self.leave(wanted) {
+            if error.kind == RemoteErrorKind::Busy && self.leave(&making.wanted) {
                 return Err(Fault::Crowded);
             }
             caller.wait_after(&mut retry, error)?;
@@ -263,16 +311,49 @@ impl Pool<'_> {
         Ok(Filled::Complete)
     }
 
-    /// One fetch, to its end or to where it breaks off.
+    /// Copies a piece of an older pack. One that cannot be read is no reason to fail, since all of it can be fetched.
+    fn copy(
+        &self,
+        incoming: &mut Incoming<'_>,
+        making: &mut Making,
+        (source, offset): (PackHash, u64),
+        len_bytes: u64,
+    ) -> Result<(), Fault> {
+        let Fetching { disk, run, .. } = self.fetching;
+        run.check().map_err(Fault::Fatal)?;
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Fault::Stopped);
+        }
+        let path = layout::pack(&source);
+        if making.open.as_ref().is_none_or(|(open, _)| *open != source) {
+            making.open = disk.open(&path).ok().map(|file| (source, file));
+        }
+        let file = making.open.as_ref().map(|(_, file)| file.as_ref());
+        let piece = file.and_then(|file| read_exactly(file, offset, len_bytes, "a pack").ok());
+        if disk.is_gone() {
+            return Err(Fault::Fatal(StoreError::Gone(None).into()));
+        }
+        let Some(piece) = piece else {
+            self.give_up(making, &format!("pack {path} does not read"));
+            return Ok(());
+        };
+        incoming.append(&piece).map_err(|error| self.fetching.ended(error, &making.wanted.pack))?;
+        making.copied_bytes += len_bytes;
+        run.monitor.advance(Task::Fetch, Amount { files: 0, bytes: len_bytes });
+        Ok(())
+    }
+
+    /// One fetch of a stretch, to its end or to where it breaks off.
     fn pour(
         &self,
         caller: &mut Caller<'_>,
         incoming: &mut Incoming<'_>,
         wanted: &Wanted,
+        len_bytes: u64,
     ) -> Result<Result<(), RemoteError>, Fault> {
         let Fetching { run, meter, .. } = self.fetching;
         let mut failed: Option<Fault> = None;
-        let (path, offset, missing) = (incoming.path().clone(), incoming.len_bytes(), incoming.missing_bytes());
+        let (path, offset) = (incoming.path().clone(), incoming.len_bytes());
         let mut sink = |piece: &[u8]| {
             meter.fetched(piece.len() as u64);
             run.monitor.advance(Task::Fetch, Amount { files: 0, bytes: piece.len() as u64 });
@@ -289,7 +370,7 @@ impl Pool<'_> {
                 ControlFlow::Continue(())
             }
         };
-        let result = caller.once(&mut |session| session.fetch(&path, offset, missing, &mut sink));
+        let result = caller.once(&mut |session| session.fetch(&path, offset, len_bytes, &mut sink));
         if let Some(fault) = failed {
             return Err(fault);
         }

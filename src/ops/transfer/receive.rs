@@ -1,7 +1,7 @@
 //! Bringing a disk to a target state, in the write order: everything that HEAD leads to is durable before HEAD moves.
 //!
 //! ```text
-//! unclean marker -> manifests, key lists, trust -> pending -> carried files -> packs -> key files -> heads/<n>, HEAD -> pending and marker go
+//! unclean marker -> manifests, key lists, trust -> pending -> carried files -> recipes -> packs -> key files -> heads/<n>, HEAD -> pending and marker go
 //! ```
 //!
 //! A run that ends anywhere leaves the old state and files that nothing names; the next run finds them by name and length,
@@ -16,6 +16,7 @@ use super::fetch::{Fetching, fetch_packs};
 use super::incoming::sync_again;
 use super::key_files::{KeyPlan, fetch_keys, plan_keys};
 use super::plan::{FetchPlan, plan};
+use super::rebuild::bring_recipes;
 use super::target::Target;
 use super::{Meter, Shortfall, TransferError};
 use crate::base::limits::HEAD_MAX_BYTES;
@@ -75,7 +76,7 @@ pub struct Received {
     pub packs_fetched: u64,
     /// Packs of the target that were there.
     pub packs_reused: u64,
-    /// Bytes of packs that were there, the beginnings of fetched ones included.
+    /// Bytes of packs that were there, the beginnings of fetched ones and what was copied from older ones included.
     pub reused_bytes: u64,
     /// Something was written.
     pub wrote: bool,
@@ -121,17 +122,18 @@ pub fn receive(
         lack.shortfall.end()?;
         return Ok(Received { wrote: false, ..received });
     }
-    check_space(disk, target, &plan, &keys, &files)?;
+    let room_bytes = check_space(disk, target, &plan, &keys, &files)?;
     write_outer(local, target, &keys, changes_head)?;
     sync_found(disk, &plan.found)?;
     let may_float = in_doubt || local.current.is_none();
     lack.pass(bring_files(disk, &target.packs.top.files, may_float, &mut callers))?;
-    lack.pass(fetch_packs(Fetching { disk, sources, run, meter }, &plan.fetch))?;
+    let recipes = &bring_recipes(local, target, &plan, room_bytes, &mut callers, run)?;
+    let copied_bytes = lack.pass(fetch_packs(Fetching { disk, sources, recipes, run, meter }, &plan.fetch))?;
     lack.pass(fetch_keys(disk, &keys, may_float, &mut callers))?;
     commit(local, target, changes_head, in_doubt)?;
     lack.shortfall.end()?;
     clear_traces(disk)?;
-    Ok(received)
+    Ok(Received { reused_bytes: received.reused_bytes + copied_bytes, ..received })
 }
 
 /// What a run could not get: a state that stands already goes without it, to be mended as far as the sources reach.
@@ -244,18 +246,15 @@ fn packs_at(local: Local<'_>, generation: Generation) -> Option<PackSet> {
     PackSet::load_from_disk(disk, record.head.store, record.head.manifest, record.head.manifest_len_bytes).ok()
 }
 
-/// Refuses to begin what the disk has no room for.
-fn check_space(disk: &dyn Disk, target: &Target, plan: &FetchPlan, keys: &KeyPlan, carried: &[FileRef]) -> Result<()> {
+/// Refuses to begin what the disk has no room for; returns the room that is left.
+fn check_space(disk: &dyn Disk, target: &Target, plan: &FetchPlan, keys: &KeyPlan, carried: &[FileRef]) -> Result<u64> {
     let manifests: u64 = target.new_manifests.iter().map(|(_, bytes)| bytes.len() as u64).sum();
     let carried_bytes: u64 = carried.iter().map(|file| u64::from(file.len_bytes)).sum();
     let files = (plan.fetch.len() + target.new_manifests.len() + carried.len()) as u64 + keys.files() + OTHER_FILES;
     let content = plan.needed_bytes() + manifests + keys.needed_bytes() + carried_bytes;
     let needed_bytes = content + files * layout::ENTRY_OVERHEAD_BYTES;
     let free_bytes = disk.free_bytes()?;
-    if needed_bytes > free_bytes {
-        return Err(StoreError::NoSpace { needed_bytes, free_bytes }.into());
-    }
-    Ok(())
+    free_bytes.checked_sub(needed_bytes).ok_or_else(|| StoreError::NoSpace { needed_bytes, free_bytes }.into())
 }
 
 /// Writes everything small that the target leads to, then the target itself as `pending`.

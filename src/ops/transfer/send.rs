@@ -17,15 +17,18 @@ use crate::disk::{Disk, ReadAt, read_all};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::SignedHead;
 use crate::format::keylist::KeyTag;
-use crate::format::manifest::{KeyShards, PackRef};
+use crate::format::manifest::{KeyShards, PackRef, RecipeRef};
 use crate::ops::Run;
 use crate::ops::host_state::HostState;
 use crate::remote::retry::{Retry, RetryPolicy};
 use crate::remote::{Remote, RemoteError, RemoteErrorKind};
 use crate::store::keys::read_key_list;
 use crate::store::manifest::PackSet;
+use crate::store::recipe::decode_recipe;
 use crate::store::{Store, StoreError, layout};
 
+/// How many recipes are held at a time.
+const RECIPES_HELD: usize = 64;
 /// How many acknowledged packs may be unremembered when a push is killed.
 const REMEMBER_EVERY: usize = 8;
 
@@ -336,6 +339,29 @@ pub fn send_files(sending: Sending<'_>, caller: &mut Caller<'_>, files: &[Outgoi
         make_dirs(caller, &file.path, sending.is_first, &made)?;
         sending.meter.sent(file.bytes.len() as u64);
         caller.call(&mut |session| session.send(&file.path, &mut &file.bytes[..]))?;
+    }
+    Ok(())
+}
+
+/// Sends the recipes that a remote does not list yet, as far as they are here: they are hints, so none needs to be.
+///
+/// # Errors
+/// Those of the remote.
+pub fn send_recipes(
+    sending: Sending<'_>,
+    caller: &mut Caller<'_>,
+    store: &Store,
+    packs_there: Option<&PackSet>,
+) -> Result<()> {
+    let is_there = |listed: &RecipeRef| packs_there.and_then(|there| there.recipe(&listed.pack)) == Some(listed);
+    let missing: Vec<_> = store.packs().recipes.iter().filter(|listed| !is_there(listed)).collect();
+    let read = |listed: &&RecipeRef| {
+        let path = layout::recipe(&listed.recipe);
+        let bytes = read_all(sending.disk, &path, listed.len_bytes).ok().flatten()?;
+        decode_recipe(&bytes, store.id(), listed).ok().map(|_| Outgoing { path, bytes })
+    };
+    for some in missing.chunks(RECIPES_HELD) {
+        send_files(sending, caller, &some.iter().filter_map(read).collect::<Vec<_>>())?;
     }
     Ok(())
 }

@@ -174,6 +174,8 @@ fn push_ends_with_done_and_knows_an_empty_remote() {
             "reused_bytes",
             "packs_fetched",
             "packs_reused",
+            "removed_packs",
+            "removed_bytes",
             "wire_bytes",
         ],
     );
