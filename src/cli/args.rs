@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub mod forget;
 pub mod reading;
 
 const ABOUT: &str = "An encrypted archive on a USB key, kept in step with a server nobody trusts";
@@ -139,6 +140,8 @@ pub enum Verb {
     Restore(RestoreArgs),
     /// Checks everything that the store holds
     Verify(VerifyArgs),
+    /// Forgets snapshots, by a policy or by name
+    Forget(forget::ForgetArgs),
     /// Serves a folder by FTP, for a LAN or a trial; read-only unless told otherwise
     #[cfg(unix)]
     Serve(ServeArgs),

@@ -20,6 +20,7 @@ mod completions;
 mod diff;
 mod export;
 mod find;
+mod forget;
 mod init;
 mod log;
 mod ls;
@@ -59,6 +60,7 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Export(args) => export::run(args, context),
         Verb::Restore(args) => restore::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
+        Verb::Forget(args) => forget::run(args, context),
         Verb::Remote(args) => remote::run(args, context),
         #[cfg(unix)]
         Verb::Serve(args) => serve::run(args, context),
@@ -101,7 +103,7 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
         Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) | Verb::Verify(_) => {
             with_store(&[])
         }
-        Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
+        Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) | Verb::Forget(_) => with_store(&[]),
         Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
         #[cfg(unix)]
         Verb::Serve(_) | Verb::Demo(_) => vec![],

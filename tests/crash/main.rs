@@ -14,6 +14,7 @@
 )]
 
 mod commit;
+mod forget;
 mod heal;
 mod init;
 mod publisher;

@@ -8,6 +8,7 @@ use serde_json::Value;
 mod contract;
 mod failures;
 mod folders;
+mod forget;
 mod healing;
 #[cfg(target_os = "linux")]
 mod messages;

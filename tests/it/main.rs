@@ -17,6 +17,7 @@ mod costs;
 mod damage;
 mod env;
 mod fixture;
+mod forget;
 mod handmade;
 mod heal;
 mod last_generation;
