@@ -214,8 +214,12 @@ pub struct CommitArgs {
 
 /// `status`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  chunkstore status --store key --json")]
-pub struct StatusArgs {}
+#[command(after_help = "Example:\n  chunkstore status --store key --json\n  chunkstore status --store pub --check")]
+pub struct StatusArgs {
+    /// Lists all packs, too, and says what `gc` can give back at least
+    #[arg(long)]
+    pub check: bool,
+}
 
 /// `push`.
 #[derive(Debug, Args)]

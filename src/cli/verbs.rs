@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::args::Verb;
-use super::context::Context;
+use super::context::{Context, STALE, short_time};
 use super::outcome::Outcome;
 use crate::base::monitor::Problem;
 use crate::base::{ObjectId, RelPath, StoreId};
@@ -36,21 +36,28 @@ mod sync;
 mod verify;
 mod version;
 
-/// What is said of a HEAD that has expired.
-const STALE: &str = "stale: the publisher no longer vouches for this state";
-
 /// Runs a verb.
 ///
 /// # Errors
 /// Those of the op.
 pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
+    let outcome = carry_out(verb, context)?;
+    // Whoever reads was told when the store was opened; whoever brings a new state is told how it stands now.
+    if matches!(verb, Verb::Commit(_) | Verb::Forget(_) | Verb::Push(_) | Verb::Sync(_)) {
+        // What the verb did stands, so a store that does not open now is for the next one to tell of.
+        let _ = context.store();
+    }
+    Ok(outcome)
+}
+
+fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
     match verb {
         Verb::Init(args) => init::run(args, context),
         Verb::Commit(args) => commit::run(args, context),
         Verb::Push(args) => push::run(args, context),
         Verb::Clone(args) => clone::run(args, context),
         Verb::Sync(args) => sync::run(args, context),
-        Verb::Status(_) => status::run(context),
+        Verb::Status(args) => status::run(args, context),
         Verb::Log(_) => log::run(context),
         Verb::Ls(args) => ls::run(args, context),
         Verb::Cat(args) => cat::run(args, context),
@@ -126,12 +133,4 @@ fn short_id(id: &ObjectId) -> String {
 /// Returns problems as they stand in a document.
 fn problems(problems: &[Problem]) -> Vec<Value> {
     problems.iter().map(|problem| json!({"subject": problem.subject, "reason": problem.reason})).collect()
-}
-
-/// Shortens an RFC 3339 time to whole seconds for people; it stays UTC.
-fn short_time(mut text: String) -> String {
-    if let Some(dot) = text.find('.') {
-        text.truncate(dot);
-    }
-    text.replace('T', " ")
 }

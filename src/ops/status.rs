@@ -1,19 +1,23 @@
 //! `status`: which state a store is in, as far as can be told without a secret, and what an interrupted run left.
+//!
+//! [`orphans`] lists the directories of packs and says what no state names any more, which `gc` gives back.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::base::limits::HEAD_MAX_BYTES;
-use crate::base::{Generation, ObjectId, ReplicaId, StoreId, Timestamp};
+use crate::base::{Generation, ObjectId, ReplicaId, StoreId, StorePath, Timestamp};
 use crate::crypto::wrap::Identity;
-use crate::disk::{Disk, read_all};
+use crate::disk::{Disk, DiskErrorKind, DiskFileKind, read_all};
 use crate::error::Result;
 use crate::format::head::SignedHead;
 use crate::ops::Run;
-use crate::ops::host_state::HostState;
+use crate::ops::host_state::{HostState, LastVerify};
+use crate::ops::sync::is_stale;
 use crate::store::head::Soundness;
 use crate::store::manifest::PackSet;
 use crate::store::pack::{PackState, pack_state};
-use crate::store::{Store, StoreError, layout, replica};
+use crate::store::{Store, StoreError, grace, layout, replica};
 
 /// A sync that was cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +28,15 @@ pub struct Unfinished {
     pub here_bytes: u64,
     /// Bytes of all its new packs.
     pub total_bytes: u64,
+}
+
+/// Packs that stand in the store and that no state which may still open names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Orphans {
+    /// How many.
+    pub packs: u64,
+    /// Their bytes, which `gc` gives back at least.
+    pub bytes: u64,
 }
 
 /// What `status` tells.
@@ -49,12 +62,16 @@ pub struct Status {
     pub snapshot: Option<ObjectId>,
     /// Packs and their bytes.
     pub packs: (u64, u64),
+    /// Packs that wait for their end, and their bytes, as the publisher lists them; a copy of the store need not hold them.
+    pub condemned: (u64, u64),
     /// Packs that should be here and are not, or not in full length.
     pub missing_packs: u64,
     /// Bytes that can still be written.
     pub free_bytes: Option<u64>,
     /// When a sync last ended well on this host.
     pub last_sync: Option<Timestamp>,
+    /// How it was last verified on this host.
+    pub last_verify: Option<LastVerify>,
     /// The highest generation that this host saw of the store.
     pub highest_seen: Generation,
     /// Where it was cloned from.
@@ -79,6 +96,7 @@ pub fn status(disk: Arc<dyn Disk>, identities: &[Identity], state: &HostState, r
             missing_packs += 1;
         }
     }
+    let condemned = &store.packs().top.condemned;
     let unlocked = store.unlock(identities).ok();
     let snapshot = unlocked.and_then(|unlocked| unlocked.sealed.snapshots.last().map(|newest| newest.id));
     Ok(Status {
@@ -87,19 +105,74 @@ pub fn status(disk: Arc<dyn Disk>, identities: &[Identity], state: &HostState, r
         generation: said.generation,
         time: said.time,
         expires: said.expires,
-        stale: run.clock.now() > said.expires,
+        stale: is_stale(&said, run.clock.now()),
         soundness: store.soundness(),
         fingerprint: store.trust().fingerprint(),
         snapshot,
         packs: (store.packs().packs().len() as u64, store.packs().len_bytes()),
+        condemned: (condemned.len() as u64, condemned.iter().map(|pack| pack.len_bytes).sum()),
         missing_packs,
         free_bytes: disk.free_bytes().ok(),
         last_sync: state.last_sync(),
+        last_verify: state.last_verify(),
         highest_seen: state.highest(),
         remote: readable(replica::read_remote(disk))?,
         unfinished: unfinished(&store)?,
         unclean: replica::read_unclean(disk)?.is_some(),
     })
+}
+
+/// Lists all packs and counts those that no state names: not the one that opens, no other one with a record, not the one that a
+/// sync works towards, and not the list of those that still wait for their end.
+///
+/// Costs a listing of 256 directories and the manifests of a few states. Writes nothing, and takes no lock: the packs that
+/// another run is writing at the moment count, too.
+///
+/// # Errors
+/// As [`status`].
+pub fn orphans(disk: Arc<dyn Disk>, run: Run<'_>) -> Result<Orphans> {
+    let store = Store::open(disk)?;
+    let disk = store.disk().as_ref();
+    let gone = |error: crate::disk::DiskError| store.settle(error.into());
+    let mut named: HashSet<StorePath> = HashSet::new();
+    let mut name_all = |packs: &PackSet| named.extend(packs.packs().iter().map(|pack| layout::pack(&pack.hash)));
+    name_all(store.packs());
+    let records = disk.list(&layout::heads()).map_err(gone)?;
+    let records = records.iter().filter_map(|(name, _)| layout::head_record_generation(name));
+    for path in records.map(layout::head_record).chain([layout::head(), layout::pending()]) {
+        if let Some(packs) = packs_of(&store, &path)? {
+            name_all(&packs);
+        }
+    }
+    let now = run.clock.now();
+    let waiting = store.packs().top.condemned.iter().filter(|condemned| !grace::may_leave_here(condemned, now));
+    named.extend(waiting.map(|condemned| layout::pack(&condemned.hash)));
+    let mut found = Orphans::default();
+    for dir in (0..=255).map(layout::pack_dir) {
+        run.check()?;
+        let files = match disk.list(&dir) {
+            Ok(files) => files,
+            Err(error) if error.kind == DiskErrorKind::NotFound => continue,
+            Err(error) => return Err(gone(error).into()),
+        };
+        for (name, metadata) in files {
+            let is_pack = metadata.kind == DiskFileKind::File && layout::is_pack_name(&name);
+            let path = is_pack.then(|| StorePath::new(&format!("{dir}/{name}")).ok()).flatten();
+            if path.is_some_and(|path| !named.contains(&path)) {
+                found.packs += 1;
+                found.bytes += metadata.len_bytes;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Reads the packs that a record names; nothing where it does not read, whoever signed it.
+fn packs_of(store: &Store, path: &StorePath) -> Result<Option<PackSet>> {
+    let disk = store.disk().as_ref();
+    let bytes = readable(read_all(disk, path, HEAD_MAX_BYTES).map_err(|error| store.settle(error.into())))?;
+    let Some(said) = bytes.and_then(|bytes| SignedHead::decode(&bytes).ok()) else { return Ok(None) };
+    Ok(PackSet::load_from_disk(disk, store.id(), said.head.manifest, said.head.manifest_len_bytes).ok())
 }
 
 /// Takes a damaged file of this replica for a missing one: whoever asks for the state shall be told the rest of it.

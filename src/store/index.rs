@@ -130,6 +130,11 @@ impl ObjectIndex {
         Some((at, Place { pack: self.packs[found.pack as usize], offset: found.offset, entry: found.entry }))
     }
 
+    /// Returns where each object lies, by its number in this table.
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        self.entries.iter().map(|e| Place { pack: self.packs[e.pack as usize], offset: e.offset, entry: e.entry })
+    }
+
     /// Returns how many objects are known.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -132,6 +132,13 @@ pub fn pack(hash: &PackHash) -> StorePath {
     path(&format!("packs/{:02X}/{}", hash.0[0], short_name(&hash.0[1..])))
 }
 
+/// Returns whether a name in a directory of packs is one that a pack can have; others are nobody's.
+#[must_use]
+pub fn is_pack_name(name: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte);
+    name.len() == 12 && name.bytes().enumerate().all(|(at, byte)| if at == 8 { byte == b'.' } else { is_digit(byte) })
+}
+
 /// The directory of one epoch's key files.
 #[must_use]
 pub fn key_dir(epoch: Epoch) -> StorePath {
