@@ -13,6 +13,8 @@ mod healing;
 #[cfg(target_os = "linux")]
 mod messages;
 mod reading;
+mod space;
+mod stale;
 mod story;
 mod usage;
 mod wire;

@@ -31,6 +31,7 @@ mod scene;
 #[path = "../conform/remote/scripted_proxy.rs"]
 #[expect(dead_code, reason = "what a proxy does wrong is the business of the suite for remotes")]
 mod scripted_proxy;
+mod stats;
 mod sync;
 mod tight;
 mod verify;

@@ -83,8 +83,9 @@ Example:
   chunkstore stats HEAD~1 --json
   chunkstore stats HEAD~1:/reports --by-path 2
 
-Without SNAP each line says what a snapshot holds, what it added to the store over all older ones, and what it alone holds: the bytes that
-nothing needs any more when it is forgotten. A PATH, or --by-path, tells what directories take; an object that several of them share counts in each.")]
+Without SNAP each line says what a snapshot holds, what it added over all older ones, and what it
+alone holds: the bytes that nothing needs any more when it is forgotten. A PATH, or --by-path, tells
+what directories take; an object that several of them share counts in each.")]
 pub struct StatsArgs {
     /// One snapshot alone: an id prefix, HEAD, HEAD~N, a tag, @DATE [default: all]; or a path from /, after a snapshot and a
     /// colon if not HEAD
