@@ -10,6 +10,7 @@ pub mod commit;
 pub mod diff;
 pub mod export;
 pub mod find;
+pub mod forget;
 pub mod gc;
 pub mod heal;
 pub mod host_state;

@@ -10,4 +10,5 @@ pub mod diff;
 mod handmade;
 pub mod reach;
 pub mod read;
+pub mod retention;
 pub mod snapshots;

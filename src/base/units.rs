@@ -7,6 +7,17 @@ pub const MIB: u64 = 1024 * KIB;
 /// 1024 MiB.
 pub const GIB: u64 = 1024 * MIB;
 
+/// Shows a span of time by its largest unit, rounded down: `40 seconds`, `1 minute`, `5 hours`, `12 days`. One before now, which
+/// only a clock that went wrong can make, is `0 seconds`.
+#[must_use]
+pub fn show_span(secs: i64) -> String {
+    let secs = secs.max(0);
+    let steps = [("day", 24 * 3600), ("hour", 3600), ("minute", 60)];
+    let found = steps.iter().find(|(_, unit)| secs >= *unit);
+    let (name, count) = found.map_or(("second", secs), |(name, unit)| (*name, secs / unit));
+    format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Shows a size with one decimal and a binary unit: `512 B`, `1.5 KiB`, `12.0 GiB`.
 #[must_use]
 pub fn show_size(bytes: u64) -> String {

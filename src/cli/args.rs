@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub mod forget;
 pub mod reading;
 
 const ABOUT: &str = "An encrypted archive on a USB key, kept in step with a server nobody trusts";
@@ -139,6 +140,8 @@ pub enum Verb {
     Restore(RestoreArgs),
     /// Checks everything that the store holds
     Verify(VerifyArgs),
+    /// Forgets snapshots, by a policy or by name
+    Forget(forget::ForgetArgs),
     /// Gives back the room of what nothing needs any more
     Gc(GcArgs),
     /// Serves a folder by FTP, for a LAN or a trial; read-only unless told otherwise
@@ -213,8 +216,12 @@ pub struct CommitArgs {
 
 /// `status`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  chunkstore status --store key --json")]
-pub struct StatusArgs {}
+#[command(after_help = "Example:\n  chunkstore status --store key --json\n  chunkstore status --store pub --check")]
+pub struct StatusArgs {
+    /// Lists all packs, too, and says what `gc` can give back at least
+    #[arg(long)]
+    pub check: bool,
+}
 
 /// `push`.
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::environment::absolute;
 use super::notices::Notices;
@@ -19,8 +19,10 @@ use crate::crypto::wrap::Identity;
 use crate::disk::{Disk, DiskErrorKind, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Run;
+use crate::ops::host_state::HostState;
 use crate::ops::local_keys::{AskPassphrase, KeyDir, WriterKey, load_identity_file};
 use crate::ops::open::Reading;
+use crate::ops::sync::is_stale;
 use crate::store::{Store, StoreError, read_marker};
 
 /// What a verb works with.
@@ -37,7 +39,11 @@ pub struct Context {
     pub passphrases: Passphrases,
     random: OsRandom,
     stop: Arc<AtomicBool>,
+    told_stale: AtomicBool,
 }
+
+/// What is said of a HEAD that has expired.
+pub const STALE: &str = "stale: the publisher no longer vouches for this state";
 
 /// How a verb tells of its progress in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +66,7 @@ impl Context {
             clock: Arc::new(SystemClock),
             random: OsRandom,
             stop: Arc::default(),
+            told_stale: AtomicBool::default(),
         }
     }
 
@@ -113,14 +120,31 @@ impl Context {
         Ok((disk, marker.store))
     }
 
-    /// Opens the store.
+    /// Opens the store; a stale one is told of on stderr, once a run.
     ///
     /// # Errors
     /// [`ErrorKind::NoStore`] when there is none, and those of opening.
     pub fn store(&self) -> Result<Store> {
         let path = self.store_path();
         let opened = Store::open(open_disk(&path)?);
-        opened.map_err(|error| Error::from(error).within(format!("cannot open {}", shown(&path))))
+        let store = opened.map_err(|error| Error::from(error).within(format!("cannot open {}", shown(&path))))?;
+        self.tell_stale(&store);
+        Ok(store)
+    }
+
+    /// Says since when the publisher no longer vouches for the state of a store, and when it was last synced well on this host.
+    fn tell_stale(&self, store: &Store) {
+        let head = &store.head().head;
+        if !is_stale(head, self.clock.now()) || self.told_stale.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let state = HostState::load(self.settings.cache.as_deref(), store.id());
+        let synced = match state.last_sync() {
+            Some(time) => format!("last synced well on this host at {}", short_time(time.to_string())),
+            None => "never synced well on this host".to_owned(),
+        };
+        let since = short_time(head.expires.to_string());
+        self.notices.line(&format!("chunkstore: {STALE} (since {since}; {synced})"));
     }
 
     /// Returns every identity that may open a store for reading: those named, and this machine's own for it.
@@ -190,6 +214,15 @@ impl Context {
         };
         keys.load_writer(&ask)?.ok_or_else(none)
     }
+}
+
+/// Shortens an RFC 3339 time to whole seconds for people; it stays UTC.
+#[must_use]
+pub fn short_time(mut text: String) -> String {
+    if let Some(dot) = text.find('.') {
+        text.truncate(dot);
+    }
+    text.replace('T', " ")
 }
 
 fn open_disk(path: &Path) -> Result<Arc<dyn Disk>> {

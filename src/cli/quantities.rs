@@ -1,8 +1,9 @@
-//! Sizes (`500K`, `1.5M`, `2GiB`), spans of time (`30s`, `2m`), shares (`5%`) and hashes as people type them.
+//! Sizes (`500K`, `1.5M`, `2GiB`), spans of time (`30s`, `2m`), shares (`5%`), counts and hashes as people type them.
 
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::tree::retention::Count;
 
 /// Longest span of time: no wait of this program makes sense beyond a day.
 const LONGEST_SECS: f64 = 24.0 * 3600.0;
@@ -94,6 +95,20 @@ pub fn parse_percent(what: &str, text: &str) -> Result<f64> {
 pub fn parse_count(what: &str, text: &str, allowed: std::ops::RangeInclusive<usize>) -> Result<usize> {
     let found = text.trim().parse().ok().filter(|count| allowed.contains(count));
     found.ok_or_else(|| wrong(what, text, &format!("a number from {} to {}", allowed.start(), allowed.end())))
+}
+
+/// Parses how many snapshots a word of `forget` keeps: a number from 1, or `unlimited`, for which -1 may stand as in restic.
+///
+/// # Errors
+/// [`ErrorKind::Usage`].
+pub fn parse_keep(what: &str, text: &str) -> Result<Count> {
+    match text.trim() {
+        "unlimited" | "-1" => Ok(Count::Unlimited),
+        number => number
+            .parse()
+            .map(Count::AtMost)
+            .map_err(|_| wrong(what, text, "a number of snapshots from 1, or `unlimited`")),
+    }
 }
 
 /// Parses a SHA-256 in hex; `sha256:` before it and colons between the digits are as openssl shows them.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::args::Verb;
-use super::context::Context;
+use super::context::{Context, STALE, short_time};
 use super::outcome::Outcome;
 use crate::base::monitor::Problem;
 use crate::base::{ObjectId, RelPath, StoreId};
@@ -20,6 +20,7 @@ mod completions;
 mod diff;
 mod export;
 mod find;
+mod forget;
 mod gc;
 mod init;
 mod log;
@@ -36,21 +37,28 @@ mod sync;
 mod verify;
 mod version;
 
-/// What is said of a HEAD that has expired.
-const STALE: &str = "stale: the publisher no longer vouches for this state";
-
 /// Runs a verb.
 ///
 /// # Errors
 /// Those of the op.
 pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
+    let outcome = carry_out(verb, context)?;
+    // Whoever reads was told when the store was opened; whoever brings a new state is told how it stands now.
+    if matches!(verb, Verb::Commit(_) | Verb::Forget(_) | Verb::Push(_) | Verb::Sync(_)) {
+        // What the verb did stands, so a store that does not open now is for the next one to tell of.
+        let _ = context.store();
+    }
+    Ok(outcome)
+}
+
+fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
     match verb {
         Verb::Init(args) => init::run(args, context),
         Verb::Commit(args) => commit::run(args, context),
         Verb::Push(args) => push::run(args, context),
         Verb::Clone(args) => clone::run(args, context),
         Verb::Sync(args) => sync::run(args, context),
-        Verb::Status(_) => status::run(context),
+        Verb::Status(args) => status::run(args, context),
         Verb::Log(_) => log::run(context),
         Verb::Ls(args) => ls::run(args, context),
         Verb::Cat(args) => cat::run(args, context),
@@ -60,6 +68,7 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Export(args) => export::run(args, context),
         Verb::Restore(args) => restore::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
+        Verb::Forget(args) => forget::run(args, context),
         Verb::Gc(args) => gc::run(args, context),
         Verb::Remote(args) => remote::run(args, context),
         #[cfg(unix)]
@@ -101,7 +110,7 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
             with_store(remote.map(PathBuf::from).as_slice())
         }
         Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) => with_store(&[]),
-        Verb::Verify(_) | Verb::Gc(_) => with_store(&[]),
+        Verb::Verify(_) | Verb::Gc(_) | Verb::Forget(_) => with_store(&[]),
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
         Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
         #[cfg(unix)]
@@ -125,12 +134,4 @@ fn short_id(id: &ObjectId) -> String {
 /// Returns problems as they stand in a document.
 fn problems(problems: &[Problem]) -> Vec<Value> {
     problems.iter().map(|problem| json!({"subject": problem.subject, "reason": problem.reason})).collect()
-}
-
-/// Shortens an RFC 3339 time to whole seconds for people; it stays UTC.
-fn short_time(mut text: String) -> String {
-    if let Some(dot) = text.find('.') {
-        text.truncate(dot);
-    }
-    text.replace('T', " ")
 }

@@ -164,17 +164,25 @@ fn collect(disk: &Arc<dyn Disk>, id: StoreId, request: &GcRequest<'_>, run: Run<
     Ok(done)
 }
 
-/// Returns how long things wait in this store. A server's copy is no replica: pushes arrive there, and whoever syncs from it
-/// has no lock on it.
-fn patience(store: &Store, request: &GcRequest<'_>) -> Result<Patience> {
+/// Returns how long things wait in a store unless somebody says otherwise. A server's copy is no replica: pushes arrive there,
+/// and whoever syncs from it has no lock on it.
+///
+/// # Errors
+/// Those of the disk.
+pub fn usual_patience(store: &Store) -> Result<Patience> {
     let is_copy = match store.replica() {
         Ok(replica) => replica.is_none(),
         Err(StoreError::Corrupt { .. }) => false,
         Err(error) => return Err(store.settle(error).into()),
     };
-    let usual = if is_copy { grace::REMOTE_SECS } else { grace::LOCAL_SECS };
-    let grace_secs = request.grace_secs.unwrap_or(usual);
-    Ok(Patience { grace_secs, spares_arriving: is_copy && grace_secs > 0 })
+    let grace_secs = if is_copy { grace::REMOTE_SECS } else { grace::LOCAL_SECS };
+    Ok(Patience { grace_secs, spares_arriving: is_copy })
+}
+
+fn patience(store: &Store, request: &GcRequest<'_>) -> Result<Patience> {
+    let usual = usual_patience(store)?;
+    let Some(grace_secs) = request.grace_secs else { return Ok(usual) };
+    Ok(Patience { grace_secs, spares_arriving: usual.spares_arriving && grace_secs > 0 })
 }
 
 fn make_plan(writing: &Writing, run: Run<'_>) -> Result<(Plan, u64)> {

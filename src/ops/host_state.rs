@@ -1,5 +1,5 @@
-//! What a host remembers of a store: the newest state it saw, what each remote showed, when it last synced, which packs an
-//! unfinished push has sent, and up to where condemned packs were deleted.
+//! What a host remembers of a store: the newest state it saw, what each remote showed, when it last synced and verified,
+//! which packs an unfinished push has sent, and up to where condemned packs were deleted.
 //!
 //! One small JSON file a store in the cache folder. Losing it costs time and the host's half of the memory against
 //! rollback; the other half is the store's own HEAD.
@@ -42,9 +42,29 @@ pub struct RemovedUpTo {
     pub packs: [u8; 32],
 }
 
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct VerifyMemory {
+    time: String,
+    problems: u64,
+    sample: bool,
+}
+
+/// How a store was last verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastVerify {
+    /// When it ended.
+    pub time: Timestamp,
+    /// How many problems were left; 0 where everything that was checked held.
+    pub problems: u64,
+    /// Whether not all packs were hashed.
+    pub sample: bool,
+}
+
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Memory {
     last_sync: Option<String>,
+    #[serde(default)]
+    last_verify: Option<VerifyMemory>,
     #[serde(default)]
     generation: u64,
     #[serde(default)]
@@ -110,6 +130,19 @@ impl HostState {
     /// Remembers that a sync ended well.
     pub fn synced(&mut self, time: Timestamp) {
         self.memory.last_sync = Some(time.to_string());
+    }
+
+    /// Returns how the store was last verified.
+    #[must_use]
+    pub fn last_verify(&self) -> Option<LastVerify> {
+        let VerifyMemory { time, problems, sample } = self.memory.last_verify.as_ref()?;
+        Some(LastVerify { time: time.parse().ok()?, problems: *problems, sample: *sample })
+    }
+
+    /// Remembers how the store was verified.
+    pub fn verified(&mut self, last: LastVerify) {
+        let LastVerify { time, problems, sample } = last;
+        self.memory.last_verify = Some(VerifyMemory { time: time.to_string(), problems, sample });
     }
 
     /// Returns whether an unfinished push has sent a pack, and the remote said that it took it.

@@ -8,7 +8,7 @@ use crate::base::{RelPath, Timestamp};
 use crate::crypto::wrap::Identity;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::sealed::SnapshotRef;
+use crate::format::sealed::{SealedPart, SnapshotRef};
 use crate::format::snapshot::Snapshot;
 use crate::ops::Run;
 use crate::store::lock::ReadLock;
@@ -56,13 +56,7 @@ impl Reading {
     /// [`ErrorKind::Other`] when no snapshot goes by that name, [`ErrorKind::Usage`] when nothing could,
     /// [`ErrorKind::Corrupt`].
     pub fn snapshot(&self, name: &str) -> Result<(&SnapshotRef, Snapshot)> {
-        let named = snapshots::find(&self.unlocked.sealed, name, self.opened).map_err(|error| {
-            let kind = match &error {
-                NameError::NotADate(_) | NameError::NotAName(_) => ErrorKind::Usage,
-                _ => ErrorKind::Other,
-            };
-            Error::new(kind, error.to_string())
-        })?;
+        let named = find_snapshot(&self.unlocked.sealed, name, self.opened)?;
         let snapshot = snapshots::load(&self.reader, named).map_err(|error| self.store.settle(error))?;
         Ok((named, snapshot))
     }
@@ -80,6 +74,20 @@ impl Reading {
             _ => Ok(()),
         }
     }
+}
+
+/// Finds a kept snapshot by its name, as [`snapshots::find`].
+///
+/// # Errors
+/// [`ErrorKind::Other`] when no snapshot goes by that name, [`ErrorKind::Usage`] when nothing could.
+pub fn find_snapshot<'a>(sealed: &'a SealedPart, name: &str, now: Timestamp) -> Result<&'a SnapshotRef> {
+    snapshots::find(sealed, name, now).map_err(|error| {
+        let kind = match &error {
+            NameError::NotADate(_) | NameError::NotAName(_) => ErrorKind::Usage,
+            _ => ErrorKind::Other,
+        };
+        Error::new(kind, error.to_string())
+    })
 }
 
 /// Returns what a path of a snapshot names; nothing where it names nothing.

@@ -1,4 +1,6 @@
 //! `status`: which state a store is in, as far as can be told without a secret, and what an interrupted run left.
+//!
+//! [`orphans`] lists the directories of packs and says what `gc` would give back.
 
 use std::sync::Arc;
 
@@ -9,7 +11,10 @@ use crate::disk::{Disk, read_all};
 use crate::error::Result;
 use crate::format::head::SignedHead;
 use crate::ops::Run;
-use crate::ops::host_state::HostState;
+use crate::ops::gc::sweep::find_garbage;
+use crate::ops::gc::usual_patience;
+use crate::ops::host_state::{HostState, LastVerify};
+use crate::ops::sync::is_stale;
 use crate::store::head::Soundness;
 use crate::store::manifest::PackSet;
 use crate::store::pack::{PackState, pack_state};
@@ -24,6 +29,15 @@ pub struct Unfinished {
     pub here_bytes: u64,
     /// Bytes of all its new packs.
     pub total_bytes: u64,
+}
+
+/// Packs that stand in the store and that `gc` would remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Orphans {
+    /// How many.
+    pub packs: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// What `status` tells.
@@ -49,12 +63,16 @@ pub struct Status {
     pub snapshot: Option<ObjectId>,
     /// Packs and their bytes.
     pub packs: (u64, u64),
+    /// Packs that wait for their end, and their bytes, as the publisher lists them; a copy of the store need not hold them.
+    pub condemned: (u64, u64),
     /// Packs that should be here and are not, or not in full length.
     pub missing_packs: u64,
     /// Bytes that can still be written.
     pub free_bytes: Option<u64>,
     /// When a sync last ended well on this host.
     pub last_sync: Option<Timestamp>,
+    /// How it was last verified on this host.
+    pub last_verify: Option<LastVerify>,
     /// The highest generation that this host saw of the store.
     pub highest_seen: Generation,
     /// Where it was cloned from.
@@ -79,6 +97,7 @@ pub fn status(disk: Arc<dyn Disk>, identities: &[Identity], state: &HostState, r
             missing_packs += 1;
         }
     }
+    let condemned = &store.packs().top.condemned;
     let unlocked = store.unlock(identities).ok();
     let snapshot = unlocked.and_then(|unlocked| unlocked.sealed.snapshots.last().map(|newest| newest.id));
     Ok(Status {
@@ -87,19 +106,37 @@ pub fn status(disk: Arc<dyn Disk>, identities: &[Identity], state: &HostState, r
         generation: said.generation,
         time: said.time,
         expires: said.expires,
-        stale: run.clock.now() > said.expires,
+        stale: is_stale(&said, run.clock.now()),
         soundness: store.soundness(),
         fingerprint: store.trust().fingerprint(),
         snapshot,
         packs: (store.packs().packs().len() as u64, store.packs().len_bytes()),
+        condemned: (condemned.len() as u64, condemned.iter().map(|pack| pack.len_bytes).sum()),
         missing_packs,
         free_bytes: disk.free_bytes().ok(),
         last_sync: state.last_sync(),
+        last_verify: state.last_verify(),
         highest_seen: state.highest(),
         remote: readable(replica::read_remote(disk))?,
         unfinished: unfinished(&store)?,
         unclean: replica::read_unclean(disk)?.is_some(),
     })
+}
+
+/// Counts the packs that `gc` would remove without any wait; costs a listing of 256 directories. Writes nothing and takes no
+/// lock, so the packs that another run is writing at the moment count, too. A degraded store has none: nothing of it goes.
+///
+/// # Errors
+/// As [`status`].
+pub fn orphans(disk: Arc<dyn Disk>, run: Run<'_>) -> Result<Orphans> {
+    let store = Store::open(disk)?;
+    if store.soundness() == Soundness::Older {
+        return Ok(Orphans::default());
+    }
+    let garbage = find_garbage(&store, usual_patience(&store)?, run.clock.now())?;
+    let packs = garbage.files.iter().filter(|file| layout::is_below_packs(&file.path));
+    let (packs, bytes) = packs.fold((0, 0), |(packs, bytes), file| (packs + 1, bytes + file.len_bytes));
+    Ok(Orphans { packs, bytes })
 }
 
 /// Takes a damaged file of this replica for a missing one: whoever asks for the state shall be told the rest of it.

@@ -184,9 +184,16 @@ impl ObjectIndex {
     pub fn locate(&self, id: &ObjectId, dedup_generation: DedupGeneration) -> Option<(usize, Place)> {
         let key = (*id, dedup_generation);
         let at = self.entries.binary_search_by_key(&key, Slot::name).ok()?;
-        let found = &self.entries[at];
-        let (pack, offset) = (self.packs[found.pack as usize], u64::from(found.offset));
-        Some((at, Place { pack, offset, entry: found.entry() }))
+        Some((at, self.place_of(&self.entries[at])))
+    }
+
+    fn place_of(&self, slot: &Slot) -> Place {
+        Place { pack: self.packs[slot.pack as usize], offset: u64::from(slot.offset), entry: slot.entry() }
+    }
+
+    /// Returns where each object lies, by its number in this table.
+    pub fn places(&self) -> impl Iterator<Item = Place> {
+        self.entries.iter().map(|slot| self.place_of(slot))
     }
 
     /// Returns how many objects are known.

@@ -61,7 +61,30 @@ pub fn reach(
     met: &mut Met,
     visitor: &mut dyn Visitor,
 ) -> Result<(), StoreError> {
-    let mut ahead = vec![Ahead::Tree(Unread { pointer: *root, said: None })];
+    visit(reader, vec![Ahead::Tree(Unread { pointer: *root, said: None })], met, visitor)
+}
+
+/// Visits what the content of one file reaches.
+///
+/// # Errors
+/// Those of the visitor.
+pub fn reach_content(
+    reader: &ObjectReader,
+    content: &Content,
+    met: &mut Met,
+    visitor: &mut dyn Visitor,
+) -> Result<(), StoreError> {
+    let mut ahead = Vec::new();
+    content_ahead(content, &mut ahead);
+    visit(reader, ahead, met, visitor)
+}
+
+fn visit(
+    reader: &ObjectReader,
+    mut ahead: Vec<Ahead>,
+    met: &mut Met,
+    visitor: &mut dyn Visitor,
+) -> Result<(), StoreError> {
     while let Some(next) = ahead.pop() {
         let pointer = next.pointer();
         let Some((at, place)) = reader.index().locate(&pointer.id, pointer.dedup_generation) else {
@@ -117,8 +140,7 @@ impl Ahead {
                     for entry in entries.iter().rev() {
                         match &entry.node {
                             Node::Dir { tree } => ahead.push(Self::Tree(Unread { pointer: *tree, said: None })),
-                            Node::File { content: Content::List(list), .. } => ahead.push(Self::List(*list)),
-                            Node::File { content: Content::Inline(extents), .. } => chunks(extents, ahead),
+                            Node::File { content, .. } => content_ahead(content, ahead),
                             _ => {}
                         }
                     }
@@ -126,6 +148,13 @@ impl Ahead {
             },
         }
         Ok(())
+    }
+}
+
+fn content_ahead(content: &Content, ahead: &mut Vec<Ahead>) {
+    match content {
+        Content::List(list) => ahead.push(Ahead::List(*list)),
+        Content::Inline(extents) => chunks(extents, ahead),
     }
 }
 

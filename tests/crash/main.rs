@@ -14,6 +14,7 @@
 )]
 
 mod commit;
+mod forget;
 mod gc;
 mod heal;
 mod init;

@@ -8,10 +8,13 @@ use serde_json::Value;
 mod contract;
 mod failures;
 mod folders;
+mod forget;
 mod healing;
 #[cfg(target_os = "linux")]
 mod messages;
 mod reading;
+mod space;
+mod stale;
 mod story;
 mod usage;
 mod wire;

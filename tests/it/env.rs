@@ -16,7 +16,7 @@ use chunkstore::error::{ErrorKind, Result};
 use chunkstore::format::Kind;
 use chunkstore::format::head::SignedHead;
 use chunkstore::format::keylist::KeyTag;
-use chunkstore::format::manifest::PackRef;
+use chunkstore::format::manifest::{CondemnedPack, PackRef};
 use chunkstore::format::trust::{SignedTrust, Trust};
 use chunkstore::ops::Run;
 use chunkstore::ops::clone::{CloneRequest, Cloned, clone_store};
@@ -94,6 +94,18 @@ impl Publisher {
     }
 
     pub fn commit_removing(&self, lengths: &[usize], removed: &[PackRef]) -> SignedHead {
+        self.commit_changed(lengths, |next| next.removed = removed.iter().map(|pack| pack.hash).collect())
+    }
+
+    /// Commits a state without a pack, which waits for its end from now on.
+    pub fn condemn(&self, pack: &PackRef) -> SignedHead {
+        self.commit_changed(&[], |next| {
+            next.removed = vec![pack.hash];
+            next.condemned.push(CondemnedPack { hash: pack.hash, len_bytes: pack.len_bytes, since: next.time });
+        })
+    }
+
+    fn commit_changed(&self, lengths: &[usize], change: impl FnOnce(&mut Next)) -> SignedHead {
         let store = self.open();
         let writer = KeyDir::new(&self.keys(), self.id).load_writer(&|_| unreachable!()).unwrap().unwrap();
         let signer = writer.signer();
@@ -113,8 +125,8 @@ impl Publisher {
             added.extend(packs.finish().unwrap().packs);
         }
         let now = self.world.run().clock.now();
-        let removed = removed.iter().map(|pack| pack.hash).collect();
-        let next = Next { added, removed, ..Next::following(store.packs(), unlocked.sealed, now) };
+        let mut next = Next { added, ..Next::following(store.packs(), unlocked.sealed, now) };
+        change(&mut next);
         let basis = Basis { store: self.id, trust: store.trust(), current: Some((store.head(), store.packs())) };
         store::commit(self.disk.as_ref(), &basis, &keys.reader, &signer, next).unwrap()
     }

@@ -17,6 +17,7 @@ mod costs;
 mod damage;
 mod env;
 mod fixture;
+mod forget;
 mod gc;
 mod handmade;
 mod heal;
@@ -34,6 +35,7 @@ mod scene;
 #[path = "../conform/remote/scripted_proxy.rs"]
 #[expect(dead_code, reason = "what a proxy does wrong is the business of the suite for remotes")]
 mod scripted_proxy;
+mod stats;
 mod sync;
 mod tight;
 mod verify;

@@ -81,12 +81,19 @@ pub struct DiffArgs {
 Example:
   chunkstore stats --store key --keys k
   chunkstore stats HEAD~1 --json
+  chunkstore stats HEAD~1:/reports --by-path 2
 
-Without SNAP each line says what a snapshot holds, and what it added to the store over all older ones.")]
+Without SNAP each line says what a snapshot holds, what it added over all older ones, and what it
+alone holds: the bytes that nothing needs any more when it is forgotten. A PATH, or --by-path, tells
+what directories take; an object that several of them share counts in each.")]
 pub struct StatsArgs {
-    /// One snapshot alone: an id prefix, HEAD, HEAD~N, a tag, @DATE [default: all]
-    #[arg(value_name = "SNAP")]
-    pub snapshot: Option<String>,
+    /// One snapshot alone: an id prefix, HEAD, HEAD~N, a tag, @DATE [default: all]; or a path from /, after a snapshot and a
+    /// colon if not HEAD
+    #[arg(value_name = "SNAP|[SNAP:]PATH")]
+    pub place: Option<OsString>,
+    /// What directories take, down to so many levels below the path [default: 1]
+    #[arg(long, value_name = "DEPTH", num_args = 0..=1, default_missing_value = "1")]
+    pub by_path: Option<String>,
 }
 
 /// A kind of archive.

@@ -47,3 +47,16 @@ fn counts_and_hashes() {
     assert_eq!(parse_sha256("--tls-pin", &format!("sha256:{}", "00".repeat(32))).unwrap(), [0; 32]);
     assert!(parse_sha256("--tls-pin", "abcd").is_err());
 }
+
+#[test]
+fn snapshots_to_keep_are_counted_from_1_or_are_all() {
+    assert_eq!(parse_keep("--keep-last", "7").unwrap(), Count::AtMost(7.try_into().unwrap()));
+    for text in ["unlimited", "-1"] {
+        assert_eq!(parse_keep("--keep-last", text).unwrap(), Count::Unlimited, "{text}");
+    }
+    for text in ["", "0", "-2", "1.5", "all", "5x", "4294967296"] {
+        let error = parse_keep("--keep-last", text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage, "{text}");
+        assert!(error.to_string().starts_with("--keep-last takes a number of snapshots from 1"), "{error}");
+    }
+}

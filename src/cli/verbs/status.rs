@@ -2,32 +2,35 @@
 
 use serde_json::{Value, json};
 
-use crate::base::units::show_size;
+use crate::base::Timestamp;
+use crate::base::units::{show_size, show_span};
+use crate::cli::args::StatusArgs;
 use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
 use crate::cli::output::{on_one_line, shown};
 use crate::error::Result;
-use crate::ops::host_state::HostState;
-use crate::ops::status::{Status, Unfinished, status};
+use crate::ops::host_state::{HostState, LastVerify};
+use crate::ops::status::{Orphans, Status, Unfinished, orphans, status};
 use crate::store::head::Soundness;
 
 /// Shows where a store stands.
 ///
 /// # Errors
 /// Those of the op.
-pub fn run(context: &Context) -> Result<Outcome> {
+pub fn run(args: &StatusArgs, context: &Context) -> Result<Outcome> {
     let store = context.store()?;
     let state = HostState::load(context.settings.cache.as_deref(), store.id());
     let identities = context.identities_at_hand(store.id()).unwrap_or_default();
     drop(store);
     let progress = context.start(Shape::Document)?;
     let status = status(context.disk()?, &identities, &state, context.run(&progress))?;
-    show(&status, context)?;
-    context.output.json(&object_of(&status))?;
+    let orphans = args.check.then(|| orphans(context.disk()?, context.run(&progress))).transpose()?;
+    show(&status, orphans, context)?;
+    context.output.json(&object_of(&status, orphans))?;
     Ok(if status.stale { Outcome::Stale } else { Outcome::Done })
 }
 
-fn show(status: &Status, context: &Context) -> Result<()> {
+fn show(status: &Status, orphans: Option<Orphans>, context: &Context) -> Result<()> {
     let output = &context.output;
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     output.field("store", shown(&context.store_path()))?;
@@ -36,17 +39,39 @@ fn show(status: &Status, context: &Context) -> Result<()> {
     output.field("fingerprint", &status.fingerprint)?;
     output.field("generation", status.generation.to_string())?;
     output.field("snapshot", or_none(status.snapshot.map(|id| id.to_string())))?;
-    output.field("signed", super::short_time(status.time.to_string()))?;
+    let now = context.clock.now();
+    output.field("signed", when(status.time, now))?;
     let expires = if status.stale { "expired" } else { "expires" };
     output.field(expires, super::short_time(status.expires.to_string()))?;
     output.field("packs", format!("{}, {}", status.packs.0, show_size(status.packs.1)))?;
+    output.field("condemned", format!("{}, {}", status.condemned.0, show_size(status.condemned.1)))?;
+    if let Some(orphans) = orphans {
+        let text = format!("{} packs, {}, which `gc` gives back", orphans.packs, show_size(orphans.bytes));
+        output.field("orphans", text)?;
+    }
     output.field("free", or_none(status.free_bytes.map(show_size)))?;
     output.field("remote", or_none(status.remote.as_deref().map(on_one_line)))?;
-    output.field("last sync", or_none(status.last_sync.map(|time| super::short_time(time.to_string()))))?;
+    output.field("last sync", or_none(status.last_sync.map(|time| when(time, now))))?;
+    output.field("last verify", or_none(status.last_verify.map(|last| verify_text(last, now))))?;
     for line in remarks(status) {
         output.field("state", line)?;
     }
     Ok(())
+}
+
+/// Says when something was, and how long ago.
+fn when(time: Timestamp, now: Timestamp) -> String {
+    format!("{}, {} ago", super::short_time(time.to_string()), show_span(now.secs_since(time)))
+}
+
+fn verify_text(last: LastVerify, now: Timestamp) -> String {
+    let found = match last.problems {
+        0 => "everything held".to_owned(),
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
+    };
+    let sample = if last.sample { " in a sample" } else { "" };
+    format!("{}: {found}{sample}", when(last.time, now))
 }
 
 /// Says what is out of the ordinary.
@@ -94,7 +119,7 @@ fn percent_of(left: &Unfinished) -> u64 {
     }
 }
 
-fn object_of(status: &Status) -> Value {
+fn object_of(status: &Status, orphans: Option<Orphans>) -> Value {
     json!({
         "store_id": status.store.to_string(),
         "replica_id": status.replica.map(|id| id.to_string()),
@@ -106,8 +131,18 @@ fn object_of(status: &Status) -> Value {
         "stale": status.stale,
         "degraded": status.soundness != Soundness::Sound,
         "last_sync": status.last_sync.map(|time| time.to_string()),
+        "last_verify": status.last_verify.map(|last| json!({
+            "time": last.time.to_string(),
+            "ok": last.problems == 0,
+            "problems": last.problems,
+            "sample": last.sample,
+        })),
         "packs": status.packs.0,
         "pack_bytes": status.packs.1,
+        "condemned_packs": status.condemned.0,
+        "condemned_bytes": status.condemned.1,
+        "orphan_packs": orphans.map(|orphans| orphans.packs),
+        "orphan_bytes": orphans.map(|orphans| orphans.bytes),
         "missing_packs": status.missing_packs,
         "free_bytes": status.free_bytes,
         "remote": status.remote,

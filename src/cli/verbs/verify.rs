@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::base::StoreId;
 use crate::base::units::show_size;
 use crate::cli::args::VerifyArgs;
 use crate::cli::context::{Context, Shape};
@@ -13,6 +14,7 @@ use crate::cli::report::{hint, sentence};
 use crate::crypto::wrap::Identity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::heal::{Failure, Healing};
+use crate::ops::host_state::{HostState, LastVerify};
 use crate::ops::verify::{Finding, Report, VerifyRequest, verify};
 
 /// What to do about what a remote could not mend.
@@ -39,6 +41,7 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Outcome> {
     if args.read_data && identities.is_empty() {
         return Err(Error::new(ErrorKind::NoIdentity, "there is no identity to open the objects with"));
     }
+    let id = store.id();
     drop(store);
     let several = context.remotes().find_several(&args.heal)?;
     let progress = context.start(Shape::Document)?;
@@ -47,6 +50,7 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Outcome> {
     let report = verify(context.disk()?, &request, context.run(&progress));
     progress.finish();
     let report = report?;
+    remember(&report, id, context);
     let closed = (!report.inner).then(|| closed.unwrap_or_else(|| why_closed(&report, &identities)));
     let failure = failure(&report, &several);
     show(&report, closed.as_deref(), failure.as_ref(), context)?;
@@ -59,6 +63,17 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Outcome> {
         }
     }
     Ok(outcome.and(conclude(&report, failure.as_ref(), &several, context)))
+}
+
+/// Remembers on this host how the store was verified; in the store nothing is written.
+fn remember(report: &Report, store: StoreId, context: &Context) {
+    let mut state = HostState::load(context.settings.cache.as_deref(), store);
+    let (problems, sample) = (report.left().count() as u64, report.packs < report.total_packs);
+    state.verified(LastVerify { time: context.clock.now(), problems, sample });
+    if let Err(error) = state.save() {
+        // What was found stands; `status` only lacks the memory of it.
+        context.notices.line(&format!("chunkstore: cannot remember this on the host: {}", sentence(&error)));
+    }
 }
 
 /// Returns why not all was mended that should have been.

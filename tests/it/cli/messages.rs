@@ -30,6 +30,8 @@ fn without_amounts(line: &str) -> String {
     without(line, "ftp://127.0.0.1:", "/", "[PORT]")
         .or_else(|| without(line, " needed, ", " free", "[ROOM]"))
         .or_else(|| without(line, "free         ", "\n", "[ROOM]"))
+        .or_else(|| without(line, "signed       2001-09-09 01:46:40, ", " ago", "[AGE]"))
+        .or_else(|| without(line, "last synced well on this host at ", ")", "[TIME]"))
         .or_else(|| without(line, "fetched      0 packs, ", "\n", "[SIZE]"))
         .unwrap_or_else(|| line.to_owned())
 }
