@@ -300,6 +300,27 @@ mod cut_again {
     }
 }
 
+/// A rebuilding that is cut, gone on with and cut again.
+mod repacked_cut_again {
+    use super::*;
+
+    fn sweep(test: &'static str, profile: Profile) {
+        let sweep = Sweep::new(test, 3);
+        let count = sweep.run_again(|variant| Syncing::from(Story::repacked(profile, variant)));
+        sweep.require(count, 30, &KINDS);
+    }
+
+    #[test]
+    fn ext4() {
+        sweep("sync::repacked_cut_again::ext4", Profile::Ext4);
+    }
+
+    #[test]
+    fn fat32() {
+        sweep("sync::repacked_cut_again::fat32", Profile::Fat32);
+    }
+}
+
 /// A clone that is cut, gone on with and cut again.
 mod clone_cut_again {
     use super::*;

@@ -9,8 +9,10 @@ use std::time::Duration;
 use chunkstore::base::{PackHash, StorePath};
 use chunkstore::error::ErrorKind;
 use chunkstore::format::manifest::PackRef;
+use chunkstore::ops::heal::heal;
 use chunkstore::ops::host_state::HostState;
 use chunkstore::ops::push::{PushRequest, Pushed, push};
+use chunkstore::ops::verify::{VerifyRequest, verify};
 use chunkstore::remote::mem::{Fault, MemRemote, Rule};
 use chunkstore::remote::{Fetched, Remote, RemoteError, RemoteErrorKind, Session};
 use chunkstore::store::grace::REMOTE_SECS;
@@ -200,6 +202,35 @@ fn a_clone_that_was_cut_off_before_a_repack_goes_on_with_what_it_has() {
     assert!(cloned.fetched_bytes < pack.len_bytes / 10, "{} of {}", cloned.fetched_bytes, pack.len_bytes);
     assert!(cloned.packs_fetched == 1 && cloned.reused_bytes > pack.len_bytes * 9 / 10);
     scene.assert_synced();
+}
+
+// U10
+#[test]
+fn a_damaged_pack_is_healed_from_the_packs_that_it_was_made_of() {
+    let mut scene = Repacked::new();
+    scene.repack();
+    scene.key.sync(&scene.remote).unwrap();
+    let pack = scene.only_pack();
+    damage(&scene.key.path(), &layout::pack(&pack.hash), |bytes| bytes[1 << 20] ^= 1);
+    let healing = heal(&scene.key.disk, &[arc(&scene.remote)], &[pack.hash], scene.key.world.run()).unwrap();
+    assert_eq!(healing.failure, None);
+    assert!(healing.fetched_bytes < pack.len_bytes / 20, "{} of {}", healing.fetched_bytes, pack.len_bytes);
+    scene.assert_synced();
+}
+
+#[test]
+fn a_store_without_its_recipes_is_whole_and_is_pushed() {
+    let mut scene = Repacked::new();
+    scene.repack();
+    let path = scene.recipe_path(&scene.only_pack().hash);
+    scene.publisher.disk.remove(&path).unwrap();
+    let remote = MemRemote::new();
+    assert!(scene.push_to(&arc(&remote), &mut HostState::default()).changed);
+    assert_eq!(remote.file(&path), None);
+    scene.key.sync(&remote).unwrap();
+    scene.assert_synced();
+    let report = verify(Arc::clone(&scene.key.disk), &VerifyRequest::default(), scene.key.world.run()).unwrap();
+    assert!(report.findings.is_empty(), "{report:?}");
 }
 
 /// A remote in two states: it turns from the one to the other when a file is fetched, and may refuse to delete.
