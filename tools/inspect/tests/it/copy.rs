@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use chunkstore::store::layout;
 use clap::Parser;
 use inspect::command::{CommandLine, run};
 use serde_json::Value;
@@ -41,6 +42,15 @@ impl Copy {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/stores/outer-1-inner-1");
         copy_dir(&fixture.join("store"), &copy.store());
         copy_dir(&fixture.join("keys"), &copy.dir.path().join("keys"));
+        copy
+    }
+
+    /// A copy with all directories that a store has; git keeps no empty ones.
+    pub fn whole() -> Self {
+        let copy = Self::new();
+        for dir in layout::dirs().chain((0..=255).map(layout::pack_dir)) {
+            std::fs::create_dir_all(copy.store().join(dir.as_str())).unwrap();
+        }
         copy
     }
 

@@ -14,7 +14,7 @@ use chunkstore::store::{self, Basis, Next, Store, layout, pack::create_immutable
 
 use super::copy::{Copy, STORE};
 
-const NOW: Timestamp = Timestamp(1_800_000_000_000_000_000);
+pub const NOW: Timestamp = Timestamp(1_800_000_000_000_000_000);
 
 /// A copy with: generation 16, which adds two dead packs, one of them by a recipe; 17, which condemns the second; `pending`
 /// with one pack more; a pack, a manifest and a key file that nothing names. The chain of 17 has three manifests.
@@ -44,13 +44,13 @@ fn dead_pack(store: &Store, copy: &Copy, disk: &dyn Disk, content: &[u8]) -> Pac
     packs.finish().unwrap().packs[0]
 }
 
-fn writer(copy: &Copy) -> chunkstore::ops::local_keys::WriterKey {
+pub fn writer(copy: &Copy) -> chunkstore::ops::local_keys::WriterKey {
     let keys = KeyDir::new(&copy.dir.path().join("keys"), STORE.parse().unwrap());
     keys.load_writer(&|_| panic!("no passphrase")).unwrap().unwrap()
 }
 
 /// Commits what `change` makes of the next state; `change` may write files first.
-fn commit(copy: &Copy, change: &dyn Fn(&Store, &dyn Disk, &mut Next)) {
+pub fn commit(copy: &Copy, change: &dyn Fn(&Store, &dyn Disk, &mut Next)) {
     let disk: Arc<dyn Disk> = Arc::new(OsDisk::open(&copy.store()).unwrap());
     let store = Store::open(Arc::clone(&disk)).unwrap();
     let writer = writer(copy);
@@ -77,10 +77,7 @@ fn write_recipe(disk: &dyn Disk, store: StoreId, pack: &PackRef, source: PackHas
 
 impl Grown {
     pub fn new() -> Self {
-        let copy = Copy::new();
-        for dir in layout::dirs().chain((0..=255).map(layout::pack_dir)) {
-            std::fs::create_dir_all(copy.store().join(dir.as_str())).unwrap();
-        }
+        let copy = Copy::whole();
         commit(&copy, &|_, _, _| {});
         commit(&copy, &|_, _, _| {});
         let made = std::cell::RefCell::new(Vec::new());

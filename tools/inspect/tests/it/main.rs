@@ -5,4 +5,5 @@ mod answers;
 mod copy;
 mod damaged;
 mod grown;
+mod hostile;
 mod table;

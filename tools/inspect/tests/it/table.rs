@@ -53,7 +53,7 @@ const DAMAGES: &[Damage] = &[
     damage("pack-index", |g| flip_end(g.copy.longest_pack(), 30), INNER),
     damage("pack-frame", |g| flip(g.copy.longest_pack(), 20_000), CONTENT),
     damage("merged-index", |g| flip(g.of_sealed("index"), 200), INNER),
-    damage("snapshot", |g| flip_at_snapshot(g), &["reach", "why", "object", "chunks", "sizes"]),
+    damage("snapshot", flip_at_snapshot, &["reach", "why", "object", "chunks", "sizes"]),
     damage("tree-pack-missing", |g| remove(g.of_sealed("snapshot")), INNER),
     damage("recipe-torn", |g| cut(g.file(&g.recipe), 20), &["why-dead"]),
     damage("recipe-missing", |g| remove(g.file(&g.recipe)), &["why-dead"]),
