@@ -167,7 +167,10 @@ fn said_of(view: &View, hash: &PackHash) -> Said {
     let mut said = Said::default();
     for_each_chain(view, &mut |record, generation, chain| {
         said.recipe = said.recipe.or_else(|| recipes(chain).find(|recipe| recipe.pack == *hash).copied());
-        let (says, by, since) = said_by_chain(chain, hash, &mut said.added);
+        // Anyone may have made up a draft that is not signed.
+        let mut unsure = None;
+        let added = if record.is_draft && !record.wrong.is_empty() { &mut unsure } else { &mut said.added };
+        let (says, by, since) = said_by_chain(chain, hash, added);
         let row = Shown::row().with_text("file", &record.path).with("generation", generation.0).with("says", says);
         said.records.push(row.with("by_generation", by.map(|by| by.0)).with("since", since));
     });

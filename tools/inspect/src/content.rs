@@ -20,7 +20,7 @@ use crate::{ITEMS_MAX, why};
 
 /// What a table shows of an object's content.
 pub const COLUMNS: &[&str] =
-    &["what", "name", "first", "type", "size", "time", "message", "id", "chunk", "offset", "len_bytes"];
+    &["what", "type", "size", "time", "id", "chunk", "offset", "len_bytes", "name", "first", "message"];
 
 /// Returns what the plaintext of an object says; of a chunk there is nothing to say.
 #[must_use]

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use chunkstore::base::{Generation, ObjectId, PackHash, Timestamp};
 use chunkstore::error::{Error, ErrorKind, Result};
-use chunkstore::format::head::Head;
 use chunkstore::format::manifest::{CondemnedPack, PackRef};
 use chunkstore::format::sealed::SnapshotRef;
 use chunkstore::store::layout;
@@ -12,6 +11,7 @@ use chunkstore::store::layout;
 use crate::history::{SNAPSHOT_COLUMNS, snapshot_row};
 use crate::manifests::{packs_of, read_chain};
 use crate::packs::class_name;
+use crate::records::Record;
 use crate::report::{Problems, Report};
 use crate::sealed::open_part;
 use crate::shown::Shown;
@@ -68,7 +68,10 @@ pub fn report(view: &View, from: u64, to: u64) -> Result<Report> {
 
 /// Reads what the record of a generation names; a fault of the chain goes to `problems`.
 fn side(view: &View, generation: u64, problems: &mut Problems) -> Result<Side> {
-    let head = head_of(view, generation)?;
+    let record = record_of(view, generation)?;
+    let Some(signed) = &record.head else { return Err(none_of(view, generation)) };
+    let head = &signed.head;
+    record.wrong.iter().for_each(|wrong| problems.add(format!("{}: {wrong}", record.path)));
     let chain = read_chain(view.disk.as_ref(), view.store, head.manifest, head.manifest_len_bytes);
     for link in &chain {
         link.wrong.iter().for_each(|wrong| problems.add(format!("{}: {wrong}", layout::manifest(&link.hash))));
@@ -87,20 +90,20 @@ fn side(view: &View, generation: u64, problems: &mut Problems) -> Result<Side> {
 }
 
 /// Returns the record of a generation, one without fault first.
-fn head_of(view: &View, generation: u64) -> Result<&Head> {
-    let of = |must_hold: bool| {
-        let mut fit = view.records.iter().filter(move |record| !must_hold || record.wrong.is_empty());
-        fit.find_map(|record| record.head.as_ref().filter(|head| head.head.generation.0 == generation))
-    };
-    of(true).or_else(|| of(false)).map(|signed| &signed.head).ok_or_else(|| {
-        let mut there: Vec<u64> =
-            view.records.iter().filter_map(|record| Some(record.head.as_ref()?.head.generation.0)).collect();
-        there.sort_unstable();
-        there.dedup();
-        let there: Vec<String> = there.iter().map(ToString::to_string).collect();
-        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-        Error::new(ErrorKind::Other, format!("no record of generation {generation} stands here; there are: {there}"))
-    })
+fn record_of(view: &View, generation: u64) -> Result<&Record> {
+    let is_it = |record: &&Record| record.head.as_ref().is_some_and(|head| head.head.generation.0 == generation);
+    let sound = view.records.iter().filter(|record| record.wrong.is_empty()).find(is_it);
+    sound.or_else(|| view.records.iter().find(is_it)).ok_or_else(|| none_of(view, generation))
+}
+
+fn none_of(view: &View, generation: u64) -> Error {
+    let mut there: Vec<u64> =
+        view.records.iter().filter_map(|record| Some(record.head.as_ref()?.head.generation.0)).collect();
+    there.sort_unstable();
+    there.dedup();
+    let there: Vec<String> = there.iter().map(ToString::to_string).collect();
+    let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+    Error::new(ErrorKind::Other, format!("no record of generation {generation} stands here; there are: {there}"))
 }
 
 fn packs_beyond(one: &Side, other: &Side) -> Vec<PackRef> {

@@ -12,7 +12,7 @@ use crate::why;
 /// What a table shows of snapshots.
 pub const SNAPSHOT_COLUMNS: &[&str] = &["snapshot", "generation", "time", "tags"];
 /// What a table shows of paths.
-pub const PATH_COLUMNS: &[&str] = &["snapshot", "path", "more"];
+pub const PATH_COLUMNS: &[&str] = &["snapshot", "more", "path"];
 
 /// What snapshots have to do with some objects.
 #[derive(Default)]

@@ -94,8 +94,9 @@ fn count(place: &Place<'_>, depth: u8, problems: &mut Problems) -> (Vec<Row>, bo
         Named::Entry(entry) => match &entry.node {
             Node::Dir { tree } => *tree,
             node => {
-                let len_bytes = if let Node::File { len_bytes, .. } = node { *len_bytes } else { 0 };
-                rows.push(Row { files: 1, bytes: len_bytes, ..row(path.clone(), 0, 1, None) });
+                let len_bytes = if let Node::File { len_bytes, .. } = node { Some(*len_bytes) } else { None };
+                let (files, bytes) = (u64::from(len_bytes.is_some()), len_bytes.unwrap_or(0));
+                rows.push(Row { files, bytes, ..row(path.clone(), 0, 1, None) });
                 return (rows, false);
             }
         },

@@ -14,7 +14,7 @@ use chunkstore::store::keys::read_key_list;
 use chunkstore::store::layout;
 
 use crate::manifests::{Link, packs_of, read_chain};
-use crate::records::Record;
+use crate::records::{RECORDS_MAX, Record};
 use crate::report::Problems;
 use crate::view::View;
 use crate::why;
@@ -22,8 +22,13 @@ use crate::why;
 /// How many valid records deletion spares.
 const SPARED: usize = 2;
 
-/// A set of records, by their place in [`States::all`]; there are fewer than 128.
+/// The most files beside packs that are noted; what lies beyond is not known.
+const FILES_MAX: usize = 1 << 20;
+
+/// A set of records, by their place in [`States::all`].
 pub type Records = u128;
+
+const _: () = assert!(RECORDS_MAX + 3 <= Records::BITS as usize, "HEAD, HEAD.new and pending beside those of heads/");
 
 /// What a record counts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,7 +179,7 @@ impl States {
 
     fn add(&mut self, file: StorePath, generation: Generation, role: Role, chain: &[Link]) {
         let own: Records = 1 << self.all.len();
-        self.files.entry(file.clone()).and_modify(|by| *by |= own).or_insert(own);
+        self.note(file.clone(), own);
         let packs = packs_of(chain);
         let bytes = packs.iter().map(|pack| pack.len_bytes).fold(0, u64::saturating_add);
         for pack in &packs {
@@ -182,14 +187,13 @@ impl States {
             claim.class = Some(pack.class);
             claim.listed_by |= own;
         }
-        let mut claim_file = |path: StorePath| *self.files.entry(path).or_default() |= own;
-        chain.iter().for_each(|link| claim_file(layout::manifest(&link.hash)));
-        recipes(chain).for_each(|recipe| claim_file(layout::recipe(&recipe.recipe)));
+        chain.iter().for_each(|link| self.note(layout::manifest(&link.hash), own));
+        recipes(chain).for_each(|recipe| self.note(layout::recipe(&recipe.recipe), own));
         let top = chain.first().and_then(|link| link.manifest.as_ref());
         if let Some(manifest) = top {
-            manifest.files.iter().for_each(|file| claim_file(layout::carried_file(&file.hash)));
+            manifest.files.iter().for_each(|file| self.note(layout::carried_file(&file.hash), own));
             let shards = manifest.key_lists.iter().flat_map(|lists| &lists.shards);
-            shards.for_each(|(hash, _)| claim_file(layout::key_list(hash)));
+            shards.for_each(|(hash, _)| self.note(layout::key_list(hash), own));
             for pack in &manifest.condemned {
                 let claim = self.packs.entry(pack.hash).or_insert_with(|| Claim::of(pack.len_bytes));
                 claim.condemned_by |= own;
@@ -203,6 +207,15 @@ impl States {
         self.all.push(State { file, generation, role, manifests, packs, pack_bytes: bytes, condemned, is_whole });
     }
 
+    /// Notes that a record names a file.
+    fn note(&mut self, path: StorePath, own: Records) {
+        if self.files.len() < FILES_MAX || self.files.contains_key(&path) {
+            *self.files.entry(path).or_default() |= own;
+        } else {
+            (self.files_known, self.keys_known) = (false, false);
+        }
+    }
+
     fn add_keys(&mut self, view: &View, top: &Manifest, read: &mut HashSet<KeyListHash>, problems: &mut Problems) {
         let own: Records = 1 << (self.all.len() - 1);
         for lists in &top.key_lists {
@@ -211,7 +224,7 @@ impl States {
                     Ok(list) => {
                         read.insert(*hash);
                         for entry in &list.entries {
-                            *self.files.entry(layout::key_file(lists.epoch, entry.tag)).or_default() |= own;
+                            self.note(layout::key_file(lists.epoch, entry.tag), own);
                         }
                     }
                     Err(error) => {

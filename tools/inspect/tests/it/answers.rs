@@ -167,6 +167,21 @@ fn object_tells_copies_and_which_snapshot_brought_it() {
 }
 
 #[test]
+fn object_shows_what_a_directory_holds_and_of_a_snapshot_its_state() {
+    let copy = Copy::new();
+    let (_, shown) = copy.show(&["path", "/"]);
+    let letters = shown.iter().find(|value| value["name"] == "letters").unwrap()["tree"].as_str().unwrap();
+    let answer = ask(&copy, &["object", letters]);
+    assert_eq!(rows(&answer, "content")[0]["name"], "one.txt");
+    // Its files were written again each week, so each week has a directory of its own.
+    assert_eq!((rows(&answer, "snapshots").len(), &rows(&answer, "paths")[0]["path"]), (1, &json!("/letters")));
+    let keys = copy.dir.path().join("keys");
+    let (_, text) = copy.shown(&["--keys", keys.to_str().unwrap(), "object", letters]);
+    let line = text.lines().find(|line| line.contains("one.txt")).unwrap();
+    assert!(line.starts_with("  entry  file"), "{text}");
+}
+
+#[test]
 fn chunks_say_which_snapshot_brought_each() {
     let copy = Copy::new();
     for (spot, week) in
@@ -213,6 +228,7 @@ fn sizes_count_each_object_once_and_tell_what_the_rest_shares() {
     }
     let same = alone("/same.txt");
     assert_eq!((&same["files"], &same["bytes"]), (&json!(1), &json!(13)));
+    assert_eq!((&alone("/link")["files"], &alone("/link")["stored_bytes"]), (&json!(0), &json!(0)));
     assert_eq!(same["stored_bytes"], same["shared_bytes"], "the other name of the file is outside");
     assert_eq!(rows(&ask(&copy, &["sizes", "/", "--depth", "0"]), "entries").len(), 1);
     assert_eq!(copy.show(&["sizes", "/nothing"]).0, 1);
