@@ -110,7 +110,8 @@ impl Report {
         document
     }
 
-    /// Returns it as lines: the head, a table for each list that is not empty, the problems.
+    /// Returns it as lines: the head, a table for each list that is not empty, the problems. A column without any value is
+    /// left away.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = self.head.to_text();
@@ -130,12 +131,15 @@ impl Report {
 
 impl List {
     fn to_table(&self) -> String {
-        let mut lines: Vec<Vec<String>> = vec![self.columns.iter().map(|column| (*column).to_owned()).collect()];
-        lines.extend(self.rows.iter().map(|row| self.columns.iter().map(|column| row.cell(column)).collect()));
+        // A column that says nothing anywhere is left away.
+        let says = |column: &&&str| self.rows.iter().any(|row| row.cell(column) != "-");
+        let columns: Vec<&str> = self.columns.iter().filter(says).copied().collect();
+        let mut lines: Vec<Vec<String>> = vec![columns.iter().map(|column| (*column).to_owned()).collect()];
+        lines.extend(self.rows.iter().map(|row| columns.iter().map(|column| row.cell(column)).collect()));
         let to_right: Vec<bool> =
-            self.columns.iter().map(|column| self.rows.iter().any(|row| row.is_number(column))).collect();
+            columns.iter().map(|column| self.rows.iter().any(|row| row.is_number(column))).collect();
         let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
+        let widths: Vec<usize> = (0..columns.len()).map(width).collect();
         let mut table = String::new();
         for line in &lines {
             let mut shown = String::new();

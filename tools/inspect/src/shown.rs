@@ -93,6 +93,9 @@ impl Shown {
     /// Returns one field for a column of a table: `-` where it has none, the hex digits where a name is no UTF-8.
     #[must_use]
     pub fn cell(&self, column: &str) -> String {
+        if column == "what" {
+            return self.what.to_owned();
+        }
         let find =
             |name: &str| self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| for_people(value));
         let in_hex = || find(&format!("{column}_hex")).map(|digits| format!("hex:{digits}"));

@@ -9,7 +9,7 @@ fn report(rows: usize) -> Report {
     let row = |at: usize| Shown::row().with("len_bytes", at * 1000).with_bytes(["path", "path_hex"], b"/a\x1b[2J");
     let hidden = |row: Shown| row.with("id", "only in JSON");
     Report::new(Shown::new("sizes").with("of", "/"), problems)
-        .with_list("entries", &["len_bytes", "path"], (0..rows).map(row).map(hidden))
+        .with_list("entries", &["len_bytes", "since", "path"], (0..rows).map(row).map(hidden))
         .with_list("nothing", &["path"], [])
 }
 
