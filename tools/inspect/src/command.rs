@@ -14,10 +14,12 @@ use chunkstore::ops::local_keys::{KeyDir, load_identity_file};
 use clap::{Parser, Subcommand};
 use zeroize::Zeroizing;
 
+use crate::report::Report;
 use crate::sealed::{self, Opened};
 use crate::shown::{Screen, Shown};
+use crate::sizes::DEPTH_MAX;
 use crate::view::View;
-use crate::{manifests, objects, packs, records, trust};
+use crate::{alive, chunks, generations, manifests, objects, packs, reach, records, sizes, trust};
 
 const PASSPHRASE_MAX_BYTES: u64 = 64 * 1024;
 
@@ -28,6 +30,8 @@ const PASSPHRASE_MAX_BYTES: u64 = 64 * 1024;
 ///   chunkstore-inspect /media/key head
 ///   chunkstore-inspect /media/key --identity reader.key pack 3FA0 --objects
 ///   chunkstore-inspect /media/key --keys k --json path HEAD:/letters/one.txt
+///   chunkstore-inspect /media/key --keys k reach
+///   chunkstore-inspect /media/key --keys k why 3FA0
 #[derive(Debug, Parser)]
 #[command(name = "chunkstore-inspect", version, verbatim_doc_comment)]
 pub struct CommandLine {
@@ -45,6 +49,9 @@ pub struct CommandLine {
     /// The passphrase of key files: the first line of this file.
     #[arg(long, global = true, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+    /// The id of the store, where neither its marker nor a record tells it.
+    #[arg(long, global = true, value_name = "ID")]
+    assume_store: Option<StoreId>,
     /// What to show; an overview of everything without it.
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -76,10 +83,37 @@ enum Verb {
     },
     /// What the identity opens: snapshots and merged indexes.
     Sealed,
-    /// Every object whose id begins so (needs an identity).
+    /// The whole store: what of each pack is live, what waits for its end, and files that no state names.
+    Reach,
+    /// Why a pack is alive: the records that list it, and the snapshots and paths that reach it.
+    Why {
+        /// Its hash, the beginning of it, or its path below the store.
+        pack: String,
+    },
+    /// The object whose id begins so: its copies, which snapshot brought it and which still reach it (needs an identity).
     Object {
         /// Hex digits.
         id: String,
+    },
+    /// The chunks of a file: where each lies, and which snapshot brought it (needs an identity).
+    Chunks {
+        /// SNAP:PATH, or /PATH in the newest snapshot.
+        spot: String,
+    },
+    /// What lies below a path: files, bytes, what they take in packs, what of that is shared (needs an identity).
+    Sizes {
+        /// SNAP:PATH, or /PATH in the newest snapshot.
+        spot: String,
+        /// How many levels of directories are shown one by one.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(..=i64::from(DEPTH_MAX)))]
+        depth: u8,
+    },
+    /// What changed between two generations whose records stand here.
+    DiffGenerations {
+        /// The older one.
+        from: u64,
+        /// The newer one.
+        to: u64,
     },
     /// What a path of a snapshot names: its entry and its extents (needs an identity).
     Path {
@@ -122,7 +156,7 @@ pub fn main() -> ExitCode {
 /// [`ErrorKind::NoStore`], [`ErrorKind::NoIdentity`] where one is needed, [`ErrorKind::Other`] where nothing is what was
 /// asked for, [`ErrorKind::Gone`], [`ErrorKind::Interrupted`] when the reader of the sink has gone.
 pub fn run(line: &CommandLine, sink: &mut dyn Write) -> Result<u8> {
-    let view = View::open(&line.store, &|store| identities(line, store))?;
+    let view = View::open(&line.store, line.assume_store, &|store| identities(line, store))?;
     let mut screen = Screen::new(sink, line.json);
     let found = match &line.verb {
         None => overview(&view, &mut screen).map(|()| true),
@@ -138,19 +172,41 @@ pub fn run(line: &CommandLine, sink: &mut dyn Write) -> Result<u8> {
             packs::show_one(&view, hash, *objects, &mut screen)
         }
         Some(Verb::Sealed) => sealed::show(&view.sealed, &mut screen).map(|()| true),
-        Some(Verb::Object { id }) => objects::show_by_id(&view, opened(&view)?, id, &mut screen),
+        Some(Verb::Reach) => answer(&view, Ok(reach::report(&view)), &mut screen)?,
+        Some(Verb::Why { pack }) => answer(&view, alive::report(&view, pack), &mut screen)?,
+        Some(Verb::Object { id }) => answer(&view, objects::report_by_id(&view, opened(&view)?, id), &mut screen)?,
+        Some(Verb::Chunks { spot }) => answer(&view, chunks::report(&view, opened(&view)?, spot), &mut screen)?,
+        Some(Verb::Sizes { spot, depth }) => {
+            answer(&view, sizes::report(&view, opened(&view)?, spot, *depth), &mut screen)?
+        }
+        Some(Verb::DiffGenerations { from, to }) => answer(&view, generations::report(&view, *from, *to), &mut screen)?,
         Some(Verb::Path { spot }) => objects::show_by_path(&view, opened(&view)?, spot, &mut screen)?.map(|()| true),
     };
     let found = found.map_err(sink_error)?;
     // A pulled key looks like a damaged store, or like one that holds nothing.
     if (screen.wrong() > 0 || !found) && view.is_gone() {
-        return Err(Error::new(ErrorKind::Gone, "the medium went away while it was looked at"));
+        return Err(gone());
     }
     match screen.wrong() {
         0 if !found => Err(Error::new(ErrorKind::Other, "nothing here begins so")),
         0 => Ok(0),
         _ => Ok(ErrorKind::Corrupt.exit_code()),
     }
+}
+
+/// Shows a report, unless what is wrong with it, or that there is none, comes from a medium that went away.
+fn answer(view: &View, report: Result<Report>, screen: &mut Screen<'_>) -> Result<io::Result<bool>> {
+    match report {
+        Ok(report) if report.problems().count() == 0 => Ok(screen.report(&report).map(|()| true)),
+        Err(error) if error.kind() == ErrorKind::Usage => Err(error),
+        _ if view.is_gone() => Err(gone()),
+        Ok(report) => Ok(screen.report(&report).map(|()| true)),
+        Err(error) => Err(error),
+    }
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Gone, "the medium went away while it was looked at")
 }
 
 fn sink_error(error: io::Error) -> Error {

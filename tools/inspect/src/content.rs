@@ -14,16 +14,19 @@ use chunkstore::store::layout;
 use chunkstore::store::reader::ObjectReader;
 use chunkstore::tree::read::{for_each_entry, for_each_extent};
 
+use crate::report::Problems;
 use crate::shown::{Screen, Shown};
 use crate::{ITEMS_MAX, why};
 
-/// Shows the plaintext of an object; of a chunk there is nothing to show.
-///
-/// # Errors
-/// Those of the sink.
-pub fn show(kind: Kind, plain: &[u8], screen: &mut Screen<'_>) -> io::Result<()> {
+/// What a table shows of an object's content.
+pub const COLUMNS: &[&str] =
+    &["what", "type", "size", "time", "id", "chunk", "offset", "len_bytes", "name", "first", "message"];
+
+/// Returns what the plaintext of an object says; of a chunk there is nothing to say.
+#[must_use]
+pub fn rows(kind: Kind, plain: &[u8], problems: &mut Problems) -> Vec<Shown> {
     let decoded = match kind {
-        Kind::Chunk => return Ok(()),
+        Kind::Chunk => return Vec::new(),
         Kind::Snapshot => Snapshot::decode(plain).map(|snapshot| vec![describe_snapshot(&snapshot)]),
         Kind::Tree => TreeNode::decode(plain).map(|node| match node {
             TreeNode::Leaf(entries) => entries.iter().map(describe_entry).collect(),
@@ -47,10 +50,10 @@ pub fn show(kind: Kind, plain: &[u8], screen: &mut Screen<'_>) -> io::Result<()>
             vec![Shown::new("merged index").with("packs", part.packs.len()).with("objects", part.entries.len())]
         }),
     };
-    match decoded {
-        Ok(items) => items.iter().take(ITEMS_MAX).try_for_each(|item| screen.show(item)),
-        Err(error) => screen.show(&Shown::new("content").but(error.to_string())),
-    }
+    decoded.unwrap_or_else(|error| {
+        problems.add(format!("the content of the object: {error}"));
+        Vec::new()
+    })
 }
 
 /// Returns what a snapshot says.

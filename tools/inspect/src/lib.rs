@@ -4,16 +4,26 @@
 //! what is wrong with it stands beside it, and what can still be decoded is. It never writes and never locks
 //! ([`read_only`] sees to that), so it may run beside a writer; what it shows is then no single moment.
 
+pub mod alive;
+pub mod chunks;
 pub mod command;
 pub mod content;
+pub mod generations;
+pub mod history;
+pub mod hunt;
 pub mod manifests;
 pub mod objects;
 pub mod packs;
 pub mod places;
+pub mod reach;
 pub mod read_only;
 pub mod records;
+pub mod report;
 pub mod sealed;
 pub mod shown;
+pub mod sizes;
+pub mod spots;
+pub mod states;
 pub mod trust;
 pub mod view;
 

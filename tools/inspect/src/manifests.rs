@@ -12,6 +12,7 @@ use chunkstore::format::outer::FileMagic;
 use chunkstore::format::recipe::Recipe;
 use chunkstore::store::layout;
 
+use crate::packs::class_name;
 use crate::shown::{Screen, Shown};
 use crate::view::View;
 use crate::{ITEMS_MAX, why};
@@ -232,7 +233,7 @@ fn show_sections(manifest: &Manifest, screen: &mut Screen<'_>) -> io::Result<()>
         screen.show(&Shown::new("removed").with_text("pack", hash))?;
     }
     for pack in &manifest.added {
-        let class = format!("{:?}", pack.class).to_lowercase();
+        let class = class_name(pack.class);
         screen.show(
             &Shown::new("added").with_text("pack", pack.hash).with("len_bytes", pack.len_bytes).with("class", class),
         )?;

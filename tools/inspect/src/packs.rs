@@ -6,12 +6,14 @@ use std::io;
 use chunkstore::base::limits::PACK_MAX_BYTES;
 use chunkstore::base::{PackHash, StorePath};
 use chunkstore::disk::{Disk, DiskErrorKind, DiskFileKind};
+use chunkstore::format::Class;
 use chunkstore::format::manifest::PackRef;
 use chunkstore::format::pack::{PACK_HEADER_BYTES, PackHeader};
 use chunkstore::store::layout;
 use chunkstore::store::pack::{PackState, hash_file, pack_state, read_exactly};
 
-use crate::objects::{Pointers, kind_name};
+use crate::hunt::Hunt;
+use crate::objects::{self, kind_name};
 use crate::places::{self, Place};
 use crate::sealed::Opened;
 use crate::shown::{Screen, Shown};
@@ -43,22 +45,43 @@ fn listed(view: &View, pack: &PackRef) -> Shown {
     let shown = Shown::new("pack")
         .with_text("hash", pack.hash)
         .with_text("file", layout::pack(&pack.hash))
-        .with("class", format!("{:?}", pack.class).to_lowercase())
+        .with("class", class_name(pack.class))
         .with("set_label", pack.set_label)
         .with("listed_len_bytes", pack.len_bytes);
+    let (here_len_bytes, wrong) = here(view, pack);
+    let shown = match here_len_bytes {
+        Some(len_bytes) => shown.with("here_len_bytes", len_bytes),
+        None => shown,
+    };
+    shown.but_all(wrong)
+}
+
+/// Returns how many bytes of a pack stand, if that can be told, and what is wrong with that. Reads nothing.
+#[must_use]
+pub fn here(view: &View, pack: &PackRef) -> (Option<u64>, Option<String>) {
     match pack_state(view.disk.as_ref(), pack) {
-        Ok(PackState::FullLength) => shown.with("here_len_bytes", pack.len_bytes),
-        Ok(PackState::Missing) => shown.with("here_len_bytes", 0).but("it is missing"),
+        Ok(PackState::FullLength) => (Some(pack.len_bytes), None),
+        Ok(PackState::Missing) => (Some(0), Some("it is missing".to_owned())),
         Ok(PackState::Partial(here)) => {
-            shown.with("here_len_bytes", here).but(format!("it is torn: {here} of {} bytes stand here", pack.len_bytes))
+            (Some(here), Some(format!("it is torn: {here} of {} bytes stand here", pack.len_bytes)))
         }
-        Ok(PackState::Foreign) => shown.but("what stands there is longer than the pack, or no file"),
-        Err(error) => shown.but(why(error)),
+        Ok(PackState::Foreign) => (None, Some("what stands there is longer than the pack, or no file".to_owned())),
+        Err(error) => (None, Some(why(error))),
+    }
+}
+
+/// Returns the word for a class.
+#[must_use]
+pub fn class_name(class: Class) -> &'static str {
+    match class {
+        Class::Data => "data",
+        Class::Meta => "meta",
     }
 }
 
 /// Returns the files in `packs/` with their lengths, and which directories do not read. One that is missing holds nothing.
-fn standing(view: &View) -> (Vec<(StorePath, u64)>, Vec<String>) {
+#[must_use]
+pub fn standing(view: &View) -> (Vec<(StorePath, u64)>, Vec<String>) {
     let mut files = Vec::new();
     let mut problems = Vec::new();
     for first_byte in 0..=255 {
@@ -109,21 +132,25 @@ pub fn show_one(view: &View, wanted: &str, with_objects: bool, screen: &mut Scre
     Ok(found)
 }
 
+/// Reads the header of a pack.
+///
+/// # Errors
+/// Why it does not read.
+pub fn read_header(view: &View, path: &StorePath) -> Result<PackHeader, String> {
+    let file = view.disk.open(path).map_err(why)?;
+    let bytes = read_exactly(file.as_ref(), 0, PACK_HEADER_BYTES as u64, "its header");
+    let bytes = bytes.map_err(|_| "it ends before its header does".to_owned())?;
+    PackHeader::decode(&bytes, view.store).map_err(|error| format!("its header: {error}"))
+}
+
 /// Adds what a pack's header says.
 fn with_header(view: &View, path: &StorePath, shown: Shown) -> (Shown, Option<PackHeader>) {
-    let file = match view.disk.open(path) {
-        Ok(file) => file,
-        Err(error) => return (shown.but(why(error)), None),
-    };
-    let header = match read_exactly(file.as_ref(), 0, PACK_HEADER_BYTES as u64, "its header") {
-        Ok(bytes) => PackHeader::decode(&bytes, view.store).map_err(|error| format!("its header: {error}")),
-        Err(_) => Err("it ends before its header does".to_owned()),
-    };
+    let header = read_header(view, path);
     match header {
         Ok(header) => {
             let shown = shown
                 .with("header_len_bytes", header.len_bytes)
-                .with("header_class", format!("{:?}", header.class).to_lowercase())
+                .with("header_class", class_name(header.class))
                 .with("epoch", header.epoch.0)
                 .with("clash_counter", header.clash_counter)
                 .with("index_offset", header.index_offset())
@@ -168,9 +195,11 @@ fn hash_of(disk: &dyn Disk, path: &StorePath) -> Result<PackHash, String> {
 
 fn show_objects(view: &View, opened: &Opened, places: &[Place], screen: &mut Screen<'_>) -> io::Result<()> {
     let wanted: HashSet<_> = places.iter().map(|place| (place.entry.id, place.entry.dedup_generation)).collect();
-    let pointers = Pointers::find(view, opened, &|name| wanted.contains(name));
+    let (reader, _) = objects::reader(view, opened, &mut |_| {});
+    let mut hunt = Hunt::new(&reader, wanted);
+    opened.part.iter().for_each(|part| drop(hunt.all(part)));
     for place in places {
-        screen.show(&pointers.describe(view, opened, place, Shown::new("object")).0)?;
+        screen.show(&objects::describe(view, opened, &hunt, place, Shown::new("object")).0)?;
     }
     let kinds = places.iter().map(|place| kind_name(place.entry.kind)).collect::<HashSet<_>>().len();
     screen.show(&Shown::new("in all").with("objects", places.len()).with("kinds", kinds))

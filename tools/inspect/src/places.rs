@@ -1,6 +1,6 @@
 //! Where objects lie: merged indexes and the packs' own, each read on its own, so that one lost index hides no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chunkstore::base::{DedupGeneration, ObjectId, PackHash};
 use chunkstore::format::Pointer;
@@ -10,7 +10,7 @@ use chunkstore::format::pack::PackEntry;
 use chunkstore::store::index::{ObjectIndex, read_part};
 use chunkstore::store::layout;
 use chunkstore::store::object::Opener;
-use chunkstore::store::pack::{read_exactly, read_index};
+use chunkstore::store::pack::{PackState, pack_state, read_exactly, read_index};
 
 use crate::sealed::Opened;
 use crate::view::View;
@@ -77,23 +77,94 @@ fn for_each_merged(view: &View, opened: &Opened, problem: &mut dyn FnMut(String)
                 };
                 entries.into_iter().map(place).for_each(&mut *take);
             }
-            Err(error) => problem(format!("the merged index {}: {}", part.pointer.id, why(error))),
+            Err(error) => {
+                let at = layout::pack(&part.pack);
+                problem(format!("the merged index {} in {at}: {}", part.pointer.id, why(error)));
+            }
         }
     }
 }
 
-/// Makes one table of all indexes, for reading by pointer.
-#[must_use]
-pub fn table(view: &View, opened: &Opened, problem: &mut dyn FnMut(String)) -> ObjectIndex {
-    let mut by_pack: BTreeMap<PackHash, Vec<(u64, PackEntry)>> = BTreeMap::new();
-    for_each(view, opened, problem, &mut |place| {
-        by_pack.entry(place.pack).or_default().push((place.offset, place.entry));
-    });
-    let mut index = ObjectIndex::default();
-    by_pack.iter().for_each(|(pack, entries)| index.add_pack(*pack, entries));
-    index.sort();
-    index
+/// Where all objects lie.
+#[derive(Default)]
+pub struct Table {
+    /// Every object once.
+    pub index: ObjectIndex,
+    /// What lies in each pack, copies of objects that the table has elsewhere among it; a pack whose index does not read and that
+    /// no merged one covers is missing.
+    pub packs: HashMap<PackHash, Stored>,
 }
+
+/// Objects of a pack or below a path, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stored {
+    /// How many.
+    pub objects: u64,
+    /// The bytes that they take in packs, sealed.
+    pub bytes: u64,
+}
+
+impl Stored {
+    /// Counts an object.
+    pub fn add(&mut self, entry: &PackEntry) {
+        self.objects += 1;
+        self.bytes = self.bytes.saturating_add(entry.sealed_len_bytes);
+    }
+}
+
+impl Table {
+    fn add(&mut self, pack: PackHash, entries: &[(u64, PackEntry)]) {
+        let stored = self.packs.entry(pack).or_default();
+        entries.iter().for_each(|(_, entry)| stored.add(entry));
+        self.index.add_pack(pack, entries);
+    }
+}
+
+/// Makes one table of all indexes, for reading by pointer. Of several copies of an object it has the one that was written first
+/// among the packs that stand in their full length.
+///
+/// A merged index stands in for a pack's own one that does not read. Costs the index of every pack, and about 60 bytes an object.
+#[must_use]
+pub fn table(view: &View, opened: &Opened, problem: &mut dyn FnMut(String)) -> Table {
+    let mut table = Table::default();
+    let mut unread: BTreeMap<PackHash, (String, Entries)> = BTreeMap::new();
+    let stands =
+        |pack: &&PackRef| pack_state(view.disk.as_ref(), pack).is_ok_and(|state| state == PackState::FullLength);
+    let (whole, broken): (Vec<&PackRef>, Vec<&PackRef>) = view.packs.iter().partition(stands);
+    for pack in whole.into_iter().chain(broken) {
+        match read_index(view.disk.as_ref(), view.store, pack, &|epoch| opened.keys.index_key(epoch)) {
+            Ok(entries) => table.add(pack.hash, &entries),
+            Err(error) => {
+                unread.insert(pack.hash, (why(error), Vec::new()));
+            }
+        }
+    }
+    let listed: HashSet<PackHash> = view.packs.iter().map(|pack| pack.hash).collect();
+    // Below a gap in the chain packs stand that only merged indexes know.
+    let is_whole = view.is_whole();
+    for_each_merged(view, opened, problem, &mut |place| {
+        if let Some((_, entries)) = unread.get_mut(&place.pack) {
+            entries.push((place.offset, place.entry));
+        } else if !is_whole && !listed.contains(&place.pack) {
+            table.add(place.pack, &[(place.offset, place.entry)]);
+        }
+    });
+    for (pack, (wrong, entries)) in &unread {
+        let known = match entries.len() {
+            0 => "its objects are not known".to_owned(),
+            count => format!("{count} objects of it are known from merged indexes"),
+        };
+        if !entries.is_empty() {
+            table.add(*pack, entries);
+        }
+        problem(format!("{}: its index does not read: {wrong}; {known}", layout::pack(pack)));
+    }
+    table.index.sort();
+    table
+}
+
+/// Objects of one pack, each with the offset of its frame.
+type Entries = Vec<(u64, PackEntry)>;
 
 /// Opens an object where it lies.
 ///

@@ -13,8 +13,8 @@ use chunkstore::store::trust::TrustChain;
 use crate::shown::{Screen, Shown};
 use crate::why;
 
-/// The most records that are looked at; a store keeps four.
-const RECORDS_MAX: usize = 64;
+/// The most records of `heads/` that are looked at; a store keeps four.
+pub const RECORDS_MAX: usize = 64;
 
 /// What stands under the name of a record.
 pub struct Record {

@@ -70,6 +70,16 @@ impl Sealed {
         Self::Closed(wrong)
     }
 
+    /// Returns why the sealed layer stays closed.
+    #[must_use]
+    pub fn why_closed(&self) -> Option<&'static str> {
+        match self {
+            Self::NotAsked => Some("no identity was given (--identity FILE, --keys DIR): the outer layer only"),
+            Self::Closed(_) => Some("none of the identities opens a key file here: the outer layer only"),
+            Self::Open(_) => None,
+        }
+    }
+
     /// Returns the opened layer.
     #[must_use]
     pub fn opened(&self) -> Option<&Opened> {
@@ -145,7 +155,11 @@ impl Opened {
     }
 }
 
-fn open_part(keys: &ReaderKeys, epoch: Epoch, frame: &[u8]) -> Result<SealedPart, String> {
+/// Opens the sealed part of a manifest.
+///
+/// # Errors
+/// Why it does not open.
+pub fn open_part(keys: &ReaderKeys, epoch: Epoch, frame: &[u8]) -> Result<SealedPart, String> {
     let key =
         keys.root_key(epoch).ok_or_else(|| format!("its sealed part is of epoch {epoch}, whose key is not at hand"))?;
     let plain = open_outer(keys.store(), Purpose::Manifest, &key, "its sealed part", frame).map_err(why)?;
@@ -157,16 +171,10 @@ fn open_part(keys: &ReaderKeys, epoch: Epoch, frame: &[u8]) -> Result<SealedPart
 /// # Errors
 /// Those of the sink.
 pub fn show(sealed: &Sealed, screen: &mut Screen<'_>) -> io::Result<()> {
+    let closed = Shown::new("sealed layer").with("open", false).with("why", sealed.why_closed());
     let opened = match sealed {
-        Sealed::NotAsked => {
-            let how = "no identity was given (--identity FILE, --keys DIR): the outer layer only";
-            return screen.show(&Shown::new("sealed layer").with("open", false).with("why", how));
-        }
-        Sealed::Closed(wrong) => {
-            let how = "none of the identities opens a key file here: the outer layer only";
-            let shown = Shown::new("sealed layer").with("open", false).with("why", how);
-            return screen.show(&shown.but_all(wrong.iter().cloned()));
-        }
+        Sealed::NotAsked => return screen.show(&closed),
+        Sealed::Closed(wrong) => return screen.show(&closed.but_all(wrong.iter().cloned())),
         Sealed::Open(opened) => opened,
     };
     let mut shown = Shown::new("sealed layer").with("open", true).with_text("key_file", opened.tag);

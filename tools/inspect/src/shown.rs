@@ -8,6 +8,8 @@ use std::io::{self, Write};
 use chunkstore::base::paths::show_bytes;
 use serde_json::{Map, Value, json};
 
+use crate::report::Report;
+
 /// Longest value of a line for people, in characters.
 const TEXT_MAX_CHARS: usize = 2048;
 
@@ -24,6 +26,12 @@ impl Shown {
     #[must_use]
     pub fn new(what: &'static str) -> Self {
         Self { what, fields: Vec::new(), wrong: Vec::new() }
+    }
+
+    /// Starts a row of a list: it is what the list is called.
+    #[must_use]
+    pub fn row() -> Self {
+        Self::new("")
     }
 
     /// Adds a field.
@@ -62,16 +70,42 @@ impl Shown {
         self
     }
 
+    /// Takes out what is wrong with it, for a report that says so elsewhere.
+    #[must_use]
+    pub fn take_wrong(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.wrong)
+    }
+
     /// Returns it as a JSON document: `what`, its fields, and `wrong` where something is.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut object = Map::new();
-        object.insert("what".to_owned(), json!(self.what));
+        if !self.what.is_empty() {
+            object.insert("what".to_owned(), json!(self.what));
+        }
         object.extend(self.fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
         if !self.wrong.is_empty() {
             object.insert("wrong".to_owned(), json!(self.wrong));
         }
         Value::Object(object)
+    }
+
+    /// Returns one field for a column of a table: `-` where it has none, the hex digits where a name is no UTF-8.
+    #[must_use]
+    pub fn cell(&self, column: &str) -> String {
+        if column == "what" {
+            return self.what.to_owned();
+        }
+        let find =
+            |name: &str| self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| for_people(value));
+        let in_hex = || find(&format!("{column}_hex")).map(|digits| format!("hex:{digits}"));
+        find(column).or_else(in_hex).unwrap_or_else(|| "-".to_owned())
+    }
+
+    /// Returns whether a field is a number, which tables put to the right.
+    #[must_use]
+    pub fn is_number(&self, column: &str) -> bool {
+        self.fields.iter().any(|(field, value)| *field == column && value.is_number())
     }
 
     /// Returns it as lines: what it is with its first field, the others below, each wrong thing after `WRONG`.
@@ -116,6 +150,19 @@ impl<'a> Screen<'a> {
         self.sink.write_all(shown.to_text().as_bytes())
     }
 
+    /// Shows a report: one document, or the same as tables.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn report(&mut self, report: &Report) -> io::Result<()> {
+        self.wrong += report.problems().count();
+        if self.json {
+            self.sink.write_all(ascii_controls(&report.to_json().to_string()).as_bytes())?;
+            return self.sink.write_all(b"\n");
+        }
+        self.sink.write_all(report.to_text().as_bytes())
+    }
+
     /// Returns how many wrong things were shown.
     #[must_use]
     pub fn wrong(&self) -> u64 {
@@ -138,7 +185,8 @@ fn turns_writing(c: char) -> bool {
 }
 
 /// Escapes what drives a terminal or turns the direction of writing, and cuts what is long.
-fn plain(text: &str) -> String {
+#[must_use]
+pub fn plain(text: &str) -> String {
     let mut line = String::new();
     for (at, c) in text.chars().enumerate() {
         if at == TEXT_MAX_CHARS {

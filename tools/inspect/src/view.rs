@@ -18,7 +18,9 @@ use chunkstore::store::trust::TrustChain;
 use crate::manifests::{Link, packs_of, read_chain};
 use crate::read_only::ReadOnly;
 use crate::records::{Record, judge, read_records};
+use crate::report::Problems;
 use crate::sealed::Sealed;
+use crate::shown::Shown;
 use crate::why;
 
 /// A store as far as it reads.
@@ -31,8 +33,12 @@ pub struct View {
     pub problems: Vec<String>,
     /// Whether the marker read.
     pub is_marked: bool,
+    /// What the store's id was taken from: `STORE`, or else the first file that tells it.
+    pub store_from: String,
     /// The chain of trust, as far as it holds.
     pub trust: Option<TrustChain>,
+    /// Why there is none.
+    pub trust_wrong: Option<String>,
     /// Every record.
     pub records: Vec<Record>,
     /// The state that is shown: the newest record without fault, or else the newest that decodes.
@@ -46,11 +52,16 @@ pub struct View {
 }
 
 impl View {
-    /// Looks at the directory of a store.
+    /// Looks at the directory of a store. `assumed` says which one it is where the marker does not.
     ///
     /// # Errors
-    /// [`ErrorKind::NoStore`] when nothing there tells which store it is.
-    pub fn open(path: &Path, identities: &dyn Fn(StoreId) -> Result<Vec<Identity>>) -> Result<Self> {
+    /// [`ErrorKind::NoStore`] when nothing there tells which store it is and none is assumed, [`ErrorKind::Usage`] when the marker
+    /// says another one.
+    pub fn open(
+        path: &Path,
+        assumed: Option<StoreId>,
+        identities: &dyn Fn(StoreId) -> Result<Vec<Identity>>,
+    ) -> Result<Self> {
         let none = |why: String| Error::new(ErrorKind::NoStore, format!("there is no store to look at: {why}"));
         let disk = match OsDisk::open(path) {
             Ok(disk) => ReadOnly::new(disk),
@@ -64,11 +75,25 @@ impl View {
         let marked = read_marker(disk.as_ref());
         let marker = marked.as_ref().ok().copied();
         problems.extend(marked.err());
-        let store = marker
-            .or_else(|| records.iter().find_map(|record| record.head.as_ref().map(|head| head.head.store)))
-            .or_else(|| first_trusted(disk.as_ref()));
-        let store = store.ok_or_else(|| none("neither STORE nor a record nor trust/1 reads".to_owned()))?;
-        let trust = TrustChain::load(disk.as_ref(), store).ok();
+        if let (Some(marker), Some(assumed)) = (marker, assumed)
+            && marker != assumed
+        {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("this is store {marker}, not {assumed} (--assume-store)"),
+            ));
+        }
+        let told = told_store(disk.as_ref(), marker, assumed, &records);
+        let (store, store_from) = told.ok_or_else(|| {
+            none("neither STORE nor a record nor trust/1 reads; --assume-store ID looks at it all the same".to_owned())
+        })?;
+        if marker.is_none() {
+            problems.push(format!("STORE does not tell which store this is; its id is that of {store_from}"));
+        }
+        let (trust, trust_wrong) = match TrustChain::load(disk.as_ref(), store) {
+            Ok(trust) => (Some(trust), None),
+            Err(error) => (None, Some(format!("the chain of trust does not hold: {}", why(error)))),
+        };
         judge(&mut records, disk.as_ref(), store, trust.as_ref());
         let state = newest(&records).cloned();
         let named = state.as_ref().map(|state| (state.head.manifest, state.head.manifest_len_bytes));
@@ -77,7 +102,70 @@ impl View {
         let given = identities(store)?;
         let sealed = Sealed::open(disk.as_ref(), store, state.as_ref(), &chain, &given);
         let is_marked = marker.is_some();
-        Ok(Self { disk, store, problems, is_marked, trust, records, state, chain, packs, sealed })
+        Ok(Self {
+            disk,
+            store,
+            problems,
+            is_marked,
+            store_from,
+            trust,
+            trust_wrong,
+            records,
+            state,
+            chain,
+            packs,
+            sealed,
+        })
+    }
+
+    /// Returns what is wrong with whatever every answer rests on: the marker, trust, the records, the chain, the sealed layer.
+    #[must_use]
+    pub fn findings(&self) -> Problems {
+        let mut problems = Problems::default();
+        self.problems.iter().chain(&self.trust_wrong).for_each(|problem| problems.add(problem));
+        for record in self.records.iter().filter(|record| !record.is_draft) {
+            record.wrong.iter().for_each(|wrong| problems.add(format!("{}: {wrong}", record.path)));
+        }
+        match &self.state {
+            None => problems.add("no record decodes: nothing says which files belong to the store"),
+            Some(state) if self.records.iter().all(|record| record.is_draft || !record.wrong.is_empty()) => {
+                let generation = state.head.generation;
+                problems.add(format!(
+                    "no record is without fault; generation {generation} is shown, the newest that decodes"
+                ));
+            }
+            Some(_) => {}
+        }
+        for link in &self.chain {
+            link.wrong.iter().for_each(|wrong| problems.add(format!("{}: {wrong}", layout::manifest(&link.hash))));
+        }
+        match &self.sealed {
+            Sealed::NotAsked => {}
+            Sealed::Closed(wrong) => wrong.iter().for_each(|wrong| problems.add(wrong)),
+            Sealed::Open(opened) => {
+                opened.wrong.iter().for_each(|wrong| problems.add(wrong));
+                if opened.part.is_none() {
+                    problems.add("no sealed part of a manifest opens: the snapshots are not known");
+                }
+            }
+        }
+        problems
+    }
+
+    /// Starts the head of a report: what is asked, the store, the state, and how far the identities open it.
+    #[must_use]
+    pub fn asked(&self, what: &'static str, subject: &str) -> Shown {
+        let shown = match subject {
+            "" => Shown::new(what).with_text("store", self.store),
+            subject => Shown::new(what).with("of", subject).with_text("store", self.store),
+        };
+        let shown = shown
+            .with("generation", self.state.as_ref().map(|state| state.head.generation.0))
+            .with("sealed_open", self.sealed.opened().is_some());
+        match self.sealed.why_closed() {
+            Some(why) => shown.with("outer_only", why),
+            None => shown,
+        }
     }
 
     /// Returns whether the medium went away since: its marker read then and does not now.
@@ -98,6 +186,21 @@ fn read_marker(disk: &dyn Disk) -> std::result::Result<StoreId, String> {
     let bytes = read_all(disk, &layout::marker(), MARKER_MAX_BYTES).map_err(why)?;
     let bytes = bytes.ok_or("STORE is missing: no verb takes this for a store")?;
     Marker::decode(&bytes).map(|marker| marker.store).map_err(|error| format!("STORE: {error}"))
+}
+
+/// Returns the store's id and what tells it: the marker, else what is assumed, else a record, else the first trust file.
+fn told_store(
+    disk: &dyn Disk,
+    marker: Option<StoreId>,
+    assumed: Option<StoreId>,
+    records: &[Record],
+) -> Option<(StoreId, String)> {
+    let by_marker = marker.map(|store| (store, layout::marker().to_string()));
+    let assumed = assumed.map(|store| (store, "--assume-store".to_owned()));
+    let of_record = |record: &Record| record.head.as_ref().map(|head| (head.head.store, record.path.to_string()));
+    let by_record = || records.iter().find_map(of_record);
+    let by_trust = || first_trusted(disk).map(|store| (store, layout::trust(1).to_string()));
+    by_marker.or(assumed).or_else(by_record).or_else(by_trust)
 }
 
 fn first_trusted(disk: &dyn Disk) -> Option<StoreId> {

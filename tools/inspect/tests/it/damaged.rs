@@ -1,101 +1,12 @@
 //! The fixture of an earlier version, whole and broken: what is shown, what the code is, and that nothing is written.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "a test")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
 use inspect::command::{CommandLine, run};
 use serde_json::Value;
 
-/// A copy of the fixture.
-struct Copy {
-    dir: tempfile::TempDir,
-}
-
-fn copy_dir(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
-fn files_below(dir: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
-    }
-    files.sort();
-    files
-}
-
-impl Copy {
-    fn new() -> Self {
-        let copy = Self { dir: tempfile::tempdir().unwrap() };
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/stores/outer-1-inner-1");
-        copy_dir(&fixture.join("store"), &copy.store());
-        copy_dir(&fixture.join("keys"), &copy.dir.path().join("keys"));
-        copy
-    }
-
-    fn store(&self) -> PathBuf {
-        self.dir.path().join("store")
-    }
-
-    /// Shows something with an identity; returns the code and the documents.
-    fn show(&self, words: &[&str]) -> (u8, Vec<Value>) {
-        let keys = self.dir.path().join("keys");
-        let (code, text) = self.shown(&[&["--json", "--keys", keys.to_str().unwrap()], words].concat());
-        (code, text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
-    }
-
-    fn shown(&self, words: &[&str]) -> (u8, String) {
-        let store = self.store();
-        let line = [&["chunkstore-inspect", store.to_str().unwrap()], words].concat();
-        let mut sink = Vec::new();
-        let ended = run(&CommandLine::try_parse_from(line).unwrap(), &mut sink);
-        (ended.unwrap_or_else(|error| error.kind().exit_code()), String::from_utf8(sink).unwrap())
-    }
-
-    fn change(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
-        let mut bytes = std::fs::read(path).unwrap();
-        change(&mut bytes);
-        std::fs::write(path, bytes).unwrap();
-    }
-
-    fn longest_pack(&self) -> PathBuf {
-        let packs = files_below(&self.store().join("packs"));
-        packs.into_iter().max_by_key(|path| path.metadata().unwrap().len()).unwrap()
-    }
-
-    /// The digits of the longest pack's name.
-    fn longest_name(&self) -> String {
-        let path = self.longest_pack();
-        let dir = path.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
-        dir + &path.file_name().unwrap().to_str().unwrap().replace('.', "")
-    }
-
-    fn state(&self) -> Vec<(PathBuf, std::time::SystemTime, Vec<u8>)> {
-        let files = files_below(self.dir.path());
-        files
-            .into_iter()
-            .map(|p| (p.clone(), p.metadata().unwrap().modified().unwrap(), std::fs::read(p).unwrap()))
-            .collect()
-    }
-}
-
-fn of<'a>(shown: &'a [Value], what: &str) -> Vec<&'a Value> {
-    shown.iter().filter(|value| value["what"] == what).collect()
-}
-
-fn wrong(shown: &[Value]) -> Vec<String> {
-    let lists = shown.iter().filter_map(|value| value["wrong"].as_array());
-    lists.flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
-}
+use super::copy::{Copy, STORE, files_below, of, wrong};
 
 #[test]
 fn a_whole_store_is_shown_down_to_its_snapshots_and_nothing_is_wrong() {
@@ -116,7 +27,9 @@ fn without_an_identity_the_outer_layer_alone_is_shown_and_it_says_so() {
     assert_eq!(code, 0);
     assert_eq!(of(&shown, "sealed layer")[0]["open"], false);
     assert!(of(&shown, "snapshot").is_empty() && of(&shown, "pack").len() == 25);
-    for sealed in [&["object", "00"][..], &["path", "/"], &["pack", "00", "--objects"]] {
+    let sealed: [&[&str]; 5] =
+        [&["object", "00"], &["path", "/"], &["pack", "00", "--objects"], &["chunks", "/zeros"], &["sizes", "/"]];
+    for sealed in sealed {
         assert_eq!(copy.shown(sealed).0, 12, "{sealed:?}");
     }
 }
@@ -127,7 +40,7 @@ fn nothing_is_written_and_no_lock_is_taken_whatever_is_shown() {
     std::fs::write(copy.store().join("HEAD"), b"").unwrap();
     let before = copy.state();
     let name = copy.longest_name();
-    let verbs: [&[&str]; 9] = [
+    let verbs: [&[&str]; 15] = [
         &[],
         &["head"],
         &["trust"],
@@ -137,6 +50,12 @@ fn nothing_is_written_and_no_lock_is_taken_whatever_is_shown() {
         &["pack", &name, "--objects"],
         &["object", "0"],
         &["path", "/letters"],
+        &["reach"],
+        &["why", &name],
+        &["object", "0744b4eec62c"],
+        &["chunks", "/pictures/noise.bin"],
+        &["sizes", "/", "--depth", "3"],
+        &["diff-generations", "10", "12"],
     ];
     for verb in verbs {
         copy.show(verb);
@@ -184,6 +103,17 @@ fn a_store_without_marker_and_trust_still_shows_what_it_holds() {
         if path.is_dir() { std::fs::remove_dir_all(path).unwrap() } else { std::fs::remove_file(path).unwrap() }
     }
     assert_eq!(copy.show(&[]).0, 10, "nothing tells which store it is");
+    let (code, shown) = copy.show(&["--assume-store", STORE, "reach"]);
+    assert_eq!((code, &shown[0]["sealed_open"]), (13, &true.into()), "the key file still opens");
+    assert!(shown[0]["orphans"].as_array().unwrap().len() >= 25, "what stands is shown all the same");
+    let problems = shown[0]["problems"].to_string();
+    assert!(
+        problems.contains("its id is that of --assume-store") && problems.contains("no record decodes"),
+        "{problems}"
+    );
+    let whole = Copy::new();
+    assert_eq!(whole.show(&["--assume-store", STORE, "reach"]).0, 0);
+    assert_eq!(whole.show(&["--assume-store", &STORE.replace('1', "2"), "reach"]).0, 2, "the marker says another");
 }
 
 #[test]
@@ -257,14 +187,12 @@ fn objects_are_found_by_id_and_by_path() {
     assert!(!extents.is_empty() && extents.iter().all(|extent| extent["opens"] == true), "{extents:?}");
     let chunk = extents[0]["chunk"].as_str().unwrap();
     let (code, shown) = copy.show(&["object", &chunk[..12]]);
-    assert_eq!(
-        (code, &of(&shown, "object")[0]["kind"], &of(&shown, "object")[0]["opens"]),
-        (0, &"chunk".into(), &true.into())
-    );
+    let copies = &shown[0]["copies"];
+    assert_eq!((code, &copies[0]["kind"], &copies[0]["opens"]), (0, &"chunk".into(), &true.into()));
     let (_, shown) = copy.show(&["sealed"]);
     let snapshot = of(&shown, "snapshot")[1]["id"].as_str().unwrap().to_owned();
     let (code, shown) = copy.show(&["object", &snapshot]);
-    assert_eq!((code, &of(&shown, "state")[0]["message"]), (0, &"weekly".into()));
+    assert_eq!((code, &shown[0]["content"][0]["message"]), (0, &"weekly".into()));
     for nothing in
         [&["path", "/nothing"][..], &["path", "week-99:/"], &["object", "ffffffffffffff"], &["manifest", "zz"]]
     {
@@ -291,7 +219,7 @@ fn names_that_a_hostile_medium_makes_up_are_bounded() {
     assert_eq!((code, of(&shown, "trust").len()), (13, 1));
     assert!(of(&shown, "head").len() < 70, "{} records", of(&shown, "head").len());
     for odd in ["\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}", "", "...", "0/../.."] {
-        for verb in ["manifest", "pack", "object", "path"] {
+        for verb in ["manifest", "pack", "object", "path", "why", "chunks", "sizes"] {
             let code = copy.show(&[verb, odd]).0;
             assert!(matches!(code, 0 | 1 | 2 | 13), "{verb} {odd:?}: {code}");
         }
