@@ -108,6 +108,7 @@ impl Start {
 /// # Errors
 /// [`ErrorKind::Locked`], [`ErrorKind::NoIdentity`], [`ErrorKind::NoSpace`], [`ErrorKind::Interrupted`] and others; the old state
 /// stays.
+#[expect(clippy::needless_pass_by_value, reason = "as `preview` takes it, so that a caller may choose between the two")]
 pub fn commit(
     disk: Arc<dyn Disk>,
     folder: &dyn Folder,
@@ -116,8 +117,7 @@ pub fn commit(
 ) -> Result<Committed> {
     check_request(request)?;
     store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
-    let medium = Arc::clone(&disk);
-    lock_and_commit(disk, folder, request, run).map_err(|error| settle(medium.as_ref(), folder, error))
+    lock_and_commit(&disk, folder, request, run).map_err(|error| settle(disk.as_ref(), folder, error))
 }
 
 /// Tells what a commit would do: reads, cuts and seals as it does, and writes nothing at all, neither in the store nor on
@@ -160,12 +160,12 @@ fn lock_and_preview(
 }
 
 fn lock_and_commit(
-    disk: Arc<dyn Disk>,
+    disk: &Arc<dyn Disk>,
     folder: &dyn Folder,
     request: &CommitRequest<'_>,
     run: Run<'_>,
 ) -> Result<Committed> {
-    let (_lock, writing) = Writing::begin(&disk, request.writer, request.cache, run)?;
+    let (_lock, writing) = Writing::begin(disk, request.writer, request.cache, run)?;
     commit_onto(&Start::new(writing)?, folder, request, run)
 }
 

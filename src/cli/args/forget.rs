@@ -11,8 +11,8 @@ Example:
   chunkstore forget HEAD~3 @2025-11 --store pub --keys k
 
 The words are restic's: a snapshot stays if any of them keeps it. Hours, days, weeks (from Monday),
-months and years are those of UTC and count where they have a snapshot; where there are fewer than N,
-the oldest snapshot stays, too. N is a number from 1, or `unlimited`. The newest snapshot always
+months and years are those of UTC and count where they have a snapshot; where there are fewer than
+N, the oldest snapshot stays, too. N is a number from 1, or `unlimited`. The newest snapshot always
 stays. `gc` gives back the space of what was forgotten.")]
 pub struct ForgetArgs {
     /// Forgets these: an id prefix, HEAD~N, a tag, @DATE
