@@ -34,7 +34,7 @@ use crate::format::snapshot::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, Snapshot, Tot
 use crate::ops::Run;
 use crate::ops::host_state::HostState;
 use crate::ops::local_keys::WriterKey;
-use crate::ops::writing::{Writing, require_newest};
+use crate::ops::writing::{Writing, remember, require_newest};
 use crate::store::lock::ReadLock;
 use crate::store::writer::PackWriter;
 use crate::store::{self, StoreError};
@@ -170,18 +170,11 @@ fn lock_and_commit(
 }
 
 fn commit_onto(start: &Start, folder: &dyn Folder, request: &CommitRequest<'_>, run: Run<'_>) -> Result<Committed> {
-    let mut state = HostState::load(request.cache, start.writing.store.id());
     run.monitor.begin(Task::Commit, None);
     let result = read_and_publish(start, folder, request, run);
     run.monitor.end(Task::Commit);
     let committed = result?;
-    state.reached(committed.generation);
-    if committed.changed
-        && let Err(error) = state.save()
-    {
-        // The commit stands; the next one only lacks the host's half of the memory.
-        run.monitor.note(&format!("cannot remember the new generation on this host: {error}"));
-    }
+    remember(request.cache, start.writing.store.id(), committed.generation, run);
     Ok(committed)
 }
 

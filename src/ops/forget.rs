@@ -16,7 +16,7 @@ use crate::ops::host_state::HostState;
 use crate::ops::local_keys::WriterKey;
 use crate::ops::open::find_snapshot;
 use crate::ops::transfer::settle;
-use crate::ops::writing::{Writing, require_newest};
+use crate::ops::writing::{Writing, remember, require_newest};
 use crate::store::lock::ReadLock;
 use crate::store::{Next, StoreError, read_marker};
 use crate::tree::retention::{Policy, Reason, judge};
@@ -90,12 +90,7 @@ fn lock_and_forget(disk: &Arc<dyn Disk>, request: &ForgetRequest<'_>, run: Run<'
     sealed.snapshots = done.kept.iter().map(|(snapshot, _)| snapshot.clone()).collect();
     let record = writing.publish(Next::following(writing.store.packs(), sealed, run.clock.now()))?;
     done.generation = record.head.generation;
-    let mut state = HostState::load(request.cache, writing.store.id());
-    state.reached(done.generation);
-    if let Err(error) = state.save() {
-        // The new state stands; the next run only lacks the host's half of the memory.
-        run.monitor.note(&format!("cannot remember the new generation on this host: {error}"));
-    }
+    remember(request.cache, writing.store.id(), done.generation, run);
     Ok(done)
 }
 

@@ -37,7 +37,7 @@ pub struct Writing {
 }
 
 impl Writing {
-    /// Locks a store and opens it for its next generation. Packs whose index does not read are told to the
+    /// Locks a store whose marker was read and opens it for its next generation. Packs whose index does not read are told to the
     /// monitor.
     ///
     /// # Durability
@@ -52,7 +52,6 @@ impl Writing {
         cache: Option<&Path>,
         run: Run<'_>,
     ) -> Result<(WriteLock, Self)> {
-        store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
         let lock = WriteLock::take(disk.as_ref()).map_err(|error| store::settle(disk.as_ref(), error))?;
         let writing = Self::look(Arc::clone(disk), writer, run)?;
         writing.settle()?;

@@ -16,6 +16,7 @@ mod reading;
 mod space;
 mod stale;
 mod story;
+mod upkeep;
 mod usage;
 mod wire;
 

@@ -8,7 +8,7 @@ fn what_is_not_understood_exits_2_with_a_word_why() {
     let wrong: [&[&str]; 12] = [
         &[],
         &["find"],
-        &["gc"],
+        &["purge"],
         &["init"],
         &["init", "x", "--no-such-flag"],
         &["ls", "/", "--progress", "sometimes"],
