@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::args::Verb;
 use super::context::Context;
@@ -124,6 +124,22 @@ fn short_id(id: &ObjectId) -> String {
 /// Returns problems as they stand in a document.
 fn problems(problems: &[Problem]) -> Vec<Value> {
     problems.iter().map(|problem| json!({"subject": problem.subject, "reason": problem.reason})).collect()
+}
+
+/// Puts a list of paths into a document, those that are no UTF-8 in hex under a name of their own.
+fn insert_paths(object: &mut Map<String, Value>, name: &str, list: &[RelPath]) {
+    let (mut paths, mut paths_hex) = (Vec::new(), Vec::new());
+    for path in list {
+        let bytes = [b"/", path.as_bytes()].concat();
+        match String::from_utf8(bytes) {
+            Ok(text) => paths.push(text),
+            Err(foreign) => paths_hex.push(hex::encode(foreign.as_bytes())),
+        }
+    }
+    object.insert(name.to_owned(), json!(paths));
+    if !paths_hex.is_empty() {
+        object.insert(format!("{name}_hex"), json!(paths_hex));
+    }
 }
 
 /// Shortens an RFC 3339 time to whole seconds for people; it stays UTC.

@@ -18,6 +18,7 @@ pub mod key_files;
 pub mod plan;
 pub mod receive;
 pub mod remote_state;
+pub mod sample;
 pub mod send;
 pub mod target;
 
