@@ -17,6 +17,7 @@ pub mod list;
 pub mod local_keys;
 pub mod open;
 pub mod push;
+pub mod repair;
 pub mod restore;
 pub mod stats;
 pub mod status;

@@ -78,7 +78,8 @@ impl Store {
     /// disk.
     pub fn open(disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
         let id = read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
-        Self::load(disk.clone(), id, true).map_err(|error| settle(disk.as_ref(), error))
+        let (trust, found) = load(disk.as_ref(), id).map_err(|error| settle(disk.as_ref(), error))?;
+        Ok(Self { disk, id, trust, found, is_marked: true })
     }
 
     /// Opens a store whose marker does not read as what its records say that it is, to check or mend it.
@@ -86,7 +87,8 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_unmarked(disk: Arc<dyn Disk>, id: StoreId) -> Result<Self, StoreError> {
-        Self::load(disk, id, false)
+        let (trust, found) = load(disk.as_ref(), id)?;
+        Ok(Self { disk, id, trust, found, is_marked: false })
     }
 
     /// Opens the same store once more, as it is now.
@@ -96,12 +98,6 @@ impl Store {
     pub fn open_again(&self) -> Result<Self, StoreError> {
         let disk = Arc::clone(&self.disk);
         if self.is_marked { Self::open(disk) } else { Self::open_unmarked(disk, self.id) }
-    }
-
-    fn load(disk: Arc<dyn Disk>, id: StoreId, is_marked: bool) -> Result<Self, StoreError> {
-        let trust = TrustChain::load(disk.as_ref(), id)?;
-        let found = head::find_newest(disk.as_ref(), id, &trust)?;
-        Ok(Self { disk, id, trust, found, is_marked })
     }
 
     /// Returns the disk.
@@ -238,6 +234,12 @@ impl Store {
         }
         if self.disk.is_gone() { StoreError::Gone(None) } else { error }
     }
+}
+
+fn load(disk: &dyn Disk, id: StoreId) -> Result<(TrustChain, Found), StoreError> {
+    let trust = TrustChain::load(disk, id)?;
+    let found = head::find_newest(disk, id, &trust)?;
+    Ok((trust, found))
 }
 
 /// See [`Store::settle`].

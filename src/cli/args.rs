@@ -139,6 +139,8 @@ pub enum Verb {
     Restore(RestoreArgs),
     /// Checks everything that the store holds
     Verify(VerifyArgs),
+    /// Mends what can be mended without another copy of the store
+    Repair(RepairArgs),
     /// Serves a folder by FTP, for a LAN or a trial; read-only unless told otherwise
     #[cfg(unix)]
     Serve(ServeArgs),
@@ -340,6 +342,22 @@ pub struct VerifyArgs {
     /// Hashes this share of the packs alone, drawn by chance
     #[arg(long, value_name = "P%")]
     pub sample: Option<String>,
+}
+
+/// `repair`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  chunkstore repair --store pub --keys k --dry-run
+  chunkstore repair --store pub --keys k
+
+Where a copy of the store is at hand, `verify --heal REMOTE` brings back more, and comes first. With the writer's key
+every object that still opens is saved from damaged packs, which stay where they are for now; without it only
+what needs no key is mended. No snapshot is changed: what stays lost is listed, and a commit of the same folder may bring it back.")]
+pub struct RepairArgs {
+    /// Says what would be done, and writes nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `serve`.

@@ -26,6 +26,7 @@ mod ls;
 mod man;
 mod push;
 mod remote;
+mod repair;
 mod restore;
 #[cfg(unix)]
 mod serve;
@@ -59,6 +60,7 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Export(args) => export::run(args, context),
         Verb::Restore(args) => restore::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
+        Verb::Repair(args) => repair::run(args, context),
         Verb::Remote(args) => remote::run(args, context),
         #[cfg(unix)]
         Verb::Serve(args) => serve::run(args, context),
@@ -98,9 +100,8 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
             let remote = context.settings.push_remote(args.remote.as_deref());
             with_store(remote.map(PathBuf::from).as_slice())
         }
-        Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) | Verb::Verify(_) => {
-            with_store(&[])
-        }
+        Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) => with_store(&[]),
+        Verb::Verify(_) | Verb::Repair(_) => with_store(&[]),
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
         Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
         #[cfg(unix)]

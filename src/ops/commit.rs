@@ -41,6 +41,7 @@ use crate::store::{self, StoreError};
 use crate::tree::snapshots;
 use assemble::Tree;
 use pipeline::{Levels, Parts};
+pub use publish::merge_indexes;
 pub use source::Changes;
 use source::Job;
 use stats::StatCache;
@@ -76,7 +77,7 @@ pub struct Committed {
     pub changed: bool,
     /// What the snapshot holds.
     pub totals: Totals,
-    /// Bytes of the packs that were written.
+    /// Bytes of the packs that were written; without a change they bring back what the store had lost.
     pub new_bytes: u64,
     /// How the folder differs from the last snapshot.
     pub changes: Changes,
@@ -91,11 +92,21 @@ struct Start {
 }
 
 impl Start {
-    fn new(writing: Writing) -> Result<Self> {
-        let parent = match writing.unlocked.sealed.snapshots.last() {
-            Some(newest) => Some((newest.clone(), snapshots::load(&writing.reader, newest)?)),
-            None => None,
-        };
+    fn new(writing: Writing, run: Run<'_>) -> Result<Self> {
+        let mut parent = None;
+        for named in writing.unlocked.sealed.snapshots.iter().rev() {
+            match snapshots::load(&writing.reader, named) {
+                Ok(snapshot) => {
+                    parent = Some((named.clone(), snapshot));
+                    break;
+                }
+                // One that `repair` could not save is passed over; while a pack is only damaged, it may still come back.
+                Err(StoreError::Corrupt { .. }) if writing.is_lost(named) => {
+                    run.monitor.note(&format!("snapshot {} is lost; compared with the one before it", named.id));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
         Ok(Self { writing, parent })
     }
 }
@@ -108,6 +119,7 @@ impl Start {
 /// # Errors
 /// [`ErrorKind::Locked`], [`ErrorKind::NoIdentity`], [`ErrorKind::NoSpace`], [`ErrorKind::Interrupted`] and others; the old state
 /// stays.
+#[expect(clippy::needless_pass_by_value, reason = "an op is handed its disk")]
 pub fn commit(
     disk: Arc<dyn Disk>,
     folder: &dyn Folder,
@@ -116,8 +128,7 @@ pub fn commit(
 ) -> Result<Committed> {
     check_request(request)?;
     store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
-    let medium = Arc::clone(&disk);
-    lock_and_commit(disk, folder, request, run).map_err(|error| settle(medium.as_ref(), folder, error))
+    lock_and_commit(&disk, folder, request, run).map_err(|error| settle(disk.as_ref(), folder, error))
 }
 
 /// Tells what a commit would do: reads, cuts and seals as it does, and writes nothing at all, neither in the store nor on
@@ -144,7 +155,7 @@ fn lock_and_preview(
     run: Run<'_>,
 ) -> Result<Committed> {
     let _lock = ReadLock::share(disk.as_ref())?;
-    let start = Start::new(Writing::look(disk, request.writer, run)?)?;
+    let start = Start::new(Writing::look(disk, request.writer, run)?, run)?;
     require_newest(&start.writing.store, &HostState::load(request.cache, start.writing.store.id()))?;
     let newest = start.parent.as_ref().map(|(named, _)| named.id);
     let memory = StatCache::look(request.cache, start.writing.store.id(), newest);
@@ -153,20 +164,18 @@ fn lock_and_preview(
     let read = read_folder(&start, folder, (&memory, writer), request, run);
     run.monitor.end(Task::Commit);
     let (mut found, _, writer) = read?;
-    if found.changed {
-        found.new_bytes = writer.finish()?.len_bytes();
-    }
+    found.new_bytes = writer.finish()?.len_bytes();
     Ok(found)
 }
 
 fn lock_and_commit(
-    disk: Arc<dyn Disk>,
+    disk: &Arc<dyn Disk>,
     folder: &dyn Folder,
     request: &CommitRequest<'_>,
     run: Run<'_>,
 ) -> Result<Committed> {
-    let (_lock, writing) = Writing::begin(&disk, request.writer, request.cache, run)?;
-    commit_onto(&Start::new(writing)?, folder, request, run)
+    let (_lock, writing) = Writing::begin(disk, request.writer, request.cache, run)?;
+    commit_onto(&Start::new(writing, run)?, folder, request, run)
 }
 
 fn commit_onto(start: &Start, folder: &dyn Folder, request: &CommitRequest<'_>, run: Run<'_>) -> Result<Committed> {
@@ -176,7 +185,7 @@ fn commit_onto(start: &Start, folder: &dyn Folder, request: &CommitRequest<'_>, 
     run.monitor.end(Task::Commit);
     let committed = result?;
     state.reached(committed.generation);
-    if committed.changed
+    if committed.generation > start.writing.store.head().head.generation
         && let Err(error) = state.save()
     {
         // The commit stands; the next one only lacks the host's half of the memory.
@@ -238,6 +247,8 @@ fn read_and_publish(
         let snapshot = publish::snapshot_of(start, &tree, place, request, run);
         let made = publish::publish(start, writer, &snapshot, request, LEVELS.runs, run)?;
         (committed.snapshot, committed.generation, committed.new_bytes) = made;
+    } else {
+        (committed.generation, committed.new_bytes) = publish::bring_back(start, writer, LEVELS.runs, run)?;
     }
     memory.save(committed.snapshot, &tree.stats);
     Ok(committed)

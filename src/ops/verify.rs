@@ -209,6 +209,7 @@ impl Report {
 ///
 /// # Errors
 /// [`ErrorKind::NoStore`] where no store ever stood, [`ErrorKind::Gone`], [`ErrorKind::Interrupted`]; those of [`heal`].
+#[expect(clippy::needless_pass_by_value, reason = "an op is handed its disk")]
 pub fn verify(disk: Arc<dyn Disk>, request: &VerifyRequest<'_>, run: Run<'_>) -> Result<Report> {
     let mut roots = look(&disk)?;
     let mut report = Report { findings: roots.flaws.iter().map(Finding::from).collect(), ..Report::default() };
@@ -225,7 +226,7 @@ pub fn verify(disk: Arc<dyn Disk>, request: &VerifyRequest<'_>, run: Run<'_>) ->
     }
     if heals && !report.findings.is_empty() {
         if let Some(store) = &store {
-            outer = mend(store, request, outer, &mut report, run)?;
+            outer = mend(store, request, &outer, &mut report, run)?;
         }
         let now = look(&disk)?.flaws.iter().map(Finding::from).collect();
         report.compare(now, &Finding::is_of_roots);
@@ -237,7 +238,7 @@ pub fn verify(disk: Arc<dyn Disk>, request: &VerifyRequest<'_>, run: Run<'_>) ->
 }
 
 /// Mends what is broken beyond what a store opens by, and looks at exactly that again.
-fn mend(store: &Store, request: &VerifyRequest<'_>, outer: Outer, report: &mut Report, run: Run<'_>) -> Result<Outer> {
+fn mend(store: &Store, request: &VerifyRequest<'_>, outer: &Outer, report: &mut Report, run: Run<'_>) -> Result<Outer> {
     report.heal_with(heal(store, request.heal, &outer.broken_packs(), &outer.small, run)?);
     let store = store.open_again().map_err(|error| store.settle(error))?;
     let again = Outer::check(&store, &outer.broken_packs().into_iter().collect(), request.threads, run)?;

@@ -12,6 +12,7 @@ mod healing;
 #[cfg(target_os = "linux")]
 mod messages;
 mod reading;
+mod repairing;
 mod story;
 mod usage;
 mod wire;

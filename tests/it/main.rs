@@ -24,6 +24,7 @@ mod last_generation;
 mod publisher;
 mod push;
 mod reading;
+mod repair;
 mod restore;
 mod roundtrip;
 mod scene;

@@ -11,6 +11,7 @@ use crate::format::sealed::{IndexRef, SealedPart, SnapshotRef};
 use crate::format::snapshot::{Parent, Snapshot};
 use crate::format::{Kind, Pointer};
 use crate::ops::Run;
+use crate::ops::writing::Writing;
 use crate::store::index::ObjectIndex;
 use crate::store::object::{Sealer, pointer_to, snapshot_pointer};
 use crate::store::writer::{PackWriter, Written};
@@ -73,7 +74,7 @@ pub fn publish(
     let mut sealed = start.writing.unlocked.sealed.clone();
     let (epoch, tags) = (snapshot.epoch, request.tags.clone());
     sealed.snapshots.push(SnapshotRef { id, epoch, len_bytes, generation, time: snapshot.time, tags });
-    merge_indexes(start, &mut sealed, &mut written, &mut sealer)?;
+    merge_indexes(&start.writing, start.writing.reader.index(), &mut sealed, &mut written, &mut sealer)?;
     let new_bytes = written.len_bytes();
     let now = run.clock.now();
     let next = Next { added: written.packs, ..Next::following(start.writing.store.packs(), sealed, now) };
@@ -81,10 +82,38 @@ pub fn publish(
     Ok((id, record.head.generation, new_bytes))
 }
 
-/// Merges the indexes of packs once many stand alone, so that opening a store stays a few reads.
-fn merge_indexes(start: &Start, sealed: &mut SealedPart, written: &mut Written, sealer: &mut Sealer) -> Result<()> {
-    let index = start.writing.reader.index();
-    let uncovered = start.writing.store.packs().packs().iter().filter(|pack| !index.covers(&pack.hash)).count();
+/// Adds packs without a snapshot: they hold what the store had lost of one that the folder is still the same as. Returns the
+/// new generation and the bytes of the packs; the old one where there are none.
+///
+/// # Errors
+/// Those of the disk; the old state stays.
+pub fn bring_back(start: &Start, writer: PackWriter<'_>, level: i32, run: Run<'_>) -> Result<(Generation, u64)> {
+    let writing = &start.writing;
+    let mut written = writer.finish()?;
+    if written.packs.is_empty() {
+        return Ok((writing.store.head().head.generation, 0));
+    }
+    let mut sealed = writing.unlocked.sealed.clone();
+    let mut sealer = Sealer::new(writing.store.id(), level)?;
+    merge_indexes(writing, writing.reader.index(), &mut sealed, &mut written, &mut sealer)?;
+    let new_bytes = written.len_bytes();
+    let next = Next { added: written.packs, ..Next::following(writing.store.packs(), sealed, run.clock.now()) };
+    Ok((writing.publish(next)?.head.generation, new_bytes))
+}
+
+/// Merges the indexes of packs once many stand alone, so that opening a store stays a few reads. `index` has the objects of
+/// the packs that stay, `written` those of new ones.
+///
+/// # Errors
+/// Those of the disk.
+pub fn merge_indexes(
+    writing: &Writing,
+    index: &ObjectIndex,
+    sealed: &mut SealedPart,
+    written: &mut Written,
+    sealer: &mut Sealer,
+) -> Result<()> {
+    let uncovered = writing.store.packs().packs().iter().filter(|pack| !index.covers(&pack.hash)).count();
     if uncovered + written.packs.len() <= UNCOVERED_MAX {
         return Ok(());
     }
@@ -93,7 +122,7 @@ fn merge_indexes(start: &Start, sealed: &mut SealedPart, written: &mut Written, 
     if everything {
         sealed.indexes.clear();
     }
-    let (more, refs) = write_parts(start, &parts, sealer)?;
+    let (more, refs) = write_parts(writing, &parts, sealer)?;
     sealed.indexes.extend(refs);
     written.packs.extend(more.packs);
     written.entries.extend(more.entries);
@@ -114,13 +143,14 @@ fn merged_with(index: &ObjectIndex, written: &Written, everything: bool) -> Vec<
     all.merge(&|pack| everything || !index.covers(pack))
 }
 
-fn write_parts(start: &Start, parts: &[IndexPart], sealer: &mut Sealer) -> Result<(Written, Vec<IndexRef>)> {
-    let maker = start.writing.key_maker()?;
-    let mut writer = start.writing.pack_writer()?;
+fn write_parts(writing: &Writing, parts: &[IndexPart], sealer: &mut Sealer) -> Result<(Written, Vec<IndexRef>)> {
+    let maker = writing.key_maker()?;
+    // One that stands damaged under the same name is not listed any more once this is.
+    let mut writer = writing.pack_writer()?.beside_listed();
     let mut pointers: Vec<Pointer> = Vec::new();
     for part in parts {
         let plain = part.encode();
-        let pointer = pointer_to(&start.writing.unlocked.keys, &maker, Kind::Index, &plain);
+        let pointer = pointer_to(&writing.unlocked.keys, &maker, Kind::Index, &plain);
         writer.put(&sealer.seal(Kind::Index, pointer.id, pointer.dedup_generation, &pointer.key, &plain)?)?;
         pointers.push(pointer);
     }

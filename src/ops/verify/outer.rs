@@ -88,7 +88,7 @@ impl Outer {
     fn recipes(&mut self, store: &Store) -> Result<()> {
         for recipe in &store.packs().recipes {
             let path = layout::recipe(&recipe.recipe);
-            let wanted = Wanted { hash: recipe.recipe.0, max_bytes: u64::from(recipe.len_bytes) };
+            let wanted = Wanted { hash: recipe.recipe.0, max_bytes: recipe.len_bytes };
             match fault_of(store.disk().as_ref(), &path, &wanted)? {
                 None | Some(Fault::Missing) => {}
                 Some(fault) => {
