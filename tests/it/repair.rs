@@ -9,6 +9,9 @@ use chunkstore::store::{Store, layout};
 
 use crate::scene::{Scene, noise, read};
 
+/// A way to damage a pack.
+type Damage = (&'static str, fn(&mut Vec<u8>));
+
 /// Length of each file in bytes: long enough to share no chunk with another.
 const LEN: usize = 1_500_000;
 
@@ -125,7 +128,7 @@ fn nothing_is_written_where_nothing_is_wrong() {
 #[test]
 fn what_still_opens_is_saved_whatever_else_of_a_pack_is_damaged() {
     // Header, padded index, bytes behind the end: every frame is right.
-    let damages: [(&str, fn(&mut Vec<u8>)); 3] = [
+    let damages: [Damage; 3] = [
         ("header", |bytes| bytes[2] ^= 1),
         ("behind the end", |bytes| bytes.extend([7; 900])),
         ("index", |bytes| *bytes.last_mut().unwrap() ^= 1),
