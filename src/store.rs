@@ -7,6 +7,7 @@
 //! Each step is synced before the next begins. Opening goes the other way and takes the newest record that holds, so
 //! whatever a cut leaves behind is either the old state or the new one, plus files that nothing names.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -38,6 +39,7 @@ pub mod pack;
 pub mod reader;
 pub mod recipe;
 pub mod replica;
+pub mod survey;
 pub mod sweep;
 pub mod trust;
 pub mod writer;
@@ -58,6 +60,8 @@ pub struct Store {
     id: StoreId,
     trust: TrustChain,
     found: Found,
+    /// Whether the marker stood when it was opened, so that it tells a medium that went away since.
+    is_marked: bool,
 }
 
 /// What an identity opens.
@@ -76,10 +80,26 @@ impl Store {
     /// disk.
     pub fn open(disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
         let id = read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
-        let opened = TrustChain::load(disk.as_ref(), id)
-            .and_then(|trust| head::find_newest(disk.as_ref(), id, &trust).map(|found| (trust, found)));
-        let (trust, found) = opened.map_err(|error| settle(disk.as_ref(), error))?;
-        Ok(Self { disk, id, trust, found })
+        let (trust, found) = load(disk.as_ref(), id).map_err(|error| settle(disk.as_ref(), error))?;
+        Ok(Self { disk, id, trust, found, is_marked: true })
+    }
+
+    /// Opens a store whose marker does not read as what its records say that it is, to check or mend it.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_unmarked(disk: Arc<dyn Disk>, id: StoreId) -> Result<Self, StoreError> {
+        let (trust, found) = load(disk.as_ref(), id)?;
+        Ok(Self { disk, id, trust, found, is_marked: false })
+    }
+
+    /// Opens the same store once more, as it is now.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_again(&self) -> Result<Self, StoreError> {
+        let disk = Arc::clone(&self.disk);
+        if self.is_marked { Self::open(disk) } else { Self::open_unmarked(disk, self.id) }
     }
 
     /// Returns the disk.
@@ -190,15 +210,38 @@ impl Store {
         unlocked: &Unlocked,
         problem: &mut dyn FnMut(&PackRef, StoreError),
     ) -> Result<index::ObjectIndex, StoreError> {
-        index::ObjectIndex::load(self.disk.as_ref(), self.id, self.packs(), &unlocked.sealed, &unlocked.keys, problem)
+        self.load_index_without(&HashSet::new(), unlocked, problem)
+    }
+
+    /// Reads the index of all objects but those of packs that nobody shall look into.
+    ///
+    /// # Errors
+    /// As [`index::ObjectIndex::load`].
+    pub fn load_index_without(
+        &self,
+        left_out: &HashSet<PackHash>,
+        unlocked: &Unlocked,
+        problem: &mut dyn FnMut(&PackRef, StoreError),
+    ) -> Result<index::ObjectIndex, StoreError> {
+        let source = index::Source { disk: self.disk.as_ref(), store: self.id, set: self.packs(), left_out };
+        index::ObjectIndex::load(source, &unlocked.sealed, &unlocked.keys, problem)
     }
 
     /// Tells a missing medium from a damaged store: an error that a pulled key could have caused is one of the medium
     /// when the marker does not read either.
     #[must_use]
     pub fn settle(&self, error: StoreError) -> StoreError {
-        settle(self.disk.as_ref(), error)
+        if self.is_marked {
+            return settle(self.disk.as_ref(), error);
+        }
+        if self.disk.is_gone() { StoreError::Gone(None) } else { error }
     }
+}
+
+fn load(disk: &dyn Disk, id: StoreId) -> Result<(TrustChain, Found), StoreError> {
+    let trust = TrustChain::load(disk, id)?;
+    let found = head::find_newest(disk, id, &trust)?;
+    Ok((trust, found))
 }
 
 /// See [`Store::settle`].

@@ -140,6 +140,8 @@ pub enum Verb {
     Restore(RestoreArgs),
     /// Checks everything that the store holds
     Verify(VerifyArgs),
+    /// Mends what can be mended without another copy of the store
+    Repair(RepairArgs),
     /// Forgets snapshots, by a policy or by name
     Forget(forget::ForgetArgs),
     /// Gives back the room of what nothing needs any more
@@ -364,6 +366,22 @@ pub struct GcArgs {
     /// Removes files that nothing names, and leaves packs as they are even where the writer's key is at hand
     #[arg(long)]
     pub files_only: bool,
+}
+
+/// `repair`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  chunkstore repair --store pub --keys k --dry-run
+  chunkstore repair --store pub --keys k
+
+Where a copy of the store is at hand, `verify --heal REMOTE` brings back more, and comes first. With the writer's key
+every object that still opens is saved from damaged packs, which stay where they are for now; without it only
+what needs no key is mended. No snapshot is changed: what stays lost is listed, and a commit of the same folder may bring it back.")]
+pub struct RepairArgs {
+    /// Says what would be done, and writes nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `serve`.

@@ -16,7 +16,7 @@ use crate::base::clock::SystemClock;
 use crate::base::random::OsRandom;
 use crate::base::{Clock, Monitor, StoreId};
 use crate::crypto::wrap::Identity;
-use crate::disk::{Disk, DiskErrorKind, OsDisk};
+use crate::disk::{Disk, DiskErrorKind, Medium, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Run;
 use crate::ops::host_state::HostState;
@@ -24,6 +24,9 @@ use crate::ops::local_keys::{AskPassphrase, KeyDir, WriterKey, load_identity_fil
 use crate::ops::open::Reading;
 use crate::ops::sync::is_stale;
 use crate::store::{Store, StoreError, read_marker};
+
+/// Most packs that are hashed at a time.
+const HASHING_THREADS_MAX: usize = 4;
 
 /// What a verb works with.
 pub struct Context {
@@ -98,6 +101,14 @@ impl Context {
     #[must_use]
     pub fn store_path(&self) -> PathBuf {
         absolute(self.settings.store.as_deref().unwrap_or(Path::new(".")))
+    }
+
+    /// Returns how many packs are hashed at a time: one on what can be pulled, whose controller takes one read after the
+    /// other, and a few on a fixed disk.
+    #[must_use]
+    pub fn hashing_threads(&self) -> usize {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        if Medium::below(&self.store_path()).is_pluggable() { 1 } else { processors.min(HASHING_THREADS_MAX) }
     }
 
     /// Opens the store's directory, which may hold none.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::args::Verb;
 use super::context::{Context, STALE, short_time};
@@ -28,6 +28,7 @@ mod ls;
 mod man;
 mod push;
 mod remote;
+mod repair;
 mod restore;
 #[cfg(unix)]
 mod serve;
@@ -68,6 +69,7 @@ fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Export(args) => export::run(args, context),
         Verb::Restore(args) => restore::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
+        Verb::Repair(args) => repair::run(args, context),
         Verb::Forget(args) => forget::run(args, context),
         Verb::Gc(args) => gc::run(args, context),
         Verb::Remote(args) => remote::run(args, context),
@@ -110,7 +112,7 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
             with_store(remote.map(PathBuf::from).as_slice())
         }
         Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) => with_store(&[]),
-        Verb::Verify(_) | Verb::Gc(_) | Verb::Forget(_) => with_store(&[]),
+        Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_) | Verb::Forget(_) => with_store(&[]),
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
         Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
         #[cfg(unix)]
@@ -134,4 +136,20 @@ fn short_id(id: &ObjectId) -> String {
 /// Returns problems as they stand in a document.
 fn problems(problems: &[Problem]) -> Vec<Value> {
     problems.iter().map(|problem| json!({"subject": problem.subject, "reason": problem.reason})).collect()
+}
+
+/// Puts a list of paths into a document, those that are no UTF-8 in hex under a name of their own.
+fn insert_paths(object: &mut Map<String, Value>, name: &str, list: &[RelPath]) {
+    let (mut paths, mut paths_hex) = (Vec::new(), Vec::new());
+    for path in list {
+        let bytes = [b"/", path.as_bytes()].concat();
+        match String::from_utf8(bytes) {
+            Ok(text) => paths.push(text),
+            Err(foreign) => paths_hex.push(hex::encode(foreign.as_bytes())),
+        }
+    }
+    object.insert(name.to_owned(), json!(paths));
+    if !paths_hex.is_empty() {
+        object.insert(format!("{name}_hex"), json!(paths_hex));
+    }
 }

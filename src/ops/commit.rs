@@ -76,7 +76,7 @@ pub struct Committed {
     pub changed: bool,
     /// What the snapshot holds.
     pub totals: Totals,
-    /// Bytes of the packs that were written.
+    /// Bytes of the packs that were written; without a change they bring back what the store had lost.
     pub new_bytes: u64,
     /// How the folder differs from the last snapshot.
     pub changes: Changes,
@@ -91,11 +91,21 @@ struct Start {
 }
 
 impl Start {
-    fn new(writing: Writing) -> Result<Self> {
-        let parent = match writing.unlocked.sealed.snapshots.last() {
-            Some(newest) => Some((newest.clone(), snapshots::load(&writing.reader, newest)?)),
-            None => None,
-        };
+    fn new(writing: Writing, run: Run<'_>) -> Result<Self> {
+        let mut parent = None;
+        for named in writing.unlocked.sealed.snapshots.iter().rev() {
+            match snapshots::load(&writing.reader, named) {
+                Ok(snapshot) => {
+                    parent = Some((named.clone(), snapshot));
+                    break;
+                }
+                // One that `repair` could not save is passed over; while a pack is only damaged, it may still come back.
+                Err(StoreError::Corrupt { .. }) if writing.is_lost(named) => {
+                    run.monitor.note(&format!("snapshot {} is lost; compared with the one before it", named.id));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
         Ok(Self { writing, parent })
     }
 }
@@ -108,7 +118,7 @@ impl Start {
 /// # Errors
 /// [`ErrorKind::Locked`], [`ErrorKind::NoIdentity`], [`ErrorKind::NoSpace`], [`ErrorKind::Interrupted`] and others; the old state
 /// stays.
-#[expect(clippy::needless_pass_by_value, reason = "as `preview` takes it, so that a caller may choose between the two")]
+#[expect(clippy::needless_pass_by_value, reason = "an op is handed its disk")]
 pub fn commit(
     disk: Arc<dyn Disk>,
     folder: &dyn Folder,
@@ -144,7 +154,7 @@ fn lock_and_preview(
     run: Run<'_>,
 ) -> Result<Committed> {
     let _lock = ReadLock::share(disk.as_ref())?;
-    let start = Start::new(Writing::look(disk, request.writer, run)?)?;
+    let start = Start::new(Writing::look(disk, request.writer, run)?, run)?;
     require_newest(&start.writing.store, &HostState::load(request.cache, start.writing.store.id()))?;
     let newest = start.parent.as_ref().map(|(named, _)| named.id);
     let memory = StatCache::look(request.cache, start.writing.store.id(), newest);
@@ -153,9 +163,7 @@ fn lock_and_preview(
     let read = read_folder(&start, folder, (&memory, writer), request, run);
     run.monitor.end(Task::Commit);
     let (mut found, _, writer) = read?;
-    if found.changed {
-        found.new_bytes = writer.finish()?.len_bytes();
-    }
+    found.new_bytes = writer.finish()?.len_bytes();
     Ok(found)
 }
 
@@ -166,7 +174,7 @@ fn lock_and_commit(
     run: Run<'_>,
 ) -> Result<Committed> {
     let (_lock, writing) = Writing::begin(disk, request.writer, request.cache, run)?;
-    commit_onto(&Start::new(writing)?, folder, request, run)
+    commit_onto(&Start::new(writing, run)?, folder, request, run)
 }
 
 fn commit_onto(start: &Start, folder: &dyn Folder, request: &CommitRequest<'_>, run: Run<'_>) -> Result<Committed> {
@@ -231,6 +239,8 @@ fn read_and_publish(
         let snapshot = publish::snapshot_of(start, &tree, place, request, run);
         let made = publish::publish(start, writer, &snapshot, request, LEVELS.runs, run)?;
         (committed.snapshot, committed.generation, committed.new_bytes) = made;
+    } else {
+        (committed.generation, committed.new_bytes) = publish::bring_back(start, writer, LEVELS.runs, run)?;
     }
     memory.save(committed.snapshot, &tree.stats);
     Ok(committed)

@@ -220,7 +220,7 @@ fn drop_packs(writing: &Writing, request: &GcRequest<'_>, run: Run<'_>, done: &m
     let mut generation = writing.store.head().head.generation;
     if !is_same {
         let mut sealer = Sealer::new(writing.store.id(), INDEX_LEVEL)?;
-        merge_indexes(writing, &gone, &mut sealed, &mut repacked.written, &mut sealer)?;
+        merge_indexes(writing, writing.reader.index(), &gone, &mut sealed, &mut repacked.written, &mut sealer)?;
         changes.made = repacked.written.packs.clone();
         run.check()?;
         let following = Next::following(writing.store.packs(), sealed, run.clock.now());

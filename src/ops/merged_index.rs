@@ -17,8 +17,8 @@ const UNCOVERED_MAX: usize = 16;
 /// From so many parts more than a single merge would make, one is made of all.
 const SURPLUS_PARTS_MAX: usize = 8;
 
-/// Adds parts of a merged index to what a writer made, where the packs that no part covers have become many; `removed` are
-/// packs that the next generation drops.
+/// Adds parts of a merged index to what a writer made, where the packs that no part covers have become many; `index` has the
+/// objects of the packs that stay, and `removed` are packs that the next generation drops.
 ///
 /// Parts are made one at a time, so it takes the memory of one.
 ///
@@ -29,12 +29,12 @@ const SURPLUS_PARTS_MAX: usize = 8;
 /// Those of the disk.
 pub fn merge_indexes(
     writing: &Writing,
+    index: &ObjectIndex,
     removed: &HashSet<PackHash>,
     sealed: &mut SealedPart,
     written: &mut Written,
     sealer: &mut Sealer,
 ) -> Result<()> {
-    let index = writing.reader.index();
     let stays = |pack: &PackHash| !removed.contains(pack);
     let listed = writing.store.packs().packs().iter().map(|pack| &pack.hash).filter(|pack| stays(pack));
     let uncovered = listed.filter(|pack| !index.covers(pack)).count();
@@ -76,7 +76,8 @@ fn write_parts(
     sealer: &mut Sealer,
 ) -> Result<(Written, Vec<IndexRef>)> {
     let maker = writing.key_maker()?;
-    let mut writer = writing.pack_writer()?;
+    // One that stands damaged under the same name is not listed any more once this is.
+    let mut writer = writing.pack_writer()?.beside_listed();
     let mut pointers: Vec<Pointer> = Vec::new();
     for part in parts {
         let plain = part.encode();

@@ -39,7 +39,20 @@ impl Reading {
     pub fn open(disk: Arc<dyn Disk>, identities: &[Identity], run: Run<'_>) -> Result<Self> {
         // Before it is opened, so that gc cannot take away what is read.
         let lock = ReadLock::share(disk.as_ref())?;
-        let store = Store::open(disk.clone())?;
+        Self::with(Store::open(disk)?, lock, identities, run)
+    }
+
+    /// Opens a store that was opened already, by another way than its marker.
+    ///
+    /// # Errors
+    /// As [`Reading::open`].
+    pub fn over(store: &Store, identities: &[Identity], run: Run<'_>) -> Result<Self> {
+        let lock = ReadLock::share(store.disk().as_ref())?;
+        Self::with(store.open_again()?, lock, identities, run)
+    }
+
+    fn with(store: Store, lock: ReadLock, identities: &[Identity], run: Run<'_>) -> Result<Self> {
+        let disk = Arc::clone(store.disk());
         let unlocked = store.unlock(identities).map_err(|error| store.settle(error))?;
         let index = store.load_index(&unlocked, &mut |pack, error| {
             let subject = format!("pack {}", layout::pack(&pack.hash));

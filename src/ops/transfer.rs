@@ -20,6 +20,7 @@ pub mod plan;
 pub mod rebuild;
 pub mod receive;
 pub mod remote_state;
+pub mod sample;
 pub mod send;
 pub mod target;
 

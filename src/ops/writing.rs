@@ -5,18 +5,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::monitor::Problem;
-use crate::base::{Generation, PackHash, StoreId};
+use crate::base::{DedupGeneration, Generation, PackHash, StoreId};
 use crate::crypto::Secret;
 use crate::crypto::sign::SignKey;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::SignedHead;
+use crate::format::manifest::PackRef;
+use crate::format::sealed::SnapshotRef;
 use crate::ops::Run;
 use crate::ops::host_state::HostState;
 use crate::ops::local_keys::WriterKey;
 use crate::store::head::{self, Soundness};
 use crate::store::keyring::{KeyMaker, WriterKeys};
 use crate::store::lock::WriteLock;
+use crate::store::pack::{PackState, pack_state};
 use crate::store::reader::ObjectReader;
 use crate::store::writer::PackWriter;
 use crate::store::{self, Basis, Next, Store, StoreError, Unlocked};
@@ -94,6 +97,18 @@ impl Writing {
             head::settle(disk, self.store.head())?;
         }
         Ok(())
+    }
+
+    /// Returns whether no pack has a snapshot, and none is there that nobody could look into.
+    #[must_use]
+    pub fn is_lost(&self, snapshot: &SnapshotRef) -> bool {
+        let is_found = self.reader.index().find(&snapshot.id, DedupGeneration(0)).is_some();
+        !is_found && self.unread.is_empty() && self.lacks_no_pack()
+    }
+
+    fn lacks_no_pack(&self) -> bool {
+        let stands = |pack: &PackRef| matches!(pack_state(self.disk(), pack), Ok(PackState::FullLength));
+        self.store.packs().packs().iter().all(stands)
     }
 
     /// Returns the disk.

@@ -124,7 +124,7 @@ pub fn newest_name(disk: &dyn Disk) -> Result<Option<Generation>, StoreError> {
 }
 
 /// Lists the generations that names in `heads/` promise.
-fn names(disk: &dyn Disk) -> Result<Vec<Generation>, StoreError> {
+pub(super) fn names(disk: &dyn Disk) -> Result<Vec<Generation>, StoreError> {
     match disk.list(&layout::heads()) {
         Ok(names) => Ok(names.iter().filter_map(|(name, _)| layout::head_record_generation(name)).collect()),
         Err(error) if error.kind == DiskErrorKind::NotFound => Ok(Vec::new()),

@@ -80,6 +80,19 @@ impl Slot {
     }
 }
 
+/// What an index is read from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// The disk.
+    pub disk: &'a dyn Disk,
+    /// The store's id.
+    pub store: StoreId,
+    /// The packs.
+    pub set: &'a PackSet,
+    /// Packs that are not looked into.
+    pub left_out: &'a HashSet<PackHash>,
+}
+
 /// The table.
 #[derive(Debug, Clone, Default)]
 pub struct ObjectIndex {
@@ -101,18 +114,18 @@ impl ObjectIndex {
     /// # Errors
     /// [`StoreError::NoIdentity`], [`StoreError::Gone`] and others that are no damage.
     pub fn load(
-        disk: &dyn Disk,
-        store: StoreId,
-        set: &PackSet,
+        source: Source<'_>,
         sealed: &SealedPart,
         keys: &ReaderKeys,
         problem: &mut dyn FnMut(&PackRef, StoreError),
     ) -> Result<Self, StoreError> {
+        let Source { disk, store, set, left_out } = source;
         let mut index = Self::default();
         let mut opener = Opener::new(store)?;
         let mut merged: HashSet<PackHash> = HashSet::new();
         let mut broken: HashSet<PackHash> = HashSet::new();
-        let lost = if sealed.indexes.is_empty() { HashSet::new() } else { lost_packs(disk, set)? };
+        let mut lost = if sealed.indexes.is_empty() { HashSet::new() } else { lost_packs(disk, set)? };
+        lost.extend(left_out);
         for part in &sealed.indexes {
             match read_part(disk, part, keys, &mut opener) {
                 Ok(part) => {
@@ -126,7 +139,7 @@ impl ObjectIndex {
                 Err(error) => return Err(error),
             }
         }
-        for pack in set.packs() {
+        for pack in set.packs().iter().filter(|pack| !left_out.contains(&pack.hash)) {
             if merged.contains(&pack.hash) && !broken.contains(&pack.hash) && !lost.contains(&pack.hash) {
                 index.covered.insert(pack.hash);
                 continue;

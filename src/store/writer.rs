@@ -45,6 +45,7 @@ pub struct PackWriter<'a> {
     unsynced_dirs: BTreeSet<u8>,
     poisoned: bool,
     writes: bool,
+    beside: bool,
 }
 
 impl<'a> PackWriter<'a> {
@@ -69,6 +70,7 @@ impl<'a> PackWriter<'a> {
             unsynced_dirs: BTreeSet::new(),
             poisoned: false,
             writes: true,
+            beside: false,
         }
     }
 
@@ -76,6 +78,13 @@ impl<'a> PackWriter<'a> {
     #[must_use]
     pub fn without_writing(mut self) -> Self {
         self.writes = false;
+        self
+    }
+
+    /// Makes a pack that a listed one says the same as under another name, so that what stands damaged is not touched.
+    #[must_use]
+    pub fn beside_listed(mut self) -> Self {
+        self.beside = true;
         self
     }
 
@@ -151,9 +160,12 @@ impl<'a> PackWriter<'a> {
         Ok(())
     }
 
-    /// Returns whether another listed pack has the same 52 bits in its name.
+    /// Returns whether another listed pack has the same 52 bits in its name, or this one may not take that of the listed one.
     fn name_is_taken(&self, built: &BuiltPack) -> bool {
         let hash = &built.listed.hash;
+        if self.beside && self.listed.is_some_and(|listed| listed.pack(hash).is_some()) {
+            return true;
+        }
         let path = layout::pack(hash);
         let listed = self.listed.map_or(&[][..], PackSet::packs).iter().chain(&self.written.packs);
         // Most lie in another directory, and then no path needs making.

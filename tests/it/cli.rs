@@ -13,6 +13,7 @@ mod healing;
 #[cfg(target_os = "linux")]
 mod messages;
 mod reading;
+mod repairing;
 mod space;
 mod stale;
 mod story;

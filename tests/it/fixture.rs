@@ -196,7 +196,7 @@ fn manifest(store: &Path) -> PathBuf {
 // U1 U7
 const DAMAGES: &[Damage] = &[
     damage("none", |_| {}, 0, Ok(COMMITS)),
-    damage("marker-missing", |s| remove(&s.join("STORE")), 10, Err(10)),
+    damage("marker-missing", |s| remove(&s.join("STORE")), 13, Err(10)),
     damage("marker-torn", |s| cut(&s.join("STORE"), 30), 13, Err(13)),
     damage("head-empty", |s| cut(&s.join("HEAD"), 0), 13, Ok(COMMITS)),
     damage("head-flipped", |s| flip(&s.join("HEAD"), 200), 13, Ok(COMMITS)),
@@ -215,8 +215,8 @@ const DAMAGES: &[Damage] = &[
     damage("pack-torn", |s| cut(&longest_pack(s), 70_000), 13, Err(13)),
     damage("pack-empty", |s| cut(&longest_pack(s), 0), 13, Err(13)),
     damage("pack-frame-flipped", |s| flip(&longest_pack(s), 200), 13, Err(13)),
-    // A key carries its own reader's file alone, so that others are missing is no damage; nobody opens objects here, though.
-    damage("every-key-file-missing", |s| every_key_file(s, remove), 12, Err(12)),
+    // A key carries its own reader's file alone; the publisher's own store all of them.
+    damage("every-key-file-missing", |s| every_key_file(s, remove), 13, Err(12)),
     damage("every-key-file-flipped", |s| every_key_file(s, |path| flip(path, 250)), 13, Err(13)),
 ];
 

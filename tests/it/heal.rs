@@ -290,7 +290,7 @@ fn a_key_file(scene: &Scene) -> StorePath {
 
 // U10 U11
 #[test]
-fn a_degraded_store_heals_its_packs_and_keeps_what_tells_of_the_newer_state() {
+fn a_degraded_store_heals_exactly_what_its_newer_record_names() {
     let mut scene = Scene::new();
     let head = scene.publisher.commit(&[4000]);
     scene.publisher.plant(&scene.remote);
@@ -299,11 +299,104 @@ fn a_degraded_store_heals_its_packs_and_keeps_what_tells_of_the_newer_state() {
     scene.remove(&manifest);
     scene.spoil(&scene.pack(1), |bytes| bytes[9] ^= 1);
     let newest = read(scene.key.disk.as_ref(), &layout::head());
-    let report = scene.heal();
-    let left: Vec<_> = report.left().map(|found| found.kind).collect();
-    assert_eq!((report.findings.len(), &left[..]), (2, &[ProblemKind::Head][..]), "{report:?}");
+    // Without the manifest what tells of the newer state stays.
+    let older = scene.remote.fork();
+    older.uproot(&manifest);
+    let report = scene.heal_from(&[arc(&older)]);
+    let left: Vec<_> = report.left().map(|found| (found.kind, found.file.as_str())).collect();
+    assert_eq!(
+        (report.findings.len(), &left[..]),
+        (2, &[(ProblemKind::Manifest, manifest.as_str())][..]),
+        "{report:?}"
+    );
     assert!(read(scene.key.disk.as_ref(), &layout::head()) == newest, "HEAD went back");
-    assert!(scene.key.sync(&scene.remote).unwrap().changed);
+    let report = scene.heal();
+    assert_eq!(told(&report), [(ProblemKind::Manifest, manifest.as_str(), true)]);
+    scene.key.assert_holds(&head);
+    scene.assert_sound();
+}
+
+// U10 U11
+#[test]
+fn a_store_that_does_not_open_is_healed_by_its_hashes() {
+    let mut scene = Scene::new();
+    scene.publisher.rotate_trust();
+    let head = scene.publisher.commit(&[4000]);
+    scene.publisher.plant(&scene.remote);
+    scene.key.sync(&scene.remote).unwrap();
+    let chain = scene.publisher.open().packs().chain.clone();
+    assert!(chain.len() >= 2 && head.head.trust_version == 2, "{chain:?}");
+    let (marker, first, second) = (layout::marker(), layout::trust(1), layout::trust(2));
+    let manifests = [0, 1].map(|at| layout::manifest(&chain[at].0));
+    let rows: [(&[&StorePath], ProblemKind); 5] = [
+        (&[&marker], ProblemKind::Marker),
+        (&[&first], ProblemKind::Trust),
+        (&[&first, &second], ProblemKind::Trust),
+        (&[&manifests[1]], ProblemKind::Manifest),
+        (&[&manifests[0], &manifests[1]], ProblemKind::Manifest),
+    ];
+    for (paths, found) in rows {
+        for (name, change, _) in DAMAGES.iter().filter(|(name, ..)| ["one flipped bit", "empty"].contains(name)) {
+            for path in paths {
+                let cut = |bytes: &mut Vec<u8>| if bytes.len() > 1000 { change(bytes) } else { bytes.truncate(9) };
+                scene.spoil(path, cut);
+            }
+            assert!(scene.try_heal(&[]).unwrap().left().all(|left| left.kind == found), "{paths:?} {name}");
+            let report = scene.heal();
+            assert!(!report.findings.is_empty() && report.left().count() == 0, "{paths:?} {name}: {report:?}");
+            assert_eq!((report.total_packs, failure(&report)), (5, None), "{paths:?} {name}");
+            scene.key.assert_holds(&head);
+            scene.assert_sound();
+        }
+        for path in paths {
+            scene.remove(path);
+        }
+        let report = scene.heal();
+        assert!(!report.findings.is_empty() && report.left().count() == 0, "{paths:?} missing: {report:?}");
+        scene.assert_sound();
+    }
+}
+
+// U10 U11
+#[test]
+fn everything_at_once_is_told_of_and_healed() {
+    let scene = Scene::new();
+    let store = scene.key.open();
+    let list = layout::key_list(&store.packs().top.key_lists[0].shards[0].0);
+    let manifest = layout::manifest(&store.packs().chain[0].0);
+    drop(store);
+    let paths = [layout::marker(), layout::trust(1), manifest, list, a_key_file(&scene), scene.pack(2)];
+    paths.iter().for_each(|path| scene.remove(path));
+    scene.spoil(&layout::head(), |bytes| bytes.truncate(9));
+    let found = scene.try_heal(&[]).unwrap();
+    let mut kinds: Vec<_> = found.left().map(|left| left.kind).collect();
+    kinds.dedup();
+    assert!(kinds.contains(&ProblemKind::Marker) && kinds.contains(&ProblemKind::Trust), "{found:?}");
+    let report = scene.heal();
+    // Which key files there are nobody could say without the list.
+    assert_eq!((report.left().count(), failure(&report)), (0, None), "{report:?}");
+    assert!(report.findings.len() >= 6, "{report:?}");
+    scene.assert_sound();
+}
+
+// U10
+#[test]
+fn a_key_file_that_the_store_should_carry_is_missed_and_healed() {
+    let scene = Scene::new();
+    let key_file = a_key_file(&scene);
+    scene.remove(&key_file);
+    let report = scene.heal();
+    assert_eq!(told(&report), [(ProblemKind::Key, key_file.as_str(), true)]);
+    scene.assert_sound();
+    // A key with a tag carries its own, and misses no other.
+    let mut key = Key::empty(78);
+    let tag = scene.publisher.tags[0];
+    key.clone_with(&arc(&scene.remote), Some(&scene.publisher.fingerprint), Some(tag)).unwrap();
+    let scene = Scene { key, ..scene };
+    scene.assert_sound();
+    let own = layout::key_file(scene.key.open().head().head.epoch, tag);
+    scene.remove(&own);
+    assert_eq!(told(&scene.heal()), [(ProblemKind::Key, own.as_str(), true)]);
     scene.assert_sound();
 }
 

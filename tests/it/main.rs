@@ -29,6 +29,7 @@ mod reading;
 mod recipes;
 #[path = "../crash/repack.rs"]
 mod repack;
+mod repair;
 mod restore;
 mod roundtrip;
 mod scene;

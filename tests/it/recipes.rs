@@ -212,7 +212,7 @@ fn a_damaged_pack_is_healed_from_the_packs_that_it_was_made_of() {
     scene.key.sync(&scene.remote).unwrap();
     let pack = scene.only_pack();
     damage(&scene.key.path(), &layout::pack(&pack.hash), |bytes| bytes[1 << 20] ^= 1);
-    let healing = heal(&scene.key.disk, &[arc(&scene.remote)], &[pack.hash], scene.key.world.run()).unwrap();
+    let healing = heal(&scene.key.open(), &[arc(&scene.remote)], &[pack.hash], &[], scene.key.world.run()).unwrap();
     assert_eq!(healing.failure, None);
     assert!(healing.fetched_bytes < pack.len_bytes / 20, "{} of {}", healing.fetched_bytes, pack.len_bytes);
     scene.assert_synced();

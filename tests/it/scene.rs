@@ -36,9 +36,14 @@ pub struct Scene {
 impl Scene {
     /// Makes a store with generation 1.
     pub fn new() -> Self {
+        Self::with_seed(7)
+    }
+
+    /// Makes another store with generation 1.
+    pub fn with_seed(seed: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (disk, clock) = (SimDisk::new(Profile::Ext4), FixedClock::new(NOW));
-        let (random, monitor) = (SeededRandom::new(7), RecordingMonitor::default());
+        let (random, monitor) = (SeededRandom::new(seed), RecordingMonitor::default());
         let keys = dir.path().join("keys");
         let request = InitRequest { readers: vec![], keys: &keys, root_keys: &keys, passphrase: None };
         let run = Run { clock: &clock, random: &random, monitor: &monitor };

@@ -168,6 +168,10 @@ fn show(done: &Committed, dry_run: bool, context: &Context) -> Result<()> {
     } else {
         let made = if dry_run { "would be" } else { "was" };
         output.text(format!("nothing changed, so no snapshot {made} made: the newest holds {counts}"))?;
+        if done.new_bytes > 0 {
+            let is = if dry_run { "would be" } else { "is" };
+            output.text(format!("what the store had lost of it {is} stored again: {}", show_size(done.new_bytes)))?;
+        }
     }
     // Nothing was committed ever, and the folder is empty: there is no snapshot to name.
     let named = done.snapshot.as_bytes().iter().any(|&byte| byte != 0);

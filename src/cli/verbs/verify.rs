@@ -15,7 +15,7 @@ use crate::crypto::wrap::Identity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::heal::{Failure, Healing};
 use crate::ops::host_state::{HostState, LastVerify};
-use crate::ops::verify::{Finding, Report, VerifyRequest, verify};
+use crate::ops::verify::{Finding, Report, VerifyRequest, verify, which_store};
 
 /// What to do about what a remote could not mend.
 const LEFT_HINT: &str = "another --heal REMOTE may have what is left, `chunkstore sync` brings a newer state; else a fresh \
@@ -27,30 +27,32 @@ const LEFT_HINT: &str = "another --heal REMOTE may have what is left, `chunkstor
 /// Those of the op.
 pub fn run(args: &VerifyArgs, context: &Context) -> Result<Outcome> {
     let sample_percent = args.sample.as_deref().map(|share| parse_percent("--sample", share)).transpose()?;
-    let store = context.store()?;
+    let disk = context.disk()?;
+    let within = |error: Error| error.within(format!("cannot open {}", shown(&context.store_path())));
+    let store = which_store(&disk).map_err(within)?;
     let asked = args.read_data || context.settings.identities_typed;
-    let (identities, closed) = if asked || !context.settings.identities.is_empty() {
-        (context.identities(store.id())?, None)
-    } else {
+    let (identities, closed) = match store {
+        None => (Vec::new(), Some("nothing tells which store it is".to_owned())),
+        Some(store) if asked || !context.settings.identities.is_empty() => (context.identities(store)?, None),
         // The outer layer takes no identity, so nobody is asked for a passphrase.
-        match context.identities_at_hand(store.id()) {
+        Some(store) => match context.identities_at_hand(store) {
             Ok(identities) => (identities, None),
             Err(error) => (Vec::new(), Some(sentence(&error))),
-        }
+        },
     };
-    if args.read_data && identities.is_empty() {
+    if args.read_data && identities.is_empty() && store.is_some() {
         return Err(Error::new(ErrorKind::NoIdentity, "there is no identity to open the objects with"));
     }
-    let id = store.id();
-    drop(store);
     let several = context.remotes().find_several(&args.heal)?;
     let progress = context.start(Shape::Document)?;
-    let request =
-        VerifyRequest { identities: &identities, read_data: args.read_data, sample_percent, heal: &several.remotes };
-    let report = verify(context.disk()?, &request, context.run(&progress));
+    let (read_data, heal, threads) = (args.read_data, &several.remotes[..], context.hashing_threads());
+    let request = VerifyRequest { identities: &identities, read_data, sample_percent, heal, threads };
+    let report = verify(disk, &request, context.run(&progress));
     progress.finish();
     let report = report?;
-    remember(&report, id, context);
+    if let Some(store) = store {
+        remember(&report, store, context);
+    }
     let closed = (!report.inner).then(|| closed.unwrap_or_else(|| why_closed(&report, &identities)));
     let failure = failure(&report, &several);
     show(&report, closed.as_deref(), failure.as_ref(), context)?;
@@ -103,6 +105,9 @@ fn conclude(report: &Report, failure: Option<&Failure>, several: &Several, conte
         let what = if count == 1 { "1 problem was".to_owned() } else { format!("{count} problems were") };
         context.notices.line(&format!("chunkstore: {path} is damaged: {what} {verb}"));
         outcome = outcome.and(Outcome::Found(ErrorKind::Corrupt));
+        if report.left().any(|finding| finding.untrusted) {
+            outcome = outcome.and(Outcome::Found(ErrorKind::NotTrusted));
+        }
         let hint = if report.healing.is_some() { Some(LEFT_HINT) } else { hint(ErrorKind::Corrupt) };
         hint.into_iter().for_each(|hint| context.notices.line(&format!("hint: {hint}")));
     }
@@ -131,9 +136,14 @@ fn show(report: &Report, closed: Option<&str>, failure: Option<&Failure>, contex
     let output = &context.output;
     for finding in &report.findings {
         let mended = if finding.healed { " (mended)" } else { "" };
-        output.text(format!("{}: {}{mended}", finding.kind.name(), on_one_line(&finding.file)))?;
+        let why = finding.why.as_ref().map_or_else(String::new, |why| format!(": {}", on_one_line(why)));
+        output.text(format!("{}: {}{mended}{why}", finding.kind.name(), on_one_line(&finding.file)))?;
         for path in &finding.paths {
             output.text(format!("    {path}"))?;
+        }
+        let more = finding.paths_total.saturating_sub(finding.paths.len() as u64);
+        if more > 0 {
+            output.text(format!("    and {more} more"))?;
         }
     }
     let depth =
@@ -172,17 +182,9 @@ fn object_of(finding: &Finding) -> Value {
     object.insert("kind".to_owned(), json!(finding.kind.name()));
     object.insert("file".to_owned(), json!(finding.file));
     object.insert("healed".to_owned(), json!(finding.healed));
-    let (mut paths, mut paths_hex) = (Vec::new(), Vec::new());
-    for path in &finding.paths {
-        let bytes = [b"/", path.as_bytes()].concat();
-        match String::from_utf8(bytes) {
-            Ok(text) => paths.push(text),
-            Err(foreign) => paths_hex.push(hex::encode(foreign.as_bytes())),
-        }
-    }
-    object.insert("paths".to_owned(), json!(paths));
-    if !paths_hex.is_empty() {
-        object.insert("paths_hex".to_owned(), json!(paths_hex));
-    }
+    object.insert("reason".to_owned(), json!(finding.why));
+    object.insert("untrusted".to_owned(), json!(finding.untrusted));
+    object.insert("paths_total".to_owned(), json!(finding.paths_total));
+    super::insert_paths(&mut object, "paths", &finding.paths);
     Value::Object(object)
 }

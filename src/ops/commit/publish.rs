@@ -67,10 +67,30 @@ pub fn publish(
     let mut sealed = start.writing.unlocked.sealed.clone();
     let (epoch, tags) = (snapshot.epoch, request.tags.clone());
     sealed.snapshots.push(SnapshotRef { id, epoch, len_bytes, generation, time: snapshot.time, tags });
-    merge_indexes(&start.writing, &HashSet::new(), &mut sealed, &mut written, &mut sealer)?;
+    let index = start.writing.reader.index();
+    merge_indexes(&start.writing, index, &HashSet::new(), &mut sealed, &mut written, &mut sealer)?;
     let new_bytes = written.len_bytes();
     let now = run.clock.now();
     let next = Next { added: written.packs, ..Next::following(start.writing.store.packs(), sealed, now) };
     let record = start.writing.publish(next)?;
     Ok((id, record.head.generation, new_bytes))
+}
+
+/// Adds packs without a snapshot: they hold what the store had lost of one that the folder is still the same as. Returns the
+/// new generation and the bytes of the packs; the old one where there are none.
+///
+/// # Errors
+/// Those of the disk; the old state stays.
+pub fn bring_back(start: &Start, writer: PackWriter<'_>, level: i32, run: Run<'_>) -> Result<(Generation, u64)> {
+    let writing = &start.writing;
+    let mut written = writer.finish()?;
+    if written.packs.is_empty() {
+        return Ok((writing.store.head().head.generation, 0));
+    }
+    let mut sealed = writing.unlocked.sealed.clone();
+    let mut sealer = Sealer::new(writing.store.id(), level)?;
+    merge_indexes(writing, writing.reader.index(), &HashSet::new(), &mut sealed, &mut written, &mut sealer)?;
+    let new_bytes = written.len_bytes();
+    let next = Next { added: written.packs, ..Next::following(writing.store.packs(), sealed, run.clock.now()) };
+    Ok((writing.publish(next)?.head.generation, new_bytes))
 }

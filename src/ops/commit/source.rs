@@ -21,12 +21,13 @@ use crate::disk::folder::{FileKind, Stat};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::read::BUFFER_BYTES;
 use crate::folder::{Excludes, Extras, ReadOutcome, ReadSink, ScannedDir, StableReader};
-use crate::format::Extent;
 use crate::format::codec::Extensions;
 use crate::format::snapshot::{Snapshot, Totals};
 use crate::format::tree::{Content, Entry, Meta, Node, OWNER_MAX_BYTES, TARGET_MAX_BYTES};
+use crate::format::{Extent, Pointer};
 use crate::ops::Run;
-use crate::tree::read::{Start, walk};
+use crate::store::StoreError;
+use crate::tree::read::{Start, for_each_extent, walk};
 
 /// Files below this length share chunks with their neighbours.
 const SMALL_BYTES: u64 = 1024 * 1024;
@@ -381,7 +382,8 @@ impl Source<'_> {
                 return None;
             };
             let path = open.path.join(name).ok()?;
-            self.job.memory.is_unchanged(&path, stat).then_some((*len_bytes, content))
+            let is_kept = self.job.memory.is_unchanged(&path, stat) && self.is_stored(content);
+            is_kept.then_some((*len_bytes, content))
         };
         let unchanged: Vec<Option<(u64, &Content)>> = files.iter().map(unchanged).collect();
         let mut named: HashMap<ObjectId, u64> = HashMap::new();
@@ -391,6 +393,16 @@ impl Source<'_> {
         let is_worth_keeping = |extent: &Extent| 2 * named[&extent.chunk.id] >= extent.chunk.len_bytes;
         let keeps = |(len_bytes, content)| shared_extents(len_bytes, content).all(is_worth_keeping);
         unchanged.into_iter().map(|found| found.is_some_and(keeps)).collect()
+    }
+
+    /// Returns whether the store still has a content: what a damaged pack lost is read from the folder again.
+    fn is_stored(&self, content: &Content) -> bool {
+        let index = self.parts.reader.index();
+        let has = |pointer: &Pointer| index.find(&pointer.id, pointer.dedup_generation).is_some();
+        let mut check = |extent: &Extent| {
+            if has(&extent.chunk) { Ok(()) } else { Err(StoreError::damaged("a chunk that is in no pack")) }
+        };
+        for_each_extent(self.parts.reader, content, &mut check).is_ok()
     }
 
     fn reuse(&mut self, open: &mut Open, name: &EntryName, stat: &Stat) -> std::result::Result<(), Stop> {

@@ -143,12 +143,12 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// Fetches a small file of which length and hash are known; bytes that are not it are asked for again.
-    fn fetch_known(&mut self, path: &StorePath, len_bytes: u64, hash: &[u8; 32]) -> Result<Known, CallError> {
+    /// Fetches a small file of which the hash is known, and how long it is at most; bytes that are not it are asked for again.
+    fn fetch_known(&mut self, path: &StorePath, max_bytes: u64, hash: &[u8; 32]) -> Result<Known, CallError> {
         const TRIES: u32 = 3;
         for _ in 0..TRIES {
-            let Some(bytes) = self.fetch_small(path, len_bytes)? else { return Ok(Known::Missing) };
-            if bytes.len() as u64 == len_bytes && blake3::hash(&bytes).as_bytes() == hash {
+            let Some(bytes) = self.fetch_small(path, max_bytes)? else { return Ok(Known::Missing) };
+            if blake3::hash(&bytes).as_bytes() == hash {
                 return Ok(Known::Right(bytes));
             }
         }
@@ -166,8 +166,8 @@ enum Known {
     Missing,
 }
 
-/// Fetches a small file of which length and hash are known from the first of several remotes that has it right; `what` says
-/// which kind of file it is.
+/// Fetches a small file of which the hash is known, and how long it is at most, from the first of several remotes that has it
+/// right; `what` says which kind of file it is.
 ///
 /// # Errors
 /// [`TransferError::Vanished`] when no remote has it; else the gravest failure.
@@ -175,12 +175,12 @@ pub fn fetch_from_any(
     callers: &mut [Caller<'_>],
     what: &str,
     path: &StorePath,
-    len_bytes: u64,
+    max_bytes: u64,
     hash: &[u8; 32],
 ) -> Result<Vec<u8>, TransferError> {
     let mut failures = Vec::new();
     for caller in callers {
-        match caller.fetch_known(path, len_bytes, hash) {
+        match caller.fetch_known(path, max_bytes, hash) {
             Ok(Known::Right(bytes)) => return Ok(bytes),
             Ok(Known::Missing) => {}
             Ok(Known::Wrong) => {

@@ -1,4 +1,7 @@
-//! Which wrapped key files a store carries: the one of its own reader, or all of them while they are few.
+//! Which wrapped key files a store carries: the one of its own reader, or all of them while they are few; where keys are
+//! cloned from, all of them.
+
+use std::collections::BTreeSet;
 
 use super::caller::{Caller, fetch_from_any};
 use super::incoming::sync_again;
@@ -9,26 +12,76 @@ use crate::base::{Epoch, KeyListHash, StoreId};
 use crate::disk::{Disk, read_all};
 use crate::error::Error;
 use crate::format::keylist::{KeyEntry, KeyList, KeyTag};
+use crate::format::manifest::KeyShards;
 use crate::store::keys::{check_key_list, read_key_list};
-use crate::store::layout;
 use crate::store::pack::create_immutable;
+use crate::store::{StoreError, layout, replica};
 
 /// Most key files that a store without a tag of its own carries.
 pub const KEY_FILES_MAX: usize = 64;
 
+/// Which key files a store is to carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// That of one reader, whose tag it noted when it was cloned.
+    Own(KeyTag),
+    /// All of them, as long as they are few.
+    WhileFew,
+    /// All of them: it is the publisher's own store, or a server's copy of it.
+    All,
+}
+
+impl Carried {
+    /// Reads off a store's own files what it is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn by(disk: &dyn Disk) -> std::result::Result<Self, StoreError> {
+        if let Some(tag) = replica::read_tag(disk)? {
+            return Ok(Self::Own(tag));
+        }
+        match replica::read_remote(disk) {
+            Ok(None) => Ok(Self::All),
+            // Even where it does not read, only a clone has one.
+            Ok(Some(_)) | Err(StoreError::Corrupt { .. } | StoreError::Disk(_)) => Ok(Self::WhileFew),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns those of an epoch's key lists that it carries.
+    #[must_use]
+    pub fn lists(self, lists: &KeyShards) -> &[(KeyListHash, u64)] {
+        match self {
+            Self::Own(tag) => lists.shards.get(tag.shard(lists.shards.len())..).and_then(|rest| rest.get(..1)),
+            // One shard holds up to a thousand readers, so more of them are too many.
+            Self::WhileFew if lists.shards.len() > 1 => None,
+            Self::WhileFew | Self::All => Some(&lists.shards[..]),
+        }
+        .unwrap_or_default()
+    }
+
+    /// Returns whether it carries a key file of such a list.
+    #[must_use]
+    pub fn wants(self, list: &KeyList, entry: &KeyEntry) -> bool {
+        match self {
+            Self::Own(tag) => entry.tag == tag,
+            Self::WhileFew => list.entries.len() <= KEY_FILES_MAX,
+            Self::All => true,
+        }
+    }
+}
+
 /// What a store lacks of the key files that it should carry.
 #[derive(Debug, Default)]
 pub struct KeyPlan {
-    /// The epoch that they open.
-    pub epoch: Epoch,
     /// Key lists that came from a remote.
     pub new_lists: Vec<(KeyListHash, Vec<u8>)>,
     /// Key lists that stand, and that a run which did not end may not have synced.
     pub standing_lists: Vec<(KeyListHash, u64)>,
-    /// Key files to fetch.
-    pub missing: Vec<KeyEntry>,
+    /// Key files to fetch, with the epoch that they open.
+    pub missing: Vec<(Epoch, KeyEntry)>,
     /// Key files that stand, and that a run which did not end may not have synced.
-    pub standing: Vec<KeyEntry>,
+    pub standing: Vec<(Epoch, KeyEntry)>,
     /// The readers are too many for a store without a tag; it carries no key file.
     pub too_many: bool,
     /// The store's own tag is not listed any more.
@@ -46,7 +99,7 @@ impl KeyPlan {
     #[must_use]
     pub fn needed_bytes(&self) -> u64 {
         let lists: u64 = self.new_lists.iter().map(|(_, bytes)| bytes.len() as u64).sum();
-        lists + self.missing.iter().map(|entry| u64::from(entry.len_bytes)).sum::<u64>()
+        lists + self.missing.iter().map(|(_, entry)| u64::from(entry.len_bytes)).sum::<u64>()
     }
 
     /// Returns how many files are to be written.
@@ -56,40 +109,39 @@ impl KeyPlan {
     }
 }
 
-/// Finds out what is lacking for a target; writes nothing.
+/// Finds out what is lacking for a target, of its own epoch and of all that it still lists; writes nothing. `pass` says whether
+/// to go on without a list that could not be had.
 ///
 /// # Errors
-/// [`TransferError`].
+/// Those that `pass` does not pass over.
 pub fn plan_keys(
     disk: &dyn Disk,
     target: &Target,
-    tag: Option<KeyTag>,
+    carried: Carried,
     callers: &mut [Caller<'_>],
+    pass: &mut dyn FnMut(Result<KeyList, TransferError>) -> Result<Option<KeyList>, TransferError>,
 ) -> Result<KeyPlan, TransferError> {
-    let (store, epoch) = (target.head.head.store, target.head.head.epoch);
-    let mut plan = KeyPlan { epoch, ..KeyPlan::default() };
-    let Some(lists) = target.packs.top.key_lists.iter().find(|lists| lists.epoch == epoch) else { return Ok(plan) };
-    let shards = match tag {
-        Some(tag) => &lists.shards[tag.shard(lists.shards.len())..][..1],
-        // One shard holds up to a thousand readers, so more of them are too many.
-        None if lists.shards.len() > 1 => {
-            plan.too_many = true;
-            return Ok(plan);
+    let (store, newest) = (target.head.head.store, target.head.head.epoch);
+    let mut plan = KeyPlan::default();
+    for lists in &target.packs.top.key_lists {
+        let epoch = lists.epoch;
+        let mut wanted = Vec::new();
+        let mut is_known = true;
+        for (hash, len_bytes) in carried.lists(lists) {
+            let Some(list) = pass(read_or_fetch(disk, store, (hash, *len_bytes), callers, &mut plan))? else {
+                is_known = false;
+                continue;
+            };
+            wanted.extend(list.entries.iter().filter(|entry| carried.wants(&list, entry)).copied());
         }
-        None => &lists.shards[..],
-    };
-    for (hash, len_bytes) in shards {
-        let list = read_or_fetch(disk, store, (hash, *len_bytes), callers, &mut plan)?;
-        plan.too_many = tag.is_none() && list.entries.len() > KEY_FILES_MAX;
-        let wanted = |entry: &&KeyEntry| !plan.too_many && tag.is_none_or(|tag| tag == entry.tag);
-        let wanted: Vec<_> = list.entries.iter().filter(wanted).copied().collect();
-        plan.tag_unlisted = tag.is_some() && wanted.is_empty();
-        let (standing, missing): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|entry| stands(disk, epoch, entry));
-        plan.standing.extend(standing);
-        plan.missing.extend(missing);
-    }
-    if plan.too_many {
-        plan.new_lists.clear();
+        if epoch == newest && is_known && wanted.is_empty() {
+            plan.too_many = carried == Carried::WhileFew;
+            plan.tag_unlisted = matches!(carried, Carried::Own(_));
+        }
+        for entry in wanted {
+            let of_state = if stands(disk, epoch, &entry) { &mut plan.standing } else { &mut plan.missing };
+            of_state.push((epoch, entry));
+        }
     }
     Ok(plan)
 }
@@ -134,19 +186,23 @@ pub fn fetch_keys(
     if plan.missing.is_empty() && doubted.is_empty() {
         return Ok(());
     }
-    let dir = layout::key_dir(plan.epoch);
-    disk.create_dir(&dir).map_err(Error::from)?;
-    for entry in doubted {
-        sync_again(disk, &layout::key_file(plan.epoch, entry.tag), u64::from(entry.len_bytes)).map_err(Error::from)?;
+    let epochs: BTreeSet<Epoch> = plan.missing.iter().chain(doubted).map(|(epoch, _)| *epoch).collect();
+    for epoch in &epochs {
+        disk.create_dir(&layout::key_dir(*epoch)).map_err(Error::from)?;
+    }
+    for (epoch, entry) in doubted {
+        sync_again(disk, &layout::key_file(*epoch, entry.tag), u64::from(entry.len_bytes)).map_err(Error::from)?;
     }
     let mut shortfall = Shortfall::default();
-    for entry in &plan.missing {
-        let path = layout::key_file(plan.epoch, entry.tag);
+    for (epoch, entry) in &plan.missing {
+        let path = layout::key_file(*epoch, entry.tag);
         let brought = fetch_from_any(callers, "key file", &path, u64::from(entry.len_bytes), &entry.hash)
             .and_then(|bytes| create_immutable(disk, &path, &bytes).map_err(|error| Error::from(error).into()));
         shortfall.pass(brought)?;
     }
-    disk.sync_dir(&dir).map_err(Error::from)?;
-    disk.sync_dir(&dir.parent()).map_err(Error::from)?;
+    for epoch in &epochs {
+        disk.sync_dir(&layout::key_dir(*epoch)).map_err(Error::from)?;
+    }
+    disk.sync_dir(&layout::key_dir(Epoch(0)).parent()).map_err(Error::from)?;
     shortfall.end()
 }

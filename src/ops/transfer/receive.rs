@@ -14,14 +14,14 @@ use super::caller::Caller;
 use super::carried::{bring_files, missing_files};
 use super::fetch::{Fetching, fetch_packs};
 use super::incoming::sync_again;
-use super::key_files::{KeyPlan, fetch_keys, plan_keys};
+use super::key_files::{Carried, KeyPlan, fetch_keys, plan_keys};
 use super::plan::{FetchPlan, plan};
 use super::rebuild::bring_recipes;
+use super::sample::draw;
 use super::target::Target;
 use super::{Meter, Shortfall, TransferError};
 use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::monitor::{Amount, Task};
-use crate::base::random::random_array;
 use crate::base::units::MIB;
 use crate::base::{Generation, KeyListHash, PackHash, StorePath};
 use crate::disk::{Disk, read_all};
@@ -103,8 +103,9 @@ pub fn receive(
     let changes_head = local.current.is_none_or(|(head, _)| head.bytes() != target.head.bytes());
     let mut lack = Lack { allowed: !changes_head, shortfall: Shortfall::default() };
     let mut callers: Vec<_> = sources.iter().map(|remote| Caller::new(remote.as_ref(), run, meter)).collect();
-    let tag = replica::read_tag(disk).map_err(Error::from)?;
-    let keys = lack.pass(plan_keys(disk, target, tag, &mut callers))?;
+    let carried = Carried::by(disk).map_err(Error::from)?;
+    let mut pass = |list| if lack.allowed { lack.shortfall.pass(list) } else { list.map(Some) };
+    let keys = plan_keys(disk, target, carried, &mut callers, &mut pass)?;
     note_keys(&keys, local.current.is_none(), run);
     let files = missing_files(disk, &target.packs.top.files);
     let plan = plan_packs(local, target, run)?;
@@ -219,22 +220,8 @@ fn suspects(local: Local<'_>, run: Run<'_>) -> Result<HashSet<PackHash>> {
     let was_there = |pack: &&PackRef| before.as_ref().is_some_and(|before| before.pack(&pack.hash).is_some());
     let (rest, added): (Vec<&PackRef>, Vec<&PackRef>) = packs.packs().iter().partition(was_there);
     let mut doubted: HashSet<PackHash> = added.iter().map(|pack| pack.hash).collect();
-    doubted.extend(sample(&rest, run));
+    doubted.extend(draw(&rest, &|packs, bytes| packs < SAMPLE_PACKS && bytes < SAMPLE_BYTES, run));
     Ok(doubted)
-}
-
-/// Draws a bounded sample without repeats.
-fn sample(packs: &[&PackRef], run: Run<'_>) -> Vec<PackHash> {
-    let mut left: Vec<&PackRef> = packs.to_vec();
-    let mut drawn = Vec::new();
-    let mut bytes = 0;
-    while !left.is_empty() && drawn.len() < SAMPLE_PACKS && bytes < SAMPLE_BYTES {
-        let at = u64::from_le_bytes(random_array(run.random)) % left.len() as u64;
-        let pack = left.swap_remove(usize::try_from(at).unwrap_or(0));
-        drawn.push(pack.hash);
-        bytes += pack.len_bytes;
-    }
-    drawn
 }
 
 /// Returns the packs of an earlier generation, if its record and manifests still stand.
