@@ -44,8 +44,9 @@ mod version;
 /// Those of the op.
 pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
     let outcome = carry_out(verb, context)?;
-    // Whoever reads was told when the store was opened; whoever brings a new state is told how it stands now.
-    if matches!(verb, Verb::Commit(_) | Verb::Forget(_) | Verb::Push(_) | Verb::Sync(_)) {
+    // Whoever reads was told when the store was opened; whoever changes or checks it is told how it stands now.
+    let changes = matches!(verb, Verb::Commit(_) | Verb::Forget(_) | Verb::Push(_) | Verb::Sync(_));
+    if changes || matches!(verb, Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_)) {
         // What the verb did stands, so a store that does not open now is for the next one to tell of.
         let _ = context.store();
     }
