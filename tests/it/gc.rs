@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use chunkstore::base::monitor::{Amount, Monitor, Problem, Task};
@@ -25,33 +26,33 @@ use super::scene::{Scene, noise, read};
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Scene {
-    fn store(&self) -> Store {
+    pub fn store(&self) -> Store {
         Store::open(self.shared_disk()).unwrap()
     }
 
-    fn try_gc(&self, grace_secs: Option<i64>, dry_run: bool) -> Result<Collected> {
+    pub fn try_gc(&self, grace_secs: Option<i64>, dry_run: bool) -> Result<Collected> {
         let (writer, cache) = (self.writer(), self.path("cache"));
         let request = GcRequest { writer: Some(&writer), cache: Some(&cache), grace_secs, dry_run };
         gc(&self.shared_disk(), &request, self.run())
     }
 
-    fn gc(&self) -> Collected {
+    pub fn gc(&self) -> Collected {
         self.try_gc(None, false).unwrap()
     }
 
-    fn gc_at_once(&self) -> Collected {
+    pub fn gc_at_once(&self) -> Collected {
         self.try_gc(Some(0), false).unwrap()
     }
 
     /// Keeps the newest snapshots alone.
-    fn forget_all_but(&self, newest: usize) {
+    pub fn forget_all_but(&self, newest: usize) {
         let (_lock, writing) = Writing::begin(&self.shared_disk(), &self.writer(), None, self.run()).unwrap();
         let mut sealed = writing.unlocked.sealed.clone();
         sealed.snapshots.drain(..sealed.snapshots.len() - newest);
         writing.publish(Next::following(writing.store.packs(), sealed, self.run().clock.now())).unwrap();
     }
 
-    fn assert_sound(&self) {
+    pub fn assert_sound(&self) {
         let identities = self.readers();
         let request = VerifyRequest { identities: &identities, read_data: true, ..VerifyRequest::default() };
         let report = verify(self.shared_disk(), &request, self.run()).unwrap();
@@ -59,21 +60,21 @@ impl Scene {
     }
 
     /// Restores a snapshot and returns each file's content.
-    fn content(&self, spot: &str, target: &str) -> BTreeMap<String, Vec<u8>> {
+    pub fn content(&self, spot: &str, target: &str) -> BTreeMap<String, Vec<u8>> {
         let done = self.restore(spot, target).unwrap();
         assert_eq!((done.damaged, done.left_alone), (0, 0));
         contents(&self.path(target))
     }
 
-    fn packs(&self, class: Class) -> Vec<PackRef> {
+    pub fn packs(&self, class: Class) -> Vec<PackRef> {
         self.store().packs().packs().iter().filter(|pack| pack.class == class).copied().collect()
     }
 
-    fn pack_files(&self) -> Vec<StorePath> {
+    pub fn pack_files(&self) -> Vec<StorePath> {
         files(&self.disk).into_iter().filter(layout::is_below_packs).collect()
     }
 
-    fn spoil(&self, path: &StorePath, change: impl FnOnce(&mut Vec<u8>)) {
+    pub fn spoil(&self, path: &StorePath, change: impl FnOnce(&mut Vec<u8>)) {
         let mut bytes = read_all(&self.disk, path, 1 << 30).unwrap().unwrap();
         change(&mut bytes);
         self.disk.remove(path).unwrap();
@@ -110,7 +111,7 @@ fn changes(done: &Collected) -> &PackChanges {
 }
 
 /// Two snapshots that share nothing.
-fn two_weeks() -> Scene {
+pub fn two_weeks() -> Scene {
     let scene = Scene::new();
     scene.write("old", &noise(1, 3 * MIB));
     scene.commit("week 1").unwrap();
@@ -121,7 +122,7 @@ fn two_weeks() -> Scene {
 }
 
 /// One data pack of which about two thirds die with the first snapshot.
-fn half_dead() -> Scene {
+pub fn half_dead() -> Scene {
     let scene = Scene::new();
     for (at, name) in ["a", "b", "c", "d", "e", "f"].into_iter().enumerate() {
         scene.write(name, &noise(at as u64, 2 * MIB));
@@ -258,8 +259,7 @@ fn merged_indexes_survive_being_copied() {
     scene.assert_sound();
 }
 
-// Whoever cannot see what a tree leads to must not take it for nothing: rustic 392, duplicacy 323 and borg 3444 were of this
-// kind.
+// Whoever cannot see what a tree leads to must not take it for nothing.
 #[test]
 fn while_a_tree_does_not_read_nothing_is_dropped() {
     for make in [two_weeks, half_dead] {
@@ -311,7 +311,7 @@ fn a_damaged_pack_is_not_copied() {
     assert!(scene.monitor.problems().iter().any(|problem| problem.reason.contains("damaged")));
 }
 
-// Of two copies of an object the index knows one: the other's pack may go only while that one is whole. borg 5325
+// Of two copies of an object the index knows one: the other's pack may go only while that one is whole. U10
 #[test]
 fn the_only_whole_copy_of_an_object_stays() {
     let scene = Scene::new();
@@ -357,16 +357,22 @@ fn a_degraded_store_and_a_reader_keep_everything() {
 }
 
 /// Stops a run after so many steps.
-struct StopsAfter<'a>(&'a std::sync::atomic::AtomicI64);
+pub struct StopsAfter(AtomicI64);
 
-impl Monitor for StopsAfter<'_> {
+impl StopsAfter {
+    pub fn new(steps: i64) -> Self {
+        Self(AtomicI64::new(steps))
+    }
+}
+
+impl Monitor for StopsAfter {
     fn begin(&self, _: Task, _: Option<Amount>) {}
     fn advance(&self, _: Task, _: Amount) {}
     fn end(&self, _: Task) {}
     fn problem(&self, _: Problem) {}
     fn note(&self, _: &str) {}
     fn cancelled(&self) -> bool {
-        self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) <= 0
+        self.0.fetch_sub(1, Ordering::Relaxed) <= 0
     }
 }
 
@@ -376,8 +382,7 @@ fn ctrl_c_anywhere_is_harmless_and_the_next_run_ends_it() {
     for steps in 0.. {
         let scene = half_dead();
         let content = scene.content("HEAD:/", "before");
-        let left = std::sync::atomic::AtomicI64::new(steps);
-        let monitor = StopsAfter(&left);
+        let monitor = StopsAfter::new(steps);
         let run = Run { monitor: &monitor, ..scene.run() };
         let writer = scene.writer();
         let request = GcRequest { writer: Some(&writer), grace_secs: Some(0), ..GcRequest::default() };
@@ -462,7 +467,7 @@ fn what_an_interrupted_sync_brought_stays() {
     assert!(disk.metadata(&layout::pending()).unwrap().is_none());
 }
 
-// duplicacy 323: packs that a push brought and no manifest names yet look like garbage where they arrive.
+// Packs that a push brought and no manifest names yet look like garbage where they arrive.
 #[test]
 fn on_a_server_s_copy_what_may_be_arriving_stays() {
     let publisher = Publisher::new(1);

@@ -62,6 +62,15 @@ impl Hand {
         Self::entry(name, number, Node::Dir { tree })
     }
 
+    /// Puts the last object into the pack so many times more.
+    pub fn repeat_last(&mut self, times: usize) {
+        for _ in 0..times {
+            if let Some(SealedObject { entry, frame }) = self.objects.last() {
+                self.objects.push(SealedObject { entry: *entry, frame: frame.clone() });
+            }
+        }
+    }
+
     /// Loses the object that was made before the last one.
     pub fn lose_last_but_one(&mut self) {
         self.objects.remove(self.objects.len() - 2);

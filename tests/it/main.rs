@@ -21,6 +21,7 @@ mod forget;
 mod gc;
 mod handmade;
 mod heal;
+mod known_losses;
 mod last_generation;
 #[path = "../crash/publisher.rs"]
 mod publisher;

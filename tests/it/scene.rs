@@ -56,6 +56,11 @@ impl Scene {
         Run { clock: &self.clock, random: &self.random, monitor: &self.monitor }
     }
 
+    /// The same with what a power cut now leaves at least.
+    pub fn after_a_cut(self) -> Self {
+        Self { disk: self.disk.plug_back(), ..self }
+    }
+
     pub fn shared_disk(&self) -> Arc<dyn Disk> {
         Arc::new(self.disk.clone())
     }
