@@ -42,7 +42,7 @@ impl Draw {
     }
 
     /// Doubles `least` for each head of a coin up to `most` of them, and adds less than as much again.
-    fn skewed(&mut self, least: u64, most: u32) -> u64 {
+    pub fn skewed(&mut self, least: u64, most: u32) -> u64 {
         let size = least << self.next().trailing_zeros().min(most);
         size + self.below(size)
     }
