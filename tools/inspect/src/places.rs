@@ -90,7 +90,7 @@ pub fn table(view: &View, opened: &Opened, problem: &mut dyn FnMut(String)) -> O
         by_pack.entry(place.pack).or_default().push((place.offset, place.entry));
     });
     let mut index = ObjectIndex::default();
-    by_pack.iter().for_each(|(pack, entries)| index.add_pack(*pack, entries));
+    by_pack.into_iter().for_each(|(pack, entries)| index.add_pack(pack, entries));
     index.sort();
     index
 }
