@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::format::index::IndexPart;
 use crate::format::sealed::{IndexRef, SealedPart};
 use crate::format::{Kind, Pointer};
-use crate::store::index::{Merged, ObjectIndex, PART_ENTRIES};
+use crate::store::index::{ObjectIndex, PART_ENTRIES};
 use crate::store::object::{Sealer, pointer_to};
 use crate::store::writer::Written;
 
@@ -37,17 +37,28 @@ pub fn merge_indexes(
     let stays = |pack: &PackHash| !removed.contains(pack);
     let listed = writing.store.packs().packs().iter().map(|pack| &pack.hash).filter(|pack| stays(pack));
     let uncovered = listed.filter(|pack| index.covered_by(pack).is_none()).count() + written.packs.len();
-    let before = index.merged_indexes();
-    if uncovered <= UNCOVERED_MAX && !before.iter().any(|merged| merged.stale > live(merged).max(PART_ENTRIES)) {
+    let mut live = index.count_covered(&stays);
+    let fresh = live.pop().unwrap_or(0) + written.entries.len();
+    let before: Vec<Length> = index
+        .merged_indexes()
+        .iter()
+        .zip(live)
+        .map(|(merged, live)| Length { entries: merged.entries, live })
+        .collect();
+    if uncovered <= UNCOVERED_MAX && !before.iter().any(|merged| merged.stale() > merged.live.max(PART_ENTRIES)) {
         return Ok(());
     }
-    let covered: usize = before.iter().map(live).sum();
-    let chosen = choose(before, index.len().saturating_sub(covered) + written.entries.len());
+    let chosen = choose(&before, fresh);
     let newer = index_of(written);
     let wanted = |pack: &PackHash| stays(pack) && index.covered_by(pack).is_none_or(|merged| chosen[merged]);
     let (more, refs) = write_parts(writing, index.merged(&newer, &wanted), sealer)?;
     // A part that did not read covers nothing and goes, too.
-    let kept = before.iter().zip(&chosen).filter(|(_, chosen)| !**chosen).flat_map(|(merged, _)| &merged.parts);
+    let kept = index
+        .merged_indexes()
+        .iter()
+        .zip(&chosen)
+        .filter(|(_, chosen)| !**chosen)
+        .flat_map(|(merged, _)| &merged.parts);
     sealed.indexes = kept.collect::<BTreeSet<_>>().into_iter().map(|place| sealed.indexes[*place]).collect();
     sealed.indexes.extend(refs);
     written.packs.extend(more.packs);
@@ -55,21 +66,31 @@ pub fn merge_indexes(
     Ok(())
 }
 
-fn live(merged: &Merged) -> usize {
-    merged.entries - merged.stale
+/// How long a merged index is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Length {
+    entries: usize,
+    /// Of these, such as are of packs that stay.
+    live: usize,
+}
+
+impl Length {
+    fn stale(self) -> usize {
+        self.entries.saturating_sub(self.live)
+    }
 }
 
 /// Says which merged indexes are made anew together with so many entries that none covers: from the shortest on those that are
 /// no longer than what there is, and those of which most entries are of packs that are gone.
-fn choose(before: &[Merged], mut entries: usize) -> Vec<bool> {
+fn choose(before: &[Length], mut entries: usize) -> Vec<bool> {
     let mut chosen = vec![false; before.len()];
     let mut by_length: Vec<usize> = (0..before.len()).collect();
-    by_length.sort_by_key(|at| live(&before[*at]));
+    by_length.sort_by_key(|at| before[*at].live);
     for at in by_length {
-        let merged = &before[at];
-        chosen[at] = live(merged) <= entries || merged.stale > live(merged);
+        let merged = before[at];
+        chosen[at] = merged.live <= entries || merged.stale() > merged.live;
         if chosen[at] {
-            entries += live(merged);
+            entries += merged.live;
         }
     }
     chosen

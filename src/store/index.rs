@@ -105,10 +105,8 @@ pub struct ObjectIndex {
 pub struct Merged {
     /// Places of its parts in the sealed part's list; ascending.
     pub parts: Vec<usize>,
-    /// Entries that it has.
+    /// Entries that it has, of packs that are gone among them.
     pub entries: usize,
-    /// Entries of those that need no place in it: their packs are gone, or it covers none.
-    pub stale: usize,
     /// The hash of the names of its packs.
     pub names: [u8; 32],
 }
@@ -148,7 +146,6 @@ impl ObjectIndex {
         }
         if !all_read {
             merged.clear();
-            index.merged.iter_mut().for_each(|merged| merged.stale = merged.entries);
         }
         for pack in set.packs() {
             if let Some(by) = merged.get(&pack.hash).filter(|_| !lost.contains(&pack.hash)) {
@@ -175,7 +172,7 @@ impl ObjectIndex {
     fn add_part(&mut self, place: usize, part: &IndexPart, is_held: impl Fn(&PackHash) -> bool) -> usize {
         let names = names_of(&part.packs);
         let of = self.merged.iter().position(|merged| merged.names == names).unwrap_or_else(|| {
-            self.merged.push(Merged { parts: Vec::new(), entries: 0, stale: 0, names });
+            self.merged.push(Merged { parts: Vec::new(), entries: 0, names });
             self.merged.len() - 1
         });
         let places: Vec<Option<u32>> =
@@ -186,12 +183,9 @@ impl ObjectIndex {
             .filter_map(|entry| places[entry.pack as usize].map(|pack| Slot::new(pack, entry.offset, &entry.entry)));
         // Exactly as much as there may be: a table that doubles its room would take twice its size.
         self.entries.reserve_exact(part.entries.len());
-        let before = self.entries.len();
         self.entries.extend(held);
-        let merged = &mut self.merged[of];
-        merged.parts.push(place);
-        merged.entries += part.entries.len();
-        merged.stale += part.entries.len() - (self.entries.len() - before);
+        self.merged[of].parts.push(place);
+        self.merged[of].entries += part.entries.len();
         of
     }
 
@@ -259,6 +253,18 @@ impl ObjectIndex {
     #[must_use]
     pub fn covered_by(&self, pack: &PackHash) -> Option<usize> {
         self.covered.get(pack).copied()
+    }
+
+    /// Counts the objects in packs that stay by the merged index that covers their pack; those that none covers come last.
+    #[must_use]
+    pub fn count_covered(&self, stays: &dyn Fn(&PackHash) -> bool) -> Vec<usize> {
+        let mut counts = vec![0; self.merged.len() + 1];
+        let by = |pack| self.covered_by(pack).unwrap_or(self.merged.len());
+        let places: Vec<Option<usize>> = self.packs.iter().map(|pack| stays(pack).then(|| by(pack))).collect();
+        for place in self.entries.iter().filter_map(|slot| places[slot.pack as usize]) {
+            counts[place] += 1;
+        }
+        counts
     }
 
     /// Makes the parts of a merged index, one at a time, over the packs of this table that `wanted` picks and all of another

@@ -2,12 +2,12 @@
 
 use super::*;
 
-fn merged(entries: usize, stale: usize) -> Merged {
-    Merged { parts: Vec::new(), entries, stale, names: [0; 32] }
+fn merged(entries: usize, stale: usize) -> Length {
+    Length { entries, live: entries - stale }
 }
 
 fn chosen(before: &[(usize, usize)], entries: usize) -> Vec<bool> {
-    let before: Vec<Merged> = before.iter().map(|&(entries, stale)| merged(entries, stale)).collect();
+    let before: Vec<Length> = before.iter().map(|&(entries, stale)| merged(entries, stale)).collect();
     choose(&before, entries)
 }
 
@@ -26,11 +26,11 @@ fn what_is_mostly_of_packs_that_are_gone_is_made_anew() {
 // Each entry is written again as often as the store doubles, and not once for every so many packs.
 #[test]
 fn over_years_a_week_writes_few_entries_again() {
-    let (mut all, mut written): (Vec<Merged>, usize) = (Vec::new(), 0);
+    let (mut all, mut written): (Vec<Length>, usize) = (Vec::new(), 0);
     for _ in 0..1000 {
         let chosen = choose(&all, 100);
         let (again, kept): (Vec<_>, Vec<_>) = all.into_iter().zip(chosen).partition(|(_, chosen)| *chosen);
-        let entries = 100 + again.iter().map(|(merged, _)| live(merged)).sum::<usize>();
+        let entries = 100 + again.iter().map(|(merged, _)| merged.live).sum::<usize>();
         all = kept.into_iter().map(|(merged, _)| merged).collect();
         all.push(merged(entries, 0));
         written += entries;

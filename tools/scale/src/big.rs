@@ -5,14 +5,17 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chunkstore::disk::{Disk, OsDisk};
 use serde_json::{Value, json};
 use xtask::content::files_below;
 use xtask::memory::peak::{Peak, watch_printing};
 use xtask::stage::{Stage, succeed};
 
 use crate::Result;
+use crate::fetched::{Tally, listed};
 use crate::make::{Sizes, make};
 use crate::table::{Bound, Row, document, table};
 
@@ -60,19 +63,22 @@ pub fn run(root: &Path, args: &BigArgs) -> Result<bool> {
             eprintln!("scale: a store of {} objects took {} s", args.sizes.objects, started.elapsed().as_secs());
         }
     }
-    let mut bench = Bench { stage: &stage, rows: Vec::new() };
+    let mut bench = Bench { stage: &stage, rows: Vec::new(), fetched: Tally::default() };
     for round in 0..args.rounds.max(1) {
         bench.upkeep()?;
         eprintln!("scale: round {} of {} is over", round + 1, args.rounds.max(1));
     }
     let speed = verify_speed(&stage, args)?;
-    println!("{}", table(&bench.rows));
+    println!("{}\n{}", table(&bench.rows), bench.fetched.table());
     println!(
         "verify of the outer layer: {:.0} MB/s, b3sum --no-mmap --num-threads {}: {:.0} MB/s, ratio {:.2} (at least {VERIFY_SPEED_MIN})",
-        speed.verify, args.threads, speed.b3sum, speed.ratio()
+        speed.verify,
+        args.threads,
+        speed.b3sum,
+        speed.ratio()
     );
     let verify = json!({"verify_mb_s": speed.verify, "b3sum_mb_s": speed.b3sum, "ratio": speed.ratio()});
-    println!("{}", json!({"rows": document(&bench.rows), "verify": verify}));
+    println!("{}", json!({"rows": document(&bench.rows), "fetched": bench.fetched.document(), "verify": verify}));
     Ok(bench.rows.iter().all(Row::holds) && speed.ratio() >= VERIFY_SPEED_MIN)
 }
 
@@ -80,6 +86,8 @@ pub fn run(root: &Path, args: &BigArgs) -> Result<bool> {
 struct Bench<'a> {
     stage: &'a Stage,
     rows: Vec<Row>,
+    /// Of the packs that the first gc made.
+    fetched: Tally,
 }
 
 impl Bench<'_> {
@@ -95,7 +103,11 @@ impl Bench<'_> {
         let store = ["--store", "publisher"];
         self.time("`ls /`", TOLD, stage.program(&["ls", "/", store[0], store[1]]))?;
         self.time("`gc --dry-run`", PUBLISHER, stage.program(&["gc", "--dry-run", store[0], store[1]]))?;
+        let disk: Arc<dyn Disk> = Arc::new(OsDisk::create(&stage.path("publisher"))?);
+        let before = listed(&disk)?;
         self.time("`gc`", PUBLISHER, stage.program(&["gc", store[0], store[1]]))?;
+        self.fetched = Tally::default();
+        self.fetched.count(&disk, &before)?;
         // A key that follows both generations, so that its last two records no longer lead to what was dropped.
         let sync = || stage.program_without_keys(&["sync", "./publisher", "--store", "key"]);
         self.time("`sync` of a key by path", TOLD, sync())?;

@@ -15,6 +15,7 @@ use chunkstore::ops::Run;
 use chunkstore::ops::local_keys::{KeyDir, WriterKey};
 
 pub mod big;
+pub mod fetched;
 pub mod make;
 pub mod table;
 pub mod weeks;

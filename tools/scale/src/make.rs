@@ -219,7 +219,8 @@ fn entry(name: &str, number: u64, node: Node) -> Result<Entry> {
     let mut file_id = [0; 16];
     let mut draw = Draw::new(number);
     draw.fill(&mut file_id);
-    let meta = Meta { mode: 0o644, mtime_secs: 1_700_000_000, mtime_nanos: (number & 0xfff_ffff) as u32, ..Meta::default() };
+    let meta =
+        Meta { mode: 0o644, mtime_secs: 1_700_000_000, mtime_nanos: (number & 0xfff_ffff) as u32, ..Meta::default() };
     let name = EntryName::new(name.as_bytes())?;
     Ok(Entry { name, file_id: FileId(file_id), hard_linked: false, meta, node, extensions: Vec::new() })
 }
@@ -260,8 +261,7 @@ impl<'w> Packer<'w> {
     fn chunk(&mut self, plain: &[u8], is_new: bool) -> Result<Pointer> {
         let pointer = pointer_to(&self.writing.unlocked.keys, &self.maker, Kind::Chunk, plain);
         if is_new {
-            let object =
-                self.sealer.seal(Kind::Chunk, pointer.id, pointer.dedup_generation, &pointer.key, plain)?;
+            let object = self.sealer.seal(Kind::Chunk, pointer.id, pointer.dedup_generation, &pointer.key, plain)?;
             self.data.put(&object)?;
             self.objects += 1;
             self.chunks_in_pack += 1;
@@ -311,7 +311,8 @@ fn commit_week(disk: &Arc<dyn Disk>, writer: &WriterKey, folder: &mut Folder, we
     let keys = &writing.unlocked.keys;
     let mut sealed = writing.unlocked.sealed.clone();
     let now = run().clock.now();
-    let parent = sealed.snapshots.last().map(|named| Parent { id: named.id, epoch: named.epoch, len_bytes: named.len_bytes });
+    let parent =
+        sealed.snapshots.last().map(|named| Parent { id: named.id, epoch: named.epoch, len_bytes: named.len_bytes });
     let generation = writing.store.head().head.generation.next().ok_or("no generation is left")?;
     let snapshot = Snapshot {
         root,

@@ -82,7 +82,8 @@ impl Row {
 /// Returns the rows as a table for people.
 #[must_use]
 pub fn table(rows: &[Row]) -> String {
-    let mut text = "| verb | median s | bound s | peak anonymous MiB | bound MiB | copied MB | removed MB |\n".to_owned();
+    let mut text =
+        "| verb | median s | bound s | peak anonymous MiB | bound MiB | copied MB | removed MB |\n".to_owned();
     text.push_str("| --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
     for row in rows {
         let _ = writeln!(text, "{}", row.line());

@@ -20,10 +20,3 @@ fn a_week_changes_some_files_and_a_seed_says_which() {
     assert!(same * 2 > after.len() && same < after.len() && after.len() == before.len(), "{same} of {}", after.len());
     assert!(contents(dirs[1].path()).into_values().eq(after.into_values()), "two folders of one seed differ");
 }
-
-#[test]
-fn the_share_counts_what_is_fetched_and_the_recipes() {
-    let half = Repacked { made_bytes: 1000, fetched_bytes: 40, recipe_bytes: 10, ..Repacked::default() };
-    let tally = Tally { data: half, meta: half, ..Tally::default() };
-    assert!((tally.all().percent() - 5.0).abs() < 1e-9);
-}
