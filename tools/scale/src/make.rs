@@ -149,7 +149,7 @@ impl Folder {
         let mut totals = Totals { files, dirs: 1, ..Totals::default() };
         let mut entries = Vec::new();
         for file in 0..files {
-            let own = Draw::new(dir ^ (file << 8) ^ touched.get(&file).copied().unwrap_or(0)).next();
+            let own = Draw::new(dir ^ (file << 8) ^ touched.get(&file).copied().unwrap_or(0)).number();
             let is_fresh = matches!(fresh, Fresh::All) || matches!(fresh, Fresh::Files(files) if files.contains(&file));
             let extents = self.content(own, is_fresh, packer)?;
             let len_bytes = extents.iter().map(|extent| extent.len_bytes).sum();

@@ -77,7 +77,7 @@ impl Archive {
     }
 
     fn pick(&mut self, is_document: bool) -> PathBuf {
-        let drawn = self.draw.next();
+        let drawn = self.draw.number();
         let files = self.of(is_document);
         files[usize::try_from(drawn % files.len() as u64).unwrap_or(0)].clone()
     }
