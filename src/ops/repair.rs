@@ -282,7 +282,7 @@ impl<'a> Salvage<'a> {
         }
         self.run.monitor.end(Task::Read);
         for (pack, opened) in &self.frames {
-            self.index.add_pack(*pack, opened);
+            self.index.add_pack(*pack, opened.iter().copied());
         }
         self.index.sort();
         Ok(())

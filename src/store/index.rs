@@ -19,6 +19,13 @@ use crate::format::pack::PackEntry;
 use crate::format::sealed::{IndexRef, SealedPart};
 use crate::format::{Codec, Kind};
 
+/// Entries of the parts that are made: half of what a part may have, since making and reading one takes six times its length.
+pub const PART_ENTRIES: usize = ENTRIES_MAX / 2;
+
+/// About 2^4 entries are searched for an id, as long as the first 16 bits tell them apart: half a MiB of beginnings.
+const ENTRIES_TOGETHER_BITS: u32 = 4;
+const PREFIX_BITS_MAX: u32 = 16;
+
 /// Where one object lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
@@ -98,10 +105,23 @@ pub struct Source<'a> {
 pub struct ObjectIndex {
     packs: Vec<PackHash>,
     entries: Vec<Slot>,
-    /// Packs that a merged index covers.
-    covered: HashSet<PackHash>,
-    /// Entries of merged indexes that were left out.
-    stale: usize,
+    /// Where the entries begin whose ids begin with the same bits, by those bits, and the end of all: a search over the whole
+    /// table would wait for memory twenty times.
+    begins: Vec<usize>,
+    merged: Vec<Merged>,
+    /// Packs that a merged index covers, with its place in `merged`.
+    covered: HashMap<PackHash, usize>,
+}
+
+/// A merged index, as it was read: all parts that were made in one go, and so have the names of the same packs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Merged {
+    /// Places of its parts in the sealed part's list; ascending.
+    pub parts: Vec<usize>,
+    /// Entries that it has, of packs that are gone among them.
+    pub entries: usize,
+    /// The hash of the names of its packs.
+    pub names: [u8; 32],
 }
 
 impl ObjectIndex {
@@ -122,30 +142,31 @@ impl ObjectIndex {
         let Source { disk, store, set, left_out } = source;
         let mut index = Self::default();
         let mut opener = Opener::new(store)?;
-        let mut merged: HashSet<PackHash> = HashSet::new();
-        let mut broken: HashSet<PackHash> = HashSet::new();
+        let mut merged: HashMap<PackHash, usize> = HashMap::new();
+        let mut all_read = true;
         let mut lost = if sealed.indexes.is_empty() { HashSet::new() } else { lost_packs(disk, set)? };
         lost.extend(left_out);
-        for part in &sealed.indexes {
+        for (place, part) in sealed.indexes.iter().enumerate() {
             match read_part(disk, part, keys, &mut opener) {
                 Ok(part) => {
-                    merged.extend(&part.packs);
-                    index.add_part(&part, |pack| set.pack(pack).is_some() && !lost.contains(pack));
+                    let of = index.add_part(place, &part, |pack| set.pack(pack).is_some() && !lost.contains(pack));
+                    merged.extend(part.packs.iter().map(|pack| (*pack, of)));
                 }
                 // The coverage of a part that does not read is not known, so every pack is asked for its own index.
-                Err(StoreError::Corrupt { .. } | StoreError::Disk(_)) => {
-                    broken.extend(set.packs().iter().map(|p| p.hash));
-                }
+                Err(StoreError::Corrupt { .. } | StoreError::Disk(_)) => all_read = false,
                 Err(error) => return Err(error),
             }
         }
+        if !all_read {
+            merged.clear();
+        }
         for pack in set.packs().iter().filter(|pack| !left_out.contains(&pack.hash)) {
-            if merged.contains(&pack.hash) && !broken.contains(&pack.hash) && !lost.contains(&pack.hash) {
-                index.covered.insert(pack.hash);
+            if let Some(by) = merged.get(&pack.hash).filter(|_| !lost.contains(&pack.hash)) {
+                index.covered.insert(pack.hash, *by);
                 continue;
             }
             match read_index(disk, store, pack, &|epoch| keys.index_key(epoch)) {
-                Ok(entries) => index.add_pack(pack.hash, &entries),
+                Ok(entries) => index.add_pack(pack.hash, entries),
                 Err(error @ (StoreError::Corrupt { .. } | StoreError::Disk(_))) => problem(pack, error),
                 Err(error) => return Err(error),
             }
@@ -155,12 +176,18 @@ impl ObjectIndex {
     }
 
     /// Adds the objects of one pack; [`ObjectIndex::sort`] makes them found.
-    pub fn add_pack(&mut self, pack: PackHash, entries: &[(u64, PackEntry)]) {
+    pub fn add_pack(&mut self, pack: PackHash, entries: impl IntoIterator<Item = (u64, PackEntry)>) {
         let place = self.add_name(pack);
-        self.entries.extend(entries.iter().map(|(offset, entry)| Slot::new(place, *offset, entry)));
+        self.entries.extend(entries.into_iter().map(|(offset, entry)| Slot::new(place, offset, &entry)));
     }
 
-    fn add_part(&mut self, part: &IndexPart, is_held: impl Fn(&PackHash) -> bool) {
+    /// Adds a part; returns the place of the merged index that it belongs to.
+    fn add_part(&mut self, place: usize, part: &IndexPart, is_held: impl Fn(&PackHash) -> bool) -> usize {
+        let names = names_of(&part.packs);
+        let of = self.merged.iter().position(|merged| merged.names == names).unwrap_or_else(|| {
+            self.merged.push(Merged { parts: Vec::new(), entries: 0, names });
+            self.merged.len() - 1
+        });
         let places: Vec<Option<u32>> =
             part.packs.iter().map(|pack| is_held(pack).then(|| self.add_name(*pack))).collect();
         let held = part
@@ -169,9 +196,10 @@ impl ObjectIndex {
             .filter_map(|entry| places[entry.pack as usize].map(|pack| Slot::new(pack, entry.offset, &entry.entry)));
         // Exactly as much as there may be: a table that doubles its room would take twice its size.
         self.entries.reserve_exact(part.entries.len());
-        let before = self.entries.len();
         self.entries.extend(held);
-        self.stale += part.entries.len() - (self.entries.len() - before);
+        self.merged[of].parts.push(place);
+        self.merged[of].entries += part.entries.len();
+        of
     }
 
     fn add_name(&mut self, pack: PackHash) -> u32 {
@@ -184,9 +212,19 @@ impl ObjectIndex {
     pub fn sort(&mut self) {
         self.entries.sort_unstable_by_key(|slot| (slot.id, slot.dedup_generation, slot.pack, slot.offset));
         self.entries.dedup_by_key(|slot| slot.name());
+        let bits = self.entries.len().max(1).ilog2().saturating_sub(ENTRIES_TOGETHER_BITS).min(PREFIX_BITS_MAX);
+        self.begins = vec![0; (1 << bits) + 1];
+        for slot in &self.entries {
+            self.begins[prefix(&slot.id, bits) + 1] += 1;
+        }
+        let mut begin = 0;
+        for count in &mut self.begins {
+            begin += *count;
+            *count = begin;
+        }
     }
 
-    /// Returns where an object lies; cost: a binary search.
+    /// Returns where an object lies; cost: a binary search among the few whose ids begin alike.
     #[must_use]
     pub fn find(&self, id: &ObjectId, dedup_generation: DedupGeneration) -> Option<Place> {
         self.locate(id, dedup_generation).map(|(_, place)| place)
@@ -195,8 +233,11 @@ impl ObjectIndex {
     /// Returns an object's number in this table, below [`ObjectIndex::len`], and where it lies.
     #[must_use]
     pub fn locate(&self, id: &ObjectId, dedup_generation: DedupGeneration) -> Option<(usize, Place)> {
+        let bits = self.begins.len().saturating_sub(1).checked_ilog2()?;
+        let among = prefix(id, bits);
+        let (begin, end) = (self.begins[among], self.begins[among + 1]);
         let key = (*id, dedup_generation);
-        let at = self.entries.binary_search_by_key(&key, Slot::name).ok()?;
+        let at = begin + self.entries[begin..end].binary_search_by_key(&key, Slot::name).ok()?;
         Some((at, self.place_of(&self.entries[at])))
     }
 
@@ -215,22 +256,35 @@ impl ObjectIndex {
         self.entries.len()
     }
 
-    /// Returns how many entries of merged indexes were left out, since their packs are gone.
-    #[must_use]
-    pub fn stale(&self) -> usize {
-        self.stale
-    }
-
     /// Returns whether no object is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Returns whether a merged index covers a pack.
+    /// Returns the merged indexes that were read.
     #[must_use]
-    pub fn covers(&self, pack: &PackHash) -> bool {
-        self.covered.contains(pack)
+    pub fn merged_indexes(&self) -> &[Merged] {
+        &self.merged
+    }
+
+    /// Returns the place in [`ObjectIndex::merged_indexes`] of the one that covers a pack; nothing for a pack of which its own
+    /// index was read.
+    #[must_use]
+    pub fn covered_by(&self, pack: &PackHash) -> Option<usize> {
+        self.covered.get(pack).copied()
+    }
+
+    /// Counts the objects in packs that stay by the merged index that covers their pack; those that none covers come last.
+    #[must_use]
+    pub fn count_covered(&self, stays: &dyn Fn(&PackHash) -> bool) -> Vec<usize> {
+        let mut counts = vec![0; self.merged.len() + 1];
+        let by = |pack| self.covered_by(pack).unwrap_or(self.merged.len());
+        let places: Vec<Option<usize>> = self.packs.iter().map(|pack| stays(pack).then(|| by(pack))).collect();
+        for place in self.entries.iter().filter_map(|slot| places[slot.pack as usize]) {
+            counts[place] += 1;
+        }
+        counts
     }
 
     /// Makes the parts of a merged index, one at a time, over the packs of this table that `wanted` picks and all of another
@@ -259,7 +313,8 @@ impl ObjectIndex {
         };
         let packs = names.packs;
         std::iter::from_fn(move || {
-            let entries: Vec<IndexEntry> = std::iter::from_fn(&mut next).take(ENTRIES_MAX).collect();
+            let mut entries: Vec<IndexEntry> = Vec::with_capacity(PART_ENTRIES);
+            entries.extend(std::iter::from_fn(&mut next).take(PART_ENTRIES));
             (!entries.is_empty()).then(|| IndexPart { packs: packs.clone(), entries })
         })
     }
@@ -269,6 +324,18 @@ impl ObjectIndex {
         let slots = self.entries.iter().filter(|slot| slot.kind != Kind::Index);
         slots.filter_map(move |slot| places[slot.pack as usize].map(|pack| slot.in_pack(pack)))
     }
+}
+
+/// Returns the first bits of an id, at most 32, as a number.
+fn prefix(id: &ObjectId, bits: u32) -> usize {
+    let [a, b, c, d, ..] = id.0;
+    (u64::from(u32::from_be_bytes([a, b, c, d])) >> (32 - bits)) as usize
+}
+
+fn names_of(packs: &[PackHash]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    packs.iter().for_each(|pack| _ = hasher.update(&pack.0));
+    *hasher.finalize().as_bytes()
 }
 
 /// Packs in the order in which they are first named.
@@ -319,3 +386,6 @@ pub fn read_part(
     let plain = opener.open(keys, &part.pointer, part.codec, &mut frame)?;
     IndexPart::decode(&plain).map_err(|error| StoreError::format("a merged index", error))
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,10 +126,16 @@ pub fn pack_dir(first_byte: u8) -> StorePath {
     path(&format!("packs/{first_byte:02X}"))
 }
 
+/// Returns the path of a name that a directory of a store lists; nothing where the name is outside the grammar.
+#[must_use]
+pub fn listed(dir: &StorePath, name: &str) -> Option<StorePath> {
+    StorePath::new(&format!("{}/{name}", dir.as_str())).ok()
+}
+
 /// Returns whether a path lies where packs do.
 #[must_use]
 pub fn is_below_packs(path: &StorePath) -> bool {
-    path.parent().parent() == StorePath::new("packs").unwrap_or_else(|_| StorePath::root())
+    path.parent().parent() == self::path("packs")
 }
 
 /// One pack: 52 bits of its hash.

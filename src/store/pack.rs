@@ -64,18 +64,19 @@ impl PackBuilder {
         self.entries.push(object.entry);
     }
 
-    /// Seals the index, pads the length, and names the file; `clash_counter` is 0 unless that name was taken.
+    /// Seals the index, pads the length, and names the file: with a clash counter that makes a name which is not taken. Takes no
+    /// memory beside that of the frames.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if the cipher refuses.
-    pub fn finish(&self, index_key: &Secret, clash_counter: u32) -> Result<BuiltPack, StoreError> {
+    pub fn finish(self, index_key: &Secret, is_taken: &dyn Fn(&PackHash) -> bool) -> Result<BuiltPack, StoreError> {
         let index = encode_index(&self.entries, 0);
         let bare = self.frames.len() as u64 + index.len() as u64 + SEAL_OVERHEAD_BYTES;
         let len_bytes = padme(bare);
         let padded = index.len() + usize::try_from(len_bytes - bare).unwrap_or(0);
         let sealed = seal_outer(self.store, Purpose::PackIndex, index_key, &encode_index(&self.entries, padded))?;
-        let header = PackHeader {
-            clash_counter,
+        let mut header = PackHeader {
+            clash_counter: 0,
             class: self.class,
             set_label: 0,
             epoch: self.epoch,
@@ -83,11 +84,17 @@ impl PackBuilder {
             // The index is part of a pack of at most 64 MiB.
             index_len_bytes: sealed.len() as u32,
         };
-        let mut bytes = Vec::with_capacity(self.frames.len() + sealed.len());
-        bytes.extend_from_slice(&header.encode(self.store));
-        bytes.extend_from_slice(&self.frames[PACK_HEADER_BYTES..]);
+        let mut bytes = self.frames;
+        bytes.reserve_exact(sealed.len());
         bytes.extend_from_slice(&sealed);
-        let hash = PackHash(*blake3::hash(&bytes).as_bytes());
+        let hash = loop {
+            bytes[..PACK_HEADER_BYTES].copy_from_slice(&header.encode(self.store));
+            let hash = PackHash(*blake3::hash(&bytes).as_bytes());
+            if !is_taken(&hash) {
+                break hash;
+            }
+            header.clash_counter += 1;
+        };
         let mut offset = PACK_HEADER_BYTES as u64;
         let entries = self.entries.iter().map(|entry| {
             let at = offset;

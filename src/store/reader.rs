@@ -32,11 +32,17 @@ pub struct ObjectReader {
     openers: Mutex<Vec<Opener>>,
 }
 
-#[derive(Default)]
 struct Cache {
     objects: HashMap<Name, Arc<Vec<u8>>>,
     order: VecDeque<Name>,
     len_bytes: usize,
+    most_bytes: usize,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self { objects: HashMap::new(), order: VecDeque::new(), len_bytes: 0, most_bytes: CACHE_BYTES }
+    }
 }
 
 impl ObjectReader {
@@ -82,6 +88,11 @@ impl ObjectReader {
         Ok(plaintext)
     }
 
+    /// Keeps no plaintext from now on, for whoever reads each object once.
+    pub fn keep_nothing(&self) {
+        *lock(&self.cache) = Cache { most_bytes: 0, ..Cache::default() };
+    }
+
     fn open_pack(&self, pack: &PackHash) -> Result<Arc<dyn ReadAt>, StoreError> {
         let mut open = lock(&self.open);
         if let Some(at) = open.iter().position(|(name, _)| name == pack) {
@@ -110,7 +121,7 @@ impl Cache {
             Some(same) => self.len_bytes -= same.len(),
             None => self.order.push_back(name),
         }
-        while self.len_bytes > CACHE_BYTES {
+        while self.len_bytes > self.most_bytes {
             let Some(oldest) = self.order.pop_front() else { break };
             self.len_bytes -= self.objects.remove(&oldest).map_or(0, |object| object.len());
         }

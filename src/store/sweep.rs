@@ -100,8 +100,7 @@ fn list_files(
     standing: &mut Vec<Standing>,
 ) -> Result<(), StoreError> {
     for (name, metadata) in list(disk, dir)? {
-        let path = StorePath::new(&format!("{}/{name}", dir.as_str()));
-        if let Ok(path) = path
+        if let Some(path) = layout::listed(dir, &name)
             && metadata.kind == DiskFileKind::File
             && is_ours(&name)
         {

@@ -133,18 +133,13 @@ impl<'a> PackWriter<'a> {
         if builder.is_empty() {
             return Ok(());
         }
-        let result = self.write(&builder);
+        let result = self.write(builder);
         self.poisoned = result.is_err();
         result
     }
 
-    fn write(&mut self, builder: &PackBuilder) -> Result<(), StoreError> {
-        let mut built = builder.finish(&self.index_key, 0)?;
-        let mut clash_counter = 0;
-        while self.name_is_taken(&built) {
-            clash_counter += 1;
-            built = builder.finish(&self.index_key, clash_counter)?;
-        }
+    fn write(&mut self, builder: PackBuilder) -> Result<(), StoreError> {
+        let built = builder.finish(&self.index_key, &|hash| self.name_is_taken(hash))?;
         let hash = built.listed.hash;
         let is_listed = self.listed.is_some_and(|listed| listed.pack(&hash).is_some());
         // A listed pack is made again where it stands damaged, and is not listed twice.
@@ -161,8 +156,7 @@ impl<'a> PackWriter<'a> {
     }
 
     /// Returns whether another listed pack has the same 52 bits in its name, or this one may not take that of the listed one.
-    fn name_is_taken(&self, built: &BuiltPack) -> bool {
-        let hash = &built.listed.hash;
+    fn name_is_taken(&self, hash: &PackHash) -> bool {
         if self.beside && self.listed.is_some_and(|listed| listed.pack(hash).is_some()) {
             return true;
         }

@@ -69,7 +69,7 @@ impl Handmade {
         for pack in packs.finish().unwrap().packs {
             let entries = read_index(&self.disk, STORE, &pack, &|epoch| keys.index_key(epoch)).unwrap();
             assert!(self.disk.metadata(&layout::pack(&pack.hash)).unwrap().is_some());
-            index.add_pack(pack.hash, &entries);
+            index.add_pack(pack.hash, entries);
         }
         index.sort();
         self.disk.reset_counts();

@@ -46,7 +46,7 @@ impl Repacker<'_> {
                 let pointer = pointer_to(&keys.reader, &maker, Kind::Chunk, &plain);
                 builder.push(&sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap());
             }
-            Change { added: vec![self.write(keys, &builder).0], ..Change::default() }
+            Change { added: vec![self.write(keys, builder).0], ..Change::default() }
         })
     }
 
@@ -72,7 +72,7 @@ impl Repacker<'_> {
                     from.push((pack.hash, offset));
                 }
             }
-            let (added, places) = self.write(keys, &builder);
+            let (added, places) = self.write(keys, builder);
             let copied = from.into_iter().zip(places).map(|((source, source_offset), (offset, len_bytes))| Copied {
                 offset,
                 source,
@@ -86,9 +86,9 @@ impl Repacker<'_> {
     }
 
     /// Writes a pack; returns also where its frames lie.
-    fn write(&self, keys: &WriterKeys, builder: &PackBuilder) -> (PackRef, Vec<(u64, u64)>) {
+    fn write(&self, keys: &WriterKeys, builder: PackBuilder) -> (PackRef, Vec<(u64, u64)>) {
         let index_key = keys.reader.index_key(keys.reader.epoch()).unwrap();
-        let built = builder.finish(&index_key, 0).unwrap();
+        let built = builder.finish(&index_key, &|_| false).unwrap();
         create_immutable(self.disk.as_ref(), &layout::pack(&built.listed.hash), &built.bytes).unwrap();
         self.disk.sync_dir(&layout::pack_dir(built.listed.hash.0[0])).unwrap();
         let places = built.entries.iter().map(|(offset, entry)| (*offset, entry.sealed_len_bytes)).collect();

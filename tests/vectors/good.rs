@@ -199,7 +199,7 @@ fn pack() -> Vec<u8> {
         let key = maker.object_key(Kind::Chunk, &id);
         builder.push(&sealer.seal(Kind::Chunk, id, DedupGeneration(1), &key, plaintext).unwrap());
     }
-    builder.finish(&index_key(), 0).unwrap().bytes
+    builder.finish(&index_key(), &|_| false).unwrap().bytes
 }
 
 pub fn pack_header() -> Vec<u8> {

@@ -41,6 +41,8 @@ pub fn mark(writing: &Writing, run: Run<'_>) -> Result<Marked> {
     let places = packs.iter().enumerate().map(|(at, pack)| (pack.hash, at)).collect();
     let mut marker = Marker { run, places, live: vec![(0, 0); packs.len()], missing_chunks: 0 };
     let mut met = Met::default();
+    // Each tree and list is read once, whatever names it.
+    writing.reader.keep_nothing();
     run.monitor.begin(Task::Mark, None);
     for named in &writing.unlocked.sealed.snapshots {
         let reader = &writing.reader;

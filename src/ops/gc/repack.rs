@@ -188,14 +188,16 @@ impl Repacking<'_> {
     }
 
     fn write_recipes(&mut self, written: &Written, origins: &[Origin]) -> Result<()> {
-        let mut copied: HashMap<PackHash, Vec<Copied>> = HashMap::new();
-        for ((pack, offset, entry), origin) in written.entries.iter().zip(origins) {
-            let (source, source_offset, len_bytes) = (origin.pack, origin.offset, entry.sealed_len_bytes);
-            copied.entry(*pack).or_default().push(Copied { offset: *offset, source, source_offset, len_bytes });
-        }
-        for pack in &written.packs {
-            let Some(copied) = copied.get(&pack.hash) else { continue };
-            let recipe = recipe_of(pack.hash, pack.len_bytes, copied);
+        let mut origins = origins.iter();
+        // A pack's entries stand together.
+        for entries in written.entries.chunk_by(|a, b| a.0 == b.0) {
+            let copied = entries.iter().zip(origins.by_ref()).map(|((_, offset, entry), origin)| {
+                let (source, source_offset, len_bytes) = (origin.pack, origin.offset, entry.sealed_len_bytes);
+                Copied { offset: *offset, source, source_offset, len_bytes }
+            });
+            let copied: Vec<Copied> = copied.collect();
+            let Some(pack) = written.packs.iter().find(|pack| pack.hash == entries[0].0) else { continue };
+            let recipe = recipe_of(pack.hash, pack.len_bytes, &copied);
             // A recipe without a source says nothing that the pack itself does not.
             if !recipe.sources.is_empty() {
                 let recipe = write_recipe(self.writing.disk(), self.writing.store.id(), recipe)?;

@@ -116,7 +116,7 @@ impl Table {
     fn add(&mut self, pack: PackHash, entries: &[(u64, PackEntry)]) {
         let stored = self.packs.entry(pack).or_default();
         entries.iter().for_each(|(_, entry)| stored.add(entry));
-        self.index.add_pack(pack, entries);
+        self.index.add_pack(pack, entries.iter().copied());
     }
 }
 

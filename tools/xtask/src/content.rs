@@ -29,7 +29,7 @@ impl Draw {
     }
 
     /// Returns the next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -38,19 +38,19 @@ impl Draw {
 
     /// Returns a number below `end`, which is not 0.
     pub fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
+        self.number() % end
     }
 
     /// Doubles `least` for each head of a coin up to `most` of them, and adds less than as much again.
-    fn skewed(&mut self, least: u64, most: u32) -> u64 {
-        let size = least << self.next().trailing_zeros().min(most);
+    pub fn skewed(&mut self, least: u64, most: u32) -> u64 {
+        let size = least << self.number().trailing_zeros().min(most);
         size + self.below(size)
     }
 
     /// Fills a buffer with bytes that do not compress.
     pub fn fill(&mut self, buffer: &mut [u8]) {
         for part in buffer.chunks_mut(8) {
-            part.copy_from_slice(&self.next().to_le_bytes()[..part.len()]);
+            part.copy_from_slice(&self.number().to_le_bytes()[..part.len()]);
         }
     }
 }

@@ -7,10 +7,10 @@
 
 pub mod cargo;
 pub mod ci;
-mod content;
+pub mod content;
 pub mod memory;
 pub mod peers;
-mod stage;
+pub mod stage;
 pub mod sweep;
 pub mod syncratio;
 pub mod tidy;

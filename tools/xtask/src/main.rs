@@ -18,6 +18,7 @@ Usage: cargo xtask <chore>
   sweep [N]  the long form of the power-cut sweep in release, with a table; N distinct images a test instead
   peers   measure chunkstore beside other tools, as they are installed (`cargo xtask peers --help`)
   memory [FLAGS]  what each verb holds of a million files and of 100 GB, with a table; exits 1 if any is over its bound
+  scale   what upkeep takes on a store of two million objects, and what a key fetches after it (`cargo xtask scale help`)
   syncratio [FLAGS]  how much longer a sync by FTP takes than curl of the same packs; exits 1 above 1.3
   help    print this (also -h, --help)
 
@@ -43,7 +44,8 @@ fn main() -> ExitCode {
                 ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
             }
         },
-        ["lab", ..] => lab(&root, &words[1..]),
+        ["lab", ..] => with_the_program(&root, "chunkstore-lab", &words[1..]),
+        ["scale", ..] => with_the_program(&root, "chunkstore-scale", &words[1..]),
         ["memory", ref flags @ ..] => exit_code(memory::run(&root, flags)),
         ["syncratio", ref flags @ ..] => exit_code(syncratio::run(&root, flags)),
         ["help" | "-h" | "--help"] => {
@@ -57,9 +59,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the lab as a release build of its own, since it depends on the whole program and this tool should not.
-fn lab(root: &Path, words: &[String]) -> ExitCode {
-    let fixed = ["run", "--quiet", "--release", "--package", "chunkstore-lab", "--"];
+/// Runs a tool as a release build of its own, since it depends on the whole program and this one should not.
+fn with_the_program(root: &Path, package: &str, words: &[String]) -> ExitCode {
+    let fixed = ["run", "--quiet", "--release", "--package", package, "--"];
     match cargo(root).args(fixed).args(words).status() {
         Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
         Err(error) => {

@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::content::{Draw, files_below, noise, sparse, tree};
 use crate::stage::{Stage, read_flags, text_field};
 
-mod peak;
+pub mod peak;
 
 /// Most that a verb may hold. What writes snapshots or folders, what carries packs, what reads.
 const COMMIT_MIB: u64 = 256;

@@ -34,14 +34,22 @@ impl Stage {
         self.dir.join(name)
     }
 
-    /// Returns a call of the program that runs in the folder and leaves the person's own settings alone.
+    /// Returns a call of the program that runs in the folder with its keys and leaves the person's own settings alone.
     #[must_use]
     pub fn program(&self, words: &[&str]) -> Command {
+        let mut command = self.program_without_keys(words);
+        command.args(["--keys", "keys"]);
+        command
+    }
+
+    /// As [`Stage::program`], without any keys.
+    #[must_use]
+    pub fn program_without_keys(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         let home = self.path("home");
         command.current_dir(&self.dir).env("HOME", &home).env("XDG_CACHE_HOME", home.join("cache"));
         command.env("XDG_CONFIG_HOME", home.join("config")).env_remove("CHUNKSTORE_STORE");
-        command.args(words).args(["--keys", "keys"]).stdin(Stdio::null());
+        command.args(words).stdin(Stdio::null());
         command
     }
 

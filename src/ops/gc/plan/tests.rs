@@ -42,8 +42,8 @@ fn mostly_dead_packs_are_made_anew_in_the_order_of_the_manifest() {
 
 #[test]
 fn the_deadest_go_until_a_tenth_of_all_is_dead() {
-    // 30 % and 25 % and 12 % of thousand: 67 of 300 percent dead. Without the first two 4 % are left.
-    let uses = [found(1, 1000, 700), found(2, 1000, 750), found(3, 1000, 880), found(4, 1000, 1000)];
+    // 670 of 3000 bytes are dead; without the first pack's 12 % of the store are left, without the second's 4 %.
+    let uses = [found(1, 1000, 700), found(2, 1000, 750), found(3, 1000, 880)];
     let plan = plan(&uses, &POLICY);
     assert_eq!(hashes(&plan.repack), [uses[0].pack.hash, uses[1].pack.hash]);
     assert_eq!(plan.dead_bytes_left, 120);

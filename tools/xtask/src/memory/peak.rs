@@ -23,8 +23,16 @@ pub struct Peak {
 /// # Errors
 /// When it does not start, does not end well, or its memory was never seen.
 pub fn watch(command: &mut Command) -> io::Result<Peak> {
+    watch_printing(command.stdout(Stdio::null()))
+}
+
+/// As [`watch`], with the output where the caller sends it.
+///
+/// # Errors
+/// As [`watch`].
+pub fn watch_printing(command: &mut Command) -> io::Result<Peak> {
     let started = Instant::now();
-    let mut child = command.stdout(Stdio::null()).spawn()?;
+    let mut child = command.spawn()?;
     let status_file = format!("/proc/{}/status", child.id());
     let mut anon_bytes = 0;
     let status = loop {

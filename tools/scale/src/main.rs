@@ -1,0 +1,49 @@
+//! `cargo xtask scale`: reads the command line and runs one part.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use scale::big::{self, BigArgs};
+use scale::make::{Sizes, make};
+use scale::weeks::{self, WeeksArgs};
+
+/// What upkeep takes on a big store, and what a key fetches after it
+#[derive(Parser)]
+#[command(name = "cargo xtask scale")]
+struct Args {
+    #[command(subcommand)]
+    part: Part,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// Makes a store in DIR/store and its keys in DIR/keys, and keeps them
+    Make {
+        /// Where; must not hold a store
+        dir: PathBuf,
+        #[command(flatten)]
+        sizes: Sizes,
+    },
+    /// Times gc, commit, ls and verify on a big store
+    Big(BigArgs),
+    /// Counts what a key fetches of packs that gc made anew after weekly commits
+    Weeks(WeeksArgs),
+}
+
+fn main() -> ExitCode {
+    let root = xtask::tidy::repository_root();
+    let done = match Args::parse().part {
+        Part::Make { dir, sizes } => make(&dir.join("store"), &dir.join("keys"), &sizes).map(|()| true),
+        Part::Big(args) => big::run(&root, &args),
+        Part::Weeks(args) => weeks::run(&root, &args),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("scale: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
