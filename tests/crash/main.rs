@@ -18,6 +18,7 @@ mod heal;
 mod init;
 mod publisher;
 mod push;
+mod repair;
 mod restore;
 mod story;
 mod sweep;
