@@ -19,6 +19,7 @@ mod killed;
 #[path = "../crash/publisher.rs"]
 mod publisher;
 mod read_only;
+mod repair;
 mod restore;
 #[allow(dead_code, reason = "shared with the crash sweeps, which use all of it")]
 #[path = "../crash/story.rs"]
