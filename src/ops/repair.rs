@@ -116,7 +116,8 @@ pub fn repair(disk: &Arc<dyn Disk>, request: &RepairRequest<'_>, run: Run<'_>) -
         found
     } else {
         mend_roots(disk.as_ref(), &found, &mut repaired)?;
-        look(disk)?
+        // A store stood here a moment ago.
+        survey(disk.as_ref())?.ok_or(StoreError::Gone(None))?
     };
     for flaw in &stands.flaws {
         if !repaired.rebuilt.contains(&flaw.path) {
