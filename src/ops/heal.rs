@@ -83,7 +83,9 @@ pub fn heal_roots(disk: &Arc<dyn Disk>, remotes: &[Arc<dyn Remote>], run: Run<'_
         let mut shortfall = Shortfall::default();
         let mut tried = HashSet::new();
         // Each round may name what the next one lacks: a manifest its base, a trust file the one before it.
-        while let Some(found) = survey(disk.as_ref())? {
+        loop {
+            // A store stood here a moment ago.
+            let found = survey(disk.as_ref())?.ok_or(StoreError::Gone(None))?;
             let mut lost: Vec<Small> = found.flaws.iter().filter_map(small).collect();
             lost.retain(|lost| tried.insert(lost.path.clone()));
             if lost.is_empty() {

@@ -39,6 +39,9 @@ use crate::store::{Next, Store, StoreError, Unlocked, layout};
 /// How hard merged indexes are compressed.
 const INDEX_LEVEL: i32 = 5;
 
+/// How often is read what the medium does not give.
+const READ_TRIES: u32 = 3;
+
 /// What `repair` is asked for.
 #[derive(Default)]
 pub struct RepairRequest<'a> {
@@ -113,7 +116,8 @@ pub fn repair(disk: &Arc<dyn Disk>, request: &RepairRequest<'_>, run: Run<'_>) -
         found
     } else {
         mend_roots(disk.as_ref(), &found, &mut repaired)?;
-        look(disk)?
+        // A store stood here a moment ago.
+        survey(disk.as_ref())?.ok_or(StoreError::Gone(None))?
     };
     for flaw in &stands.flaws {
         if !repaired.rebuilt.contains(&flaw.path) {
@@ -226,7 +230,7 @@ impl<'a> Salvage<'a> {
         let mut kept = sealed.clone();
         kept.indexes.clear();
         for part in &sealed.indexes {
-            match read_part(disk, part, keys, &mut opener) {
+            match try_again(|| read_part(disk, part, keys, &mut opener)) {
                 Ok(read) => {
                     for entry in &read.entries {
                         let pack = read.packs[entry.pack as usize];
@@ -258,7 +262,9 @@ impl<'a> Salvage<'a> {
         let mut found: HashSet<(ObjectId, _)> = HashSet::new();
         for (pack, fault) in self.damaged.iter().filter(|(_, fault)| *fault != Fault::Missing) {
             self.run.check()?;
-            let mut entries = match read_index(self.writing.disk(), store.id(), pack, &|epoch| keys.index_key(epoch)) {
+            let disk = self.writing.disk();
+            let read = try_again(|| read_index(disk, store.id(), pack, &|epoch| keys.index_key(epoch)));
+            let mut entries = match read {
                 Ok(entries) => entries,
                 Err(error) => {
                     passed(store, error)?;
@@ -292,7 +298,8 @@ impl<'a> Salvage<'a> {
     fn frame(&self, pack: &PackRef, offset: u64, entry: &PackEntry, opener: &mut Opener) -> Result<Option<Vec<u8>>> {
         let Some(pointer) = self.pointer(entry) else { return Ok(None) };
         let disk = self.writing.disk();
-        let read = disk.open(&layout::pack(&pack.hash)).map_err(StoreError::from).and_then(|file| {
+        let read = try_again(|| {
+            let file = disk.open(&layout::pack(&pack.hash))?;
             let frame = read_exactly(file.as_ref(), offset, entry.sealed_len_bytes, "a frame")?;
             // Opening uses a frame up.
             opener.open(&self.writing.unlocked.keys, &pointer, entry.codec, &mut frame.clone()).map(|_| frame)
@@ -393,6 +400,17 @@ impl<'a> Salvage<'a> {
         }
         Ok(writer.finish()?)
     }
+}
+
+/// Reads again what a worn medium does not give the first time, since what is given up here is lost.
+fn try_again<T>(mut read: impl FnMut() -> std::result::Result<T, StoreError>) -> std::result::Result<T, StoreError> {
+    for _ in 1..READ_TRIES {
+        match read() {
+            Err(StoreError::Disk(error)) if error.kind == DiskErrorKind::Io => {}
+            done => return done,
+        }
+    }
+    read()
 }
 
 /// Goes on past what costs one object; whatever else failed ends the run.

@@ -216,7 +216,7 @@ pub fn verify(disk: Arc<dyn Disk>, request: &VerifyRequest<'_>, run: Run<'_>) ->
     let heals = !request.heal.is_empty();
     if heals && roots.flaws.iter().any(|flaw| flaw.wanted.is_some() || flaw.part == Part::Marker) {
         report.heal_with(heal_roots(&disk, request.heal, run)?);
-        roots = look(&disk)?;
+        roots = look_again(&disk)?;
     }
     let store = open(&disk, &roots, &mut report)?;
     let mut outer = Outer::default();
@@ -228,7 +228,7 @@ pub fn verify(disk: Arc<dyn Disk>, request: &VerifyRequest<'_>, run: Run<'_>) ->
         if let Some(store) = &store {
             outer = mend(store, request, &outer, &mut report, run)?;
         }
-        let now = look(&disk)?.flaws.iter().map(Finding::from).collect();
+        let now = look_again(&disk)?.flaws.iter().map(Finding::from).collect();
         report.compare(now, &Finding::is_of_roots);
     }
     if let Some(store) = store.filter(|_| !request.identities.is_empty()) {
@@ -262,6 +262,11 @@ fn look(disk: &Arc<dyn Disk>) -> Result<Survey> {
     Ok(survey(disk.as_ref())?.ok_or(StoreError::NoStore)?)
 }
 
+/// Looks at a store that stood a moment ago, so that where there is none now the medium went away.
+fn look_again(disk: &Arc<dyn Disk>) -> Result<Survey> {
+    Ok(survey(disk.as_ref())?.ok_or(StoreError::Gone(None))?)
+}
+
 /// Opens a store that may be damaged; where that fails, what was found says why.
 fn open(disk: &Arc<dyn Disk>, roots: &Survey, report: &mut Report) -> Result<Option<Store>> {
     let opened = match (roots.flaw(&store::layout::marker()), roots.id) {
@@ -278,6 +283,8 @@ fn open(disk: &Arc<dyn Disk>, roots: &Survey, report: &mut Report) -> Result<Opt
             }
             Ok(None)
         }
+        // A store stood here a moment ago.
+        Err(error) if error.kind() == ErrorKind::NoStore => Err(StoreError::Gone(None).into()),
         Err(error) => Err(error),
     }
 }

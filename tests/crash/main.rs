@@ -21,6 +21,7 @@ mod init;
 mod publisher;
 mod push;
 mod repack;
+mod repair;
 mod restore;
 mod story;
 mod sweep;

@@ -22,6 +22,7 @@ mod publisher;
 mod read_only;
 #[path = "../crash/repack.rs"]
 mod repack;
+mod repair;
 mod restore;
 #[allow(dead_code, reason = "shared with the crash sweeps, which use all of it")]
 #[path = "../crash/story.rs"]

@@ -51,6 +51,15 @@ impl Hand {
         Self::entry(name, number, Node::File { len_bytes, content })
     }
 
+    /// A file whose entry says another length than its content has.
+    pub fn file_of_length(&mut self, name: &str, number: u64, bytes: &[u8], len_bytes: u64) -> Entry {
+        let mut entry = self.file(name, number, bytes);
+        if let Node::File { len_bytes: said, .. } = &mut entry.node {
+            *said = len_bytes;
+        }
+        entry
+    }
+
     pub fn dir(&mut self, name: &str, number: u64, entries: Vec<Entry>) -> Entry {
         let tree = self.tree(entries);
         self.totals.dirs += 1;

@@ -1,9 +1,11 @@
 //! Damage is found, named by file and path, and costs only what it touches.
 
+use chunkstore::base::RelPath;
 use chunkstore::error::ErrorKind;
 use chunkstore::ops::verify::{ProblemKind, Report, VerifyRequest, verify};
 use chunkstore::store::{Store, layout};
 
+use crate::handmade;
 use crate::scene::{Scene, noise, read};
 
 fn check(scene: &Scene, read_data: bool) -> Report {
@@ -182,4 +184,19 @@ fn a_damaged_merged_index_is_told_of_and_costs_nothing_else() {
     let index = format!("index {}", part.pointer.id);
     assert_eq!(found(&report), [(ProblemKind::DamagedPack, pack.as_str()), (ProblemKind::Index, index.as_str())]);
     assert!(report.findings.iter().all(|found| found.paths.is_empty()), "{report:?}");
+}
+
+// U11
+#[test]
+fn a_file_of_another_length_than_its_extents_is_told_of() {
+    let scene = Scene::new();
+    handmade::commit(&scene, |hand| {
+        let files = vec![hand.file("right", 1, b"some bytes"), hand.file_of_length("wrong", 2, b"other bytes", 12)];
+        hand.tree(files)
+    });
+    let report = check(&scene, false);
+    let [finding] = &report.findings[..] else { panic!("{report:?}") };
+    // The pack is what its name says, so it is the directory that somebody made wrong.
+    assert!(finding.kind == ProblemKind::Object && finding.file.starts_with("object "), "{report:?}");
+    assert!(finding.why.is_some() && finding.paths == [RelPath::root()], "{report:?}");
 }

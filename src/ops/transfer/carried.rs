@@ -6,6 +6,7 @@ use super::{Shortfall, TransferError};
 use crate::disk::{Disk, read_all};
 use crate::error::Error;
 use crate::format::manifest::FileRef;
+use crate::store::StoreError;
 use crate::store::layout;
 use crate::store::pack::create_immutable;
 
@@ -59,7 +60,11 @@ pub fn bring_files(
 
 fn fetch_file(file: &FileRef, callers: &mut [Caller<'_>]) -> Result<Vec<u8>, TransferError> {
     let path = layout::carried_file(&file.hash);
-    fetch_from_any(callers, "carried file", &path, u64::from(file.len_bytes), &file.hash.0)
+    let bytes = fetch_from_any(callers, "carried file", &path, u64::from(file.len_bytes), &file.hash.0)?;
+    if bytes.len() as u64 != u64::from(file.len_bytes) {
+        return Err(Error::from(StoreError::damaged(format!("the length of carried file {path}"))).into());
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]

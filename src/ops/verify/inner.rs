@@ -166,12 +166,12 @@ impl<'a> Inner<'a> {
         }
     }
 
-    /// Notes that a path is spoiled by the pack that should hold an object, or by the object where none does.
+    /// Notes that a path is spoiled by a broken pack that should hold an object, or by the object where no broken one does.
     fn blame(&mut self, pointer: &Pointer, why: &str, path: &RelPath) {
         let name = (pointer.id, pointer.dedup_generation);
         self.bad.insert(name);
         let place = self.layer.reader.index().find(&pointer.id, pointer.dedup_generation);
-        let pack = place.filter(|_| self.astray(pointer).is_none()).map(|place| place.pack);
+        let pack = place.map(|place| place.pack).filter(|pack| self.broken.contains(pack));
         match pack.or_else(|| self.was_in.get(&name).copied()) {
             Some(pack) => self.spoil(ProblemKind::DamagedPack, layout::pack(&pack).to_string(), None, Some(path)),
             None => {
