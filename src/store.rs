@@ -96,10 +96,11 @@ impl Store {
     /// Opens the same store once more, as it is now.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// As [`Store::open`], but for [`StoreError::Gone`] where it stands no more.
     pub fn open_again(&self) -> Result<Self, StoreError> {
         let disk = Arc::clone(&self.disk);
-        if self.is_marked { Self::open(disk) } else { Self::open_unmarked(disk, self.id) }
+        let opened = if self.is_marked { Self::open(disk) } else { Self::open_unmarked(disk, self.id) };
+        opened.map_err(|error| if matches!(error, StoreError::NoStore) { StoreError::Gone(None) } else { error })
     }
 
     /// Returns the disk.
