@@ -11,9 +11,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::sealed::{SealedPart, SnapshotRef};
 use crate::format::snapshot::Snapshot;
 use crate::ops::Run;
+use crate::ops::transfer::settle;
 use crate::store::lock::ReadLock;
 use crate::store::reader::ObjectReader;
-use crate::store::{Store, StoreError, Unlocked, layout};
+use crate::store::{Store, StoreError, Unlocked, layout, read_marker};
 use crate::tree::read::{Named, resolve};
 use crate::tree::snapshots::{self, NameError};
 
@@ -37,9 +38,12 @@ impl Reading {
     /// # Errors
     /// [`ErrorKind::NoStore`], [`ErrorKind::NoIdentity`], [`ErrorKind::Corrupt`] and others.
     pub fn open(disk: Arc<dyn Disk>, identities: &[Identity], run: Run<'_>) -> Result<Self> {
+        read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
         // Before it is opened, so that gc cannot take away what is read.
         let lock = ReadLock::share(disk.as_ref())?;
-        Self::with(Store::open(disk)?, lock, identities, run)
+        // A store stood here a moment ago, so where there is none now the medium went away.
+        let store = Store::open(Arc::clone(&disk)).map_err(|error| settle(disk.as_ref(), error.into()))?;
+        Self::with(store, lock, identities, run)
     }
 
     /// Opens a store that was opened already, by another way than its marker.
