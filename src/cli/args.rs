@@ -366,6 +366,9 @@ pub struct GcArgs {
     /// Removes files that nothing names, and leaves packs as they are even where the writer's key is at hand
     #[arg(long)]
     pub files_only: bool,
+    /// Drops packs with the writer's key even though the store was cloned: its publisher must not make a generation besides
+    #[arg(long, conflicts_with = "files_only")]
+    pub as_publisher: bool,
 }
 
 /// `repair`.
@@ -382,6 +385,9 @@ pub struct RepairArgs {
     /// Says what would be done, and writes nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Saves objects with the writer's key even though the store was cloned: its publisher must not make a generation besides
+    #[arg(long)]
+    pub as_publisher: bool,
 }
 
 /// `serve`.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::environment::absolute;
 use super::notices::Notices;
-use super::output::{Output, shown};
+use super::output::{Output, on_one_line, shown};
 use super::passphrase::Passphrases;
 use super::progress::{Look, Progress};
 use super::remotes::Remotes;
@@ -23,6 +23,7 @@ use crate::ops::host_state::HostState;
 use crate::ops::local_keys::{AskPassphrase, KeyDir, WriterKey, load_identity_file};
 use crate::ops::open::Reading;
 use crate::ops::sync::is_stale;
+use crate::store::replica::read_remote;
 use crate::store::{Store, StoreError, read_marker};
 
 /// Most packs that are hashed at a time.
@@ -203,13 +204,31 @@ impl Context {
         Reading::open(self.disk()?, &identities, self.run(monitor))
     }
 
-    /// Returns this machine's key for writing to a store, if it has one.
+    /// Returns this machine's key for changing what a store lists, or why there is none. A store that was cloned has a
+    /// publisher elsewhere, whose next generation would be another than one made here.
     ///
     /// # Errors
-    /// [`ErrorKind::NoIdentity`] where it has one that does not open.
-    pub fn writer_key_at_hand(&self, store: StoreId) -> Result<Option<WriterKey>> {
-        let Some(keys) = &self.settings.keys else { return Ok(None) };
-        KeyDir::new(keys, store).load_writer(&|purpose| self.passphrases.for_existing(purpose))
+    /// [`ErrorKind::NoIdentity`] where it has a key that does not open; those of the disk.
+    pub fn publisher_key(
+        &self,
+        disk: &dyn Disk,
+        store: StoreId,
+        as_publisher: bool,
+    ) -> Result<std::result::Result<WriterKey, String>> {
+        let cloned_from = match read_remote(disk) {
+            Ok(remote) => remote,
+            // What does not read says that there is something to read.
+            Err(StoreError::Corrupt { .. }) => Some("another store".to_owned()),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(remote) = cloned_from.filter(|_| !as_publisher) {
+            let text = "it was cloned from REMOTE, so what it lists is for its publisher to change (or --as-publisher)";
+            return Ok(Err(text.replace("REMOTE", &on_one_line(&remote))));
+        }
+        let none = || "there is no writer's key for this store at hand".to_owned();
+        let Some(keys) = &self.settings.keys else { return Ok(Err(none())) };
+        let key = KeyDir::new(keys, store).load_writer(&|purpose| self.passphrases.for_existing(purpose))?;
+        Ok(key.ok_or_else(none))
     }
 
     /// Returns this machine's key for writing to a store.

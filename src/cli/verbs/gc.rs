@@ -24,7 +24,8 @@ const LISTED_MAX: usize = 20;
 pub fn run(args: &GcArgs, context: &Context) -> Result<Outcome> {
     let grace_secs = args.grace.as_deref().map(|text| parse_keeping("--grace", text)).transpose()?;
     let (disk, store) = context.marked_disk()?;
-    let writer = if args.files_only { None } else { context.writer_key_at_hand(store)? };
+    let writer =
+        if args.files_only { None } else { context.publisher_key(disk.as_ref(), store, args.as_publisher)?.ok() };
     if grace_secs == Some(0) && !args.dry_run {
         context.notices.line(
             "chunkstore: without a grace a key in the middle of a sync finds its packs gone and starts over from the new \

@@ -19,8 +19,10 @@ use crate::ops::verify::which_store;
 pub fn run(args: &RepairArgs, context: &Context) -> Result<Outcome> {
     let disk = context.disk()?;
     let within = |error: Error| error.within(format!("cannot repair {}", shown(&context.store_path())));
-    let (writer, closed) = match which_store(&disk).map_err(within)?.map(|store| context.writer_key(store)) {
-        Some(Ok(writer)) => (Some(writer), None),
+    let store = which_store(&disk).map_err(within)?;
+    let (writer, closed) = match store.map(|store| context.publisher_key(disk.as_ref(), store, args.as_publisher)) {
+        Some(Ok(Ok(writer))) => (Some(writer), None),
+        Some(Ok(Err(why))) => (None, Some(why)),
         Some(Err(error)) if error.kind() == ErrorKind::NoIdentity => (None, Some(sentence(&error))),
         Some(Err(error)) => return Err(error),
         None => (None, Some("nothing tells which store it is".to_owned())),

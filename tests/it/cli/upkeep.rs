@@ -71,6 +71,21 @@ fn what_a_publisher_forgets_leaves_its_store_the_server_and_the_keys() {
     assert_eq!(std::fs::read(cli.path("out/long.bin")).unwrap(), noise(2, 700_000));
 }
 
+// A key on the publisher's own machine is a key all the same: a generation of its own would be another history.
+#[test]
+fn with_the_writer_s_key_at_hand_a_clone_is_collected_as_a_key() {
+    let cli = scene();
+    cli.ok(&["forget", "--keep-last", "1", "--store", "pub", "--keys", "k"]);
+    cli.ok(&["push", "./mirror", "--store", "pub", "--keys", "k"]);
+    cli.ok(&["sync", "--store", "key"]);
+    let generation = |store: &str| cli.ok(&["status", "--store", store, "--json"]).document()["generation"].clone();
+    let before = generation("key");
+    let done = cli.ok(&["gc", "--store", "key", "--keys", "k", "--json"]).document();
+    assert!(done["packs"].is_null() && generation("key") == before, "{done}");
+    let done = cli.ok(&["gc", "--store", "key", "--keys", "k", "--as-publisher", "--json"]).document();
+    assert!(!done["packs"].is_null() && generation("key") != before, "{done}");
+}
+
 #[test]
 fn files_only_and_spans_of_time() {
     let cli = scene();
