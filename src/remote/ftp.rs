@@ -1,15 +1,16 @@
 //! [`FtpRemote`]: a remote reached by FTP, plain or with TLS, over the blocking client of suppaftp.
 //!
 //! The habits here come from trials with vsftpd, ProFTPD, Pure-FTPd and pyftpdlib. Transfers are binary from the login
-//! on. `ABOR` is never sent: a transfer that is cut short is read to its end when little is left, else the connection is
-//! dropped and the next call opens another. Any failure of a socket, and any wait that ends without an answer, makes a
+//! on. `ABOR` is never sent: a transfer that is cut short is read to its end when little is left, else its data connection
+//! alone is closed, which all of them answer with one reply; where another answer comes or none, the control connection is
+//! dropped and the next call opens another. What a short range takes in beyond its end is bounded by a small receive buffer. Any failure of a socket, and any wait that ends without an answer, makes a
 //! session useless. Listings are never asked for. Every wait is bounded, and a transfer that crawls is given up.
 //!
 //! A plain connection shows its password to the network; what a store holds is sealed and signed anyway.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::proxy::Proxy;
@@ -108,6 +109,8 @@ struct Target {
     options: FtpOptions,
     clock: Arc<dyn Clock>,
     wire_bytes: Arc<AtomicU64>,
+    /// False after the server's answer to a transfer that was cut short did not fit: from then on each costs a connection.
+    survives_cuts: AtomicBool,
 }
 
 impl Target {
@@ -135,7 +138,8 @@ impl FtpRemote {
         };
         let credentials = credentials.or_else(in_url).unwrap_or_else(Credentials::anonymous);
         let wire_bytes = Arc::new(AtomicU64::new(0));
-        Self { target: Arc::new(Target { url, credentials, options, clock, wire_bytes }) }
+        let survives_cuts = AtomicBool::new(true);
+        Self { target: Arc::new(Target { url, credentials, options, clock, wire_bytes, survives_cuts }) }
     }
 }
 
@@ -157,7 +161,8 @@ impl Remote for FtpRemote {
     }
 
     /// Over TLS this is every byte of every socket but those that a proxy is asked with. Over plain FTP the crate swallows the short replies that open and
-    /// close a transfer, about a hundred bytes each time, so these are missing.
+    /// close a transfer, about a hundred bytes each time, so these are missing. Of a transfer that was cut short, what the system
+    /// had taken in and nobody read counts, up to 128 KiB; what was still on its way then is seen by nobody.
     fn wire_bytes(&self) -> u64 {
         self.target.wire_bytes.load(Ordering::Relaxed)
     }

@@ -48,12 +48,21 @@ impl Copied {
 /// Makes the recipe of a pack of which `copied` stands in older packs, ascending by offset; all else is fetched. Ranges to
 /// fetch are rounded out, and a copy that is too short to part two of them is fetched with them. A stretch that no recipe can
 /// hold is fetched as well.
+///
+/// Anyone can read it, so no step begins where an object does: where stretches from two places touch, what surrounds the joint
+/// is fetched as if something new stood there.
 #[must_use]
 pub fn recipe_of(pack: PackHash, pack_len_bytes: u64, copied: &[Copied]) -> Recipe {
-    recipe_with(pack, pack_len_bytes, copied, COPY_MIN_BYTES)
+    let mut copied = joined(copied, pack_len_bytes);
+    for at in 1..copied.len() {
+        // A gap of one byte is rounded out like any other.
+        copied[at - 1].len_bytes -= u64::from(copied[at - 1].end() == copied[at].offset);
+    }
+    recipe_with(pack, pack_len_bytes, &copied, COPY_MIN_BYTES)
 }
 
-/// As [`recipe_of`], where a range to fetch costs as much as `copy_min_bytes` that are fetched.
+/// As [`recipe_of`], for whoever follows it and shows it to nobody: stretches that touch part nothing, and a range to fetch
+/// costs as much as `copy_min_bytes` that are fetched.
 #[must_use]
 pub fn recipe_with(pack: PackHash, pack_len_bytes: u64, copied: &[Copied], copy_min_bytes: u64) -> Recipe {
     let copied = joined(copied, pack_len_bytes);

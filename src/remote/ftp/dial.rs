@@ -1,9 +1,12 @@
 //! Reaching a server: directly or through a proxy, at whichever of its addresses answers, and again the same way for its
 //! data connections.
 
+use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use super::Target;
 use super::reply::Trouble;
@@ -41,7 +44,7 @@ impl Way {
     pub(super) fn find(target: &Target) -> Result<(TcpStream, Self), Trouble> {
         let mut last = Trouble::new(RemoteErrorKind::Unreachable, "host name has no address");
         for way in ways(target)?.into_iter().take(WAYS_MAX) {
-            match way.dial(target.url.port) {
+            match way.dial(target.url.port, None) {
                 Ok(tcp) => return Ok((tcp, way)),
                 Err(trouble) if trouble.kind == RemoteErrorKind::Unreachable => last = trouble,
                 Err(trouble) => return Err(trouble),
@@ -55,13 +58,13 @@ impl Way {
         self.first_hop
     }
 
-    /// Connects to a port of the server, and bounds every wait of the socket.
-    pub(super) fn dial(&self, port: u16) -> Result<TcpStream, Trouble> {
+    /// Connects to a port of the server, and bounds every wait of the socket, and where told so how much may come unread.
+    pub(super) fn dial(&self, port: u16, unread_max_bytes: Option<usize>) -> Result<TcpStream, Trouble> {
         let mut hop = self.first_hop;
         if self.tunnel.is_none() {
             hop.set_port(port);
         }
-        let tcp = TcpStream::connect_timeout(&hop, self.timeout).map_err(|error| match &self.tunnel {
+        let tcp = connect(hop, self.timeout, unread_max_bytes).map_err(|error| match &self.tunnel {
             Some(tunnel) => tunnel.proxy.failed(RemoteErrorKind::Unreachable, error).into(),
             None => Trouble::of_io(&error),
         })?;
@@ -78,6 +81,15 @@ impl Way {
         }
         Ok(())
     }
+}
+
+/// Connects to an address. What a receive buffer may hold is announced with the first segment, so it is set before.
+fn connect(address: SocketAddr, timeout: Duration, receive_bytes: Option<usize>) -> io::Result<TcpStream> {
+    let Some(receive_bytes) = receive_bytes else { return TcpStream::connect_timeout(&address, timeout) };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_recv_buffer_size(receive_bytes)?;
+    socket.connect_timeout(&address.into(), timeout)?;
+    Ok(socket.into())
 }
 
 /// Lists every way to the target's host.
@@ -109,7 +121,7 @@ impl From<ProxyError> for Trouble {
 }
 
 /// Bounds every wait of a socket and has the system ask a quiet peer for life.
-fn bound(tcp: &TcpStream, timeout: Duration) -> std::io::Result<()> {
+fn bound(tcp: &TcpStream, timeout: Duration) -> io::Result<()> {
     tcp.set_read_timeout(Some(timeout))?;
     tcp.set_write_timeout(Some(timeout))?;
     tcp.set_nodelay(true)?;

@@ -3,17 +3,19 @@
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Target;
-use super::link::{Link, Verb};
+use super::link::{Link, Transfer, Verb};
 use super::reply::{Phase, Reply, Trouble};
 use crate::base::StorePath;
 use crate::remote::{Fetched, RemoteError, RemoteErrorKind, Session};
 
 /// Longest piece of a transfer.
 const PIECE_BYTES: usize = 128 * 1024;
-/// Most bytes read to the end of a transfer that was cut short; beyond that a new connection is cheaper.
-const DRAIN_MAX_BYTES: u64 = 256 * 1024;
+/// Most bytes read beyond those that were asked for, to see whether the file ends there; beyond that the data connection is
+/// closed.
+const DRAIN_MAX_BYTES: u64 = 4 * 1024;
 /// Most bytes counted to learn a length that the server does not tell.
 const COUNT_MAX_BYTES: u64 = 1 << 30;
 
@@ -265,36 +267,55 @@ fn retrieve(
     buffer: &mut [u8],
     sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
 ) -> Result<Left<Fetched>, Trouble> {
-    let mut transfer = link.transfer(Verb::Retrieve, name, offset)?;
-    let mut given = 0_u64;
+    let read_max_bytes = skip.saturating_add(max_bytes).saturating_add(DRAIN_MAX_BYTES + 1);
+    let mut transfer = link.transfer(Verb::Retrieve, name, offset, read_max_bytes)?;
+    let mut fetched = Fetched { len_bytes: 0, at_end: false };
     let mut dropped = 0_u64;
     let mut open = true;
     loop {
-        let count = match transfer.read(buffer) {
+        let wanted = if open { max_bytes - fetched.len_bytes } else { 0 };
+        let room = skip.saturating_add(wanted).saturating_add(DRAIN_MAX_BYTES + 1 - dropped);
+        let room = usize::try_from(room).unwrap_or(usize::MAX).min(buffer.len());
+        let count = match transfer.read(buffer.get_mut(..room).unwrap_or_default()) {
             Ok(0) => break,
             Ok(count) => count,
+            // The caller has what it asked for; what became of the rest is no matter.
+            Err(_) if wanted == 0 => return Ok(Left::Torn(Ok(fetched))),
             Err(trouble) => return Ok(Left::Torn(Err(trouble))),
         };
         let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(count);
         skip -= skipped as u64;
         let piece = buffer.get(skipped..count).unwrap_or_default();
-        let wanted = if open { usize::try_from(max_bytes - given).unwrap_or(usize::MAX).min(piece.len()) } else { 0 };
-        if wanted > 0 {
-            given += wanted as u64;
-            open = sink(piece.get(..wanted).unwrap_or_default()).is_continue();
+        let given = usize::try_from(wanted).unwrap_or(usize::MAX).min(piece.len());
+        if given > 0 {
+            fetched.len_bytes += given as u64;
+            open = sink(piece.get(..given).unwrap_or_default()).is_continue();
         }
-        dropped += (piece.len() - wanted) as u64;
-        // Reading on is how a transfer ends in step; a sink that broke costs at most as much.
+        dropped += (piece.len() - given) as u64;
         if dropped > DRAIN_MAX_BYTES {
-            return Ok(Left::Torn(Ok(Fetched { len_bytes: given, at_end: false })));
+            return Ok(cut_short(transfer, fetched, buffer));
         }
     }
-    let fetched = Fetched { len_bytes: given, at_end: open && dropped == 0 };
+    fetched.at_end = open && dropped == 0;
     match transfer.finish() {
         Ok(()) => Ok(Left::Usable(fetched)),
-        // The caller has what it asked for; what the server thinks of the rest is no matter.
         Err(_) if !fetched.at_end => Ok(Left::Torn(Ok(fetched))),
         Err(trouble) => Ok(Left::Torn(Err(trouble))),
+    }
+}
+
+/// Ends a transfer in the middle. Where the server's answer once did not fit, no other is waited for.
+fn cut_short(transfer: Transfer<'_>, fetched: Fetched, buffer: &mut [u8]) -> Left<Fetched> {
+    let target = transfer.target();
+    if !target.survives_cuts.load(Ordering::Relaxed) {
+        return Left::Torn(Ok(fetched));
+    }
+    match transfer.cut_short(buffer) {
+        Ok(()) => Left::Usable(fetched),
+        Err(_) => {
+            target.survives_cuts.store(false, Ordering::Relaxed);
+            Left::Torn(Ok(fetched))
+        }
     }
 }
 
@@ -329,7 +350,7 @@ fn upload(
     source: &mut dyn Read,
     buffer: &mut [u8],
 ) -> Result<Left<u64>, Trouble> {
-    let mut transfer = link.transfer(verb, name, offset)?;
+    let mut transfer = link.transfer(verb, name, offset, u64::MAX)?;
     let mut sent = 0;
     loop {
         let count = match source.read(buffer) {

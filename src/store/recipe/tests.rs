@@ -77,6 +77,15 @@ fn require_sound(recipe: &Recipe) {
     assert_eq!(at, recipe.pack_len_bytes);
 }
 
+/// Checks that no step begins where an object does, but by chance.
+fn require_rounded(recipe: &Recipe) {
+    let mut at = 0;
+    for step in &recipe.steps {
+        assert_eq!(at % RANGE_ALIGN_BYTES, 0, "{:?}", recipe.steps);
+        at += step.len_bytes();
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -88,6 +97,7 @@ proptest! {
         let (pack, copied) = assemble(&sources, &parts);
         let recipe = recipe_of(source(9), pack.len() as u64, &copied);
         require_sound(&recipe);
+        require_rounded(&recipe);
         prop_assert!(follow(&recipe, &sources, &pack) == pack);
     }
 
@@ -102,7 +112,9 @@ proptest! {
             source_offset: source_offset >> shift,
             len_bytes: len_bytes >> shift,
         }).collect();
-        require_sound(&recipe_of(source(9), len, &copied));
+        let recipe = recipe_of(source(9), len, &copied);
+        require_sound(&recipe);
+        require_rounded(&recipe);
     }
 }
 
@@ -133,10 +145,44 @@ fn ranges_are_rounded_out_and_short_copies_fetched_with_them() {
     ];
     assert_eq!(recipe.steps, expected);
     assert_eq!((recipe.sources.len(), copied_bytes(&recipe)), (1, 276 * KIB as u64));
-    // Copies of two sources that touch part nothing, however short they are.
-    let other = Copied { source: source(2), ..copy(3, 9, 5) };
-    assert_eq!(recipe_of(source(9), 8, &[copy(0, 0, 3), other]).steps.len(), 2);
     assert_eq!(recipe_of(source(9), 0, &[]).steps, []);
+}
+
+#[test]
+fn a_joint_of_two_stretches_is_fetched_by_a_recipe_and_no_matter_to_who_follows_it() {
+    let copy = |name: u8, offset: usize, source_offset: usize, len: usize| Copied {
+        offset: offset as u64,
+        source: source(name),
+        source_offset: source_offset as u64,
+        len_bytes: len as u64,
+    };
+    let fetch = |len: usize| RecipeStep::Fetch { len_bytes: len as u64 };
+    let from = |source: u32, offset: usize, len: usize| RecipeStep::Copy {
+        source,
+        offset: offset as u64,
+        len_bytes: len as u64,
+    };
+    // Two places of one source, another source, and a joint that lies at a rounded place already.
+    let copied = [
+        copy(1, 0, 7, 100 * KIB + 5),
+        copy(1, 100 * KIB + 5, 9, 200 * KIB - 5),
+        copy(2, 300 * KIB, 500, 100 * KIB),
+        copy(1, 400 * KIB, 3, 10 * KIB),
+    ];
+    let len = 410 * KIB as u64;
+    let expected = [
+        from(0, 7, 100 * KIB),
+        fetch(4 * KIB),
+        from(0, 9 + 4 * KIB - 5, 192 * KIB),
+        fetch(4 * KIB),
+        from(1, 500, 96 * KIB),
+        fetch(4 * KIB),
+        from(0, 3, 10 * KIB),
+    ];
+    assert_eq!(recipe_of(source(9), len, &copied).steps, expected);
+    assert_eq!(copied_bytes(&recipe_with(source(9), len, &copied, COPY_MIN_BYTES)), len, "nothing is fetched");
+    assert_eq!(recipe_of(source(9), 8, &[copy(1, 0, 0, 3), copy(2, 3, 9, 5)]).steps, [fetch(8)], "both are short");
+    assert_eq!(recipe_of(source(9), 2, &[copy(1, 0, 0, 1), copy(2, 1, 9, 1)]).steps, [fetch(2)]);
 }
 
 #[test]

@@ -80,6 +80,17 @@ fn wire_bytes_hold_file_and_protocol() {
 }
 
 #[test]
+fn ranges_of_a_session_take_one_login_and_little_more_than_their_bytes() {
+    let identity = Identity::new();
+    let served = serve(|options| options.tls = Some(with_tls(&identity)));
+    for (scheme, logins, most) in [("ftp", 1, 32 * 1024), ("ftps", 2, 64 * 1024)] {
+        let wire_bytes = suite::wire_bytes_of_ranges(&served.remote(scheme, options(identity.trust())), 4096);
+        assert_eq!(served.server.counts().logins, logins, "{scheme}");
+        assert!((4096..most).contains(&wire_bytes), "{scheme}: {wire_bytes} bytes on the wire");
+    }
+}
+
+#[test]
 fn explicit_tls_with_resumed_data_sessions() {
     let identity = Identity::new();
     let served = serve(|options| {

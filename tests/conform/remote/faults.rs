@@ -103,6 +103,23 @@ fn an_endless_file_is_cut_and_the_session_goes_on() {
     assert!(remote.wire_bytes() < 4_000_000, "{}", remote.wire_bytes());
 }
 
+#[test]
+fn an_odd_answer_to_a_cut_costs_a_login_and_no_second_wait() {
+    let stray = Fault::Reply { verb: "NOOP", bytes: b"226 Closing, again\r\n".to_vec() };
+    for fault in [Fault::Stall { after_bytes: 100_000 }, stray] {
+        let served = planted();
+        let mut session = served.remote("ftp", short()).connect().unwrap();
+        served.faults.add(fault.clone(), 1);
+        for logins in 1..5 {
+            let (got, result) = soon(&format!("{fault:?}"), || fetch(&mut *session, "packs/ab/x", 5000, 60_000));
+            assert_eq!(result.unwrap(), Fetched { len_bytes: 60_000, at_end: false }, "{fault:?}");
+            assert!(got == sample(LEN)[5000..65_000], "{fault:?}");
+            assert_eq!(served.server.counts().logins, logins, "{fault:?}: each one after the first costs a login");
+        }
+        assert_eq!(fetch(&mut *session, "HEAD", 0, 10).0, b"head");
+    }
+}
+
 /// Replies that no command expects, and what a fetch makes of them.
 fn answered(verb: &'static str, bytes: &[u8]) -> Result<Fetched, RemoteError> {
     struck(&Fault::Reply { verb, bytes: bytes.to_vec() }, u64::MAX).1

@@ -137,7 +137,11 @@ fn run_suite(name: &str, home: &Home, login: Credentials, dir: &str, tls: bool) 
     let scheme = if tls { "ftps" } else { "ftp" };
     let trust = if tls { home.identity.trust() } else { TlsTrust::PublicRoots };
     let start = SystemClock.monotonic();
-    suite::run(name, &ftp(&format!("{scheme}://127.0.0.1:{}/{dir}", home.port), login, options(trust)));
+    let remote = ftp(&format!("{scheme}://127.0.0.1:{}/{dir}", home.port), login, options(trust));
+    suite::run(name, &remote);
+    let wire_bytes = suite::wire_bytes_of_ranges(&remote, 4096);
+    // A new connection for each would cost more over TLS, and 256 KiB were once read too far.
+    assert!((4096..64 * 1024).contains(&wire_bytes), "{name}: {wire_bytes} bytes on the wire for 4 KiB");
     println!("RAN: {name}, {scheme}, in {:?}", SystemClock.monotonic() - start);
 }
 

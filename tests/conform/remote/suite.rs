@@ -58,6 +58,7 @@ pub fn run(name: &str, remote: &dyn Remote) {
     whole_files(session);
     ranges(session);
     cut_short(session);
+    many_ranges(session);
     resumed_uploads(session);
     replacing(session);
     removing(session);
@@ -229,4 +230,36 @@ fn missing_directory(remote: &dyn Remote) {
     assert_eq!(error.kind, RemoteErrorKind::Refused, "{error}");
     let mut session = remote.connect().unwrap();
     assert_eq!(session.length(&path("packs/none/x")).unwrap(), None);
+}
+
+/// Ranges that end in the middle of a file leave a session as usable as any other.
+fn many_ranges(session: &mut dyn Session) {
+    let bytes = sample(LONG_BYTES);
+    session.send(&path("ranges"), &mut Cursor::new(&bytes)).unwrap();
+    for at in 0..12 {
+        let (offset, len_bytes) = (at * 200_003, [4096, 1, 70_000, 300_000][at % 4]);
+        let (got, result) = fetch(session, "ranges", offset as u64, len_bytes as u64);
+        assert_eq!(result.unwrap(), Fetched { len_bytes: len_bytes as u64, at_end: false }, "range {at}");
+        assert!(got == bytes[offset..offset + len_bytes], "range {at}");
+    }
+    assert!(fetch(session, "ranges", 0, u64::MAX).0 == bytes, "a whole file after ranges");
+    session.send(&path("sent"), &mut Cursor::new(&bytes)).expect("an upload after ranges");
+    assert_eq!(session.length(&path("sent")).unwrap(), Some(LONG_BYTES as u64));
+}
+
+/// Sends a long file and fetches ranges from its middle in one session, then another file whole; returns the bytes on the wire
+/// for each range.
+pub fn wire_bytes_of_ranges(remote: &dyn Remote, len_bytes: u64) -> u64 {
+    const RANGES: u64 = 10;
+    let mut session = remote.connect().unwrap();
+    session.create_dir(&StorePath::root()).unwrap();
+    session.send(&path("long"), &mut Cursor::new(sample(LONG_BYTES))).unwrap();
+    let before = remote.wire_bytes();
+    for at in 0..RANGES {
+        let (got, result) = fetch(&mut *session, "long", at * 250_000, len_bytes);
+        assert_eq!((got.len() as u64, result.unwrap().at_end), (len_bytes, false));
+    }
+    let wire_bytes = (remote.wire_bytes() - before) / RANGES;
+    many_ranges(&mut *session);
+    wire_bytes
 }
