@@ -14,6 +14,7 @@ fn header() -> Header {
         volume_bytes: 1 << 19,
         store: text("store"),
         steps: vec![text("init")],
+        keys: std::collections::BTreeMap::new(),
     }
 }
 
