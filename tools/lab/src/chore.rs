@@ -115,3 +115,20 @@ impl Chore {
 fn heal(weeks: &Weeks) -> String {
     format!("verify --store {STORE} --heal {} --json --progress never", weeks.url(2))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn every_chore_is_named_by_its_option() {
+        for chore in Chore::value_variants() {
+            let named = chore.option().trim_start_matches(" --chore ");
+            let found = Chore::from_str(if named.is_empty() { "sync" } else { named }, false);
+            assert_eq!(found, Ok(*chore));
+        }
+        assert_eq!(Chore::default().limit(), None);
+    }
+}

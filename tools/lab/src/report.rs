@@ -298,6 +298,8 @@ mod tests {
         assert!(pulls.words.join(" ").contains("--pulls 7 --seed 9"));
         let kernel = chapters.iter().find(|chapter| chapter.title.contains("kernel")).unwrap().words.join(" ");
         assert!(kernel.contains("key-exfat.rec") && kernel.ends_with("--kernel 30 --dir target/lab"), "{kernel}");
+        let chores: Vec<_> = chapters.iter().map(|chapter| chapter.words.join(" ")).collect();
+        assert!(chores.iter().any(|words| words.starts_with("unplug --chore heal --pulls 1 --seed 9")), "{chores:?}");
         let ended = Ended { printed: "a row".into(), held: false, took: Duration::from_secs(90) };
         let text = told(pulls, &ended, "6.1");
         assert!(text.contains("**did not hold**, in 1.5 minutes") && text.contains("```text\na row\n```"), "{text}");

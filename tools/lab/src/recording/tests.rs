@@ -58,6 +58,20 @@ fn a_recording_is_read_as_it_was_written() {
 }
 
 #[test]
+fn what_is_written_before_the_first_mark_may_be_what_the_device_held() {
+    let plain = sample();
+    let cut = plain.clone().from_first_mark();
+    assert_eq!(cut.log.entries, plain.log.entries[2..]);
+    assert_eq!((cut.marks()[0].at, cut.is_mark(0), plain.is_mark(2)), (0, true, true));
+    let sector = |recording: &Recording| {
+        let mut bytes = [0; SECTOR_BYTES];
+        recording.base.read_at(5 * SECTOR_BYTES as u64, &mut bytes);
+        bytes
+    };
+    assert_eq!((sector(&plain), sector(&cut)), ([0; SECTOR_BYTES], [3; SECTOR_BYTES]));
+}
+
+#[test]
 fn a_torn_or_changed_recording_is_refused_or_read_and_never_worse() {
     let mut bytes = Vec::new();
     sample().encode(&mut bytes).unwrap();
