@@ -164,12 +164,12 @@ impl Upkeep {
         }
         // What the run ended is durable: nothing else of the copy's state need be.
         let least = copy.plug_back();
-        match self.kept(&shared(&least)) {
+        let after = match self.kept(&shared(&least)) {
+            Ok(after) => after,
             Err(error) => return lost(format!("after the next run it does not restore: {}", error.in_full())),
-            Ok(after) => match first_loss(&before, &after) {
-                Some(why) => return lost(format!("after the next run {why}")),
-                None => {}
-            },
+        };
+        if let Some(why) = first_loss(&before, &after) {
+            return lost(format!("after the next run {why}"));
         }
         match self.left(&least) {
             Err(error) => unfinished(format!("after the next run it does not open: {}", error.in_full())),
