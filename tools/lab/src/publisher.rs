@@ -1,6 +1,7 @@
 //! [`Publisher`]: the other side of every story, on the host: a store and its keys, pushed to a folder that the project's own
 //! FTP server serves, with whatever faults it is told.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,13 +14,16 @@ use chunkstore::error::{Error, ErrorKind};
 use chunkstore::folder::Excludes;
 use chunkstore::ops::Run;
 use chunkstore::ops::commit::{CommitRequest, commit};
+use chunkstore::ops::forget::{Choice, ForgetRequest, forget};
+use chunkstore::ops::gc::{GcRequest, gc};
 use chunkstore::ops::host_state::HostState;
 use chunkstore::ops::init::{InitRequest, Initialised, init};
-use chunkstore::ops::local_keys::KeyDir;
+use chunkstore::ops::local_keys::{KeyDir, WriterKey};
 use chunkstore::ops::push::{PushRequest, push};
 use chunkstore::path_remote::PathRemote;
 use chunkstore::remote::Remote;
 use chunkstore::serve::{Faults, ServeOptions, Server};
+use chunkstore::tree::retention::{Count, Policy};
 use tempfile::TempDir;
 
 use crate::content;
@@ -79,10 +83,37 @@ impl Publisher {
             content::write(&self.path("files"), &files)?;
             published.new_bytes += self.commit(week)?;
         }
+        published.generation = self.push()?;
+        Ok(published)
+    }
+
+    fn push(&self) -> Result<u64> {
         let mut state = HostState::load(Some(&self.path("cache")), self.made.store);
         let pushed = push(&self.store, &self.remote, &PushRequest::default(), &mut state, run());
-        published.generation = pushed.map_err(failed("push a week"))?.generation.0;
-        Ok(published)
+        Ok(pushed.map_err(failed("push"))?.generation.0)
+    }
+
+    /// Forgets all snapshots but the newest, drops without a grace what nothing needs then, and pushes; returns the generation.
+    ///
+    /// # Errors
+    /// Those of the ops.
+    pub fn collect(&self) -> Result<u64> {
+        let writer = self.writer()?;
+        let last = Policy { last: Some(Count::AtMost(NonZeroU32::MIN)), ..Policy::default() };
+        let request = ForgetRequest { choice: Choice::ByPolicy(last), writer: &writer, cache: None };
+        forget(&self.store, &request, run()).map_err(failed("forget snapshots"))?;
+        let request = GcRequest { writer: Some(&writer), grace_secs: Some(0), ..GcRequest::default() };
+        gc(&self.store, &request, run()).map_err(failed("collect garbage"))?;
+        self.push()
+    }
+
+    /// Returns the reader's key, as a file holds it.
+    ///
+    /// # Errors
+    /// When it does not read.
+    pub fn reader_key(&self) -> Result<String> {
+        let path = KeyDir::new(&self.path("keys"), self.made.store).path("reader.key");
+        std::fs::read_to_string(path).map_err(failed("read the reader's key"))
     }
 
     /// Returns the address of the served store, as the guest reaches it.
@@ -109,12 +140,16 @@ impl Publisher {
         self.path("server/store")
     }
 
-    fn commit(&self, week: u32) -> Result<u64> {
+    fn writer(&self) -> Result<WriterKey> {
         let keys = KeyDir::new(&self.path("keys"), self.made.store);
         let writer = keys
             .load_writer(&|_| Err(Error::new(ErrorKind::NoIdentity, "the lab's keys have no passphrase")))
             .map_err(failed("read the writer's key"))?;
-        let writer = writer.ok_or_else(|| LabError::new("init left no writer's key"))?;
+        writer.ok_or_else(|| LabError::new("init left no writer's key"))
+    }
+
+    fn commit(&self, week: u32) -> Result<u64> {
+        let writer = self.writer()?;
         let request = CommitRequest {
             message: format!("week {week}"),
             author: "lab@localhost".to_owned(),

@@ -1,6 +1,7 @@
 //! `lab record`: plays stories in a machine, with every write and flush that reaches the key logged, and packs each into one
 //! recording.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use crate::media::{MEDIA, Medium};
 use crate::publisher::Publisher;
 use crate::recording::{Header, Recording, mark_sector};
 use crate::scenario::{Host, Names, STORIES, Step, Story, generation};
+use crate::upkeep::{READER_KEY, WRITER_KEY};
 
 const MOUNT_POINT: &str = "/mnt/key";
 /// The store's name on the key.
@@ -136,22 +138,8 @@ impl Take {
     }
 
     fn play(mut self, story: &Story) -> Result<Recording> {
-        let store = format!("{MOUNT_POINT}/{STORE}");
-        let fingerprint = self.publisher.fingerprint().to_owned();
-        let names = Names { store, url: self.publisher.url(), fingerprint, port: self.publisher.port() };
-        let mut steps = Vec::new();
-        for (at, step) in story.steps.iter().enumerate() {
-            let start = Instant::now();
-            let command = names.fill(step.command);
-            let output = self.step(step, &names, &command)?;
-            eprintln!("lab record: {} ({:.1} s): {}", command, start.elapsed().as_secs_f32(), last_line(&output));
-            if step.exit == 0 {
-                let generation = generation(&output);
-                let generation = generation.ok_or_else(|| LabError::new(format!("no generation in:\n{output}")))?;
-                self.mark(at + 1, step.verb, generation)?;
-            }
-            steps.push(command);
-        }
+        let steps = self.play_steps(story)?;
+        let keys = if story.prelude.is_empty() { BTreeMap::new() } else { self.keys()? };
         self.machine.run(&format!("umount {MOUNT_POINT}"), SHORT)?;
         self.machine.pull(&self.key)?;
         self.machine.detach(&self.key)?;
@@ -165,10 +153,53 @@ impl Take {
             volume_bytes: self.medium.volume_bytes,
             store: STORE.to_owned(),
             steps,
+            keys,
         };
         let log = BlockLog::read(&self.scratch.path().join("key.log"))?;
         let end = read_image(&self.base, &self.scratch.path().join("key.img"))?;
-        finish(Recording::new(header, self.base, log)?, &end, story)
+        let recording = finish(Recording::new(header, self.base, log)?, &end, story)?;
+        Ok(if story.prelude.is_empty() { recording } else { recording.from_first_mark() })
+    }
+
+    /// Takes all steps, and marks those that end; of what comes before the story only the end.
+    fn play_steps(&mut self, story: &Story) -> Result<Vec<String>> {
+        let store = format!("{MOUNT_POINT}/{STORE}");
+        let fingerprint = self.publisher.fingerprint().to_owned();
+        let names = Names { store, url: self.publisher.url(), fingerprint, port: self.publisher.port() };
+        let mut commands = Vec::new();
+        let mut known = None;
+        for (step, number) in story.all_steps().zip(1..) {
+            let start = Instant::now();
+            let command = names.fill(step.command);
+            let output = self.step(step, &names, &command)?;
+            eprintln!("lab record: {} ({:.1} s): {}", command, start.elapsed().as_secs_f32(), last_line(&output));
+            // A verb that leaves the generation as it is need not name it.
+            known = generation(&output).or(known);
+            if number == story.prelude.len() {
+                self.machine.run("sync", STEP_TIMEOUT)?;
+            }
+            if number == story.prelude.len() || (number > story.prelude.len() && step.is_acknowledged()) {
+                let generation = known.ok_or_else(|| LabError::new(format!("no generation in:\n{output}")))?;
+                self.mark(number, step.verb, generation)?;
+            }
+            commands.push(command);
+        }
+        Ok(commands)
+    }
+
+    /// Returns the keys that open the store: those of the guest where it made them, or the reader's.
+    fn keys(&mut self) -> Result<BTreeMap<String, String>> {
+        let mut keys = BTreeMap::new();
+        for name in [WRITER_KEY, READER_KEY] {
+            let (status, text) = self.machine.sh(&format!("cat /tmp/keys/*/{name} 2>/dev/null"), SHORT)?;
+            if status == 0 {
+                keys.insert(name.to_owned(), text);
+            }
+        }
+        if keys.is_empty() {
+            keys.insert(READER_KEY.to_owned(), self.publisher.reader_key()?);
+        }
+        Ok(keys)
     }
 
     fn step(&mut self, step: &Step, names: &Names, command: &str) -> Result<String> {
@@ -179,6 +210,10 @@ impl Take {
             Host::Nothing => self.machine.sh(command, STEP_TIMEOUT)?,
             Host::Publish(week) => {
                 self.publisher.publish(week)?;
+                self.machine.sh(command, STEP_TIMEOUT)?
+            }
+            Host::Collect => {
+                self.publisher.collect()?;
                 self.machine.sh(command, STEP_TIMEOUT)?
             }
             Host::PublishAndCut(week) => {
@@ -232,7 +267,8 @@ fn finish(recording: Recording, end: &Image, story: &Story) -> Result<Recording>
     if !entries.contains(&Entry::Flush) {
         return Err(LabError::new("no flush reached the key, so nothing was ever made durable"));
     }
-    let acknowledged = story.steps.iter().filter(|step| step.exit == 0).count();
+    let before = usize::from(!story.prelude.is_empty());
+    let acknowledged = before + story.steps.iter().filter(|step| step.is_acknowledged()).count();
     if recording.marks().len() != acknowledged {
         let marks = recording.marks().len();
         return Err(LabError::new(format!("{acknowledged} steps were acknowledged, but {marks} marks are in the log")));
@@ -278,6 +314,7 @@ mod tests {
             volume_bytes: 1 << 20,
             store: STORE.to_owned(),
             steps: Vec::new(),
+            keys: BTreeMap::new(),
         };
         let mark = |step| Entry::Write { sector: 2048, data: mark_sector(step, "commit", step), fua: false };
         let mut end = Image::new(2 << 20);

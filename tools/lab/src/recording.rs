@@ -13,6 +13,7 @@
 //!     4 mark                       u32 length, text
 //! ```
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
@@ -57,6 +58,9 @@ pub struct Header {
     pub store: String,
     /// The story's commands in order.
     pub steps: Vec<String>,
+    /// The keys that its states are opened with, by name, as files hold them. They open nothing else.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, String>,
 }
 
 /// A step that returned: from here on its generation is acknowledged.
@@ -113,6 +117,20 @@ impl Recording {
             }
         }
         Ok(Self { header, base, log, marks })
+    }
+
+    /// Lets the recording begin with its first mark: what was written before it is what the device held, durable.
+    #[must_use]
+    pub fn from_first_mark(mut self) -> Self {
+        let Some(begin) = self.marks.first().map(|mark| mark.at) else { return self };
+        for at in 0..begin {
+            if self.changed_sectors(at) > 0 {
+                self.log.entries[at].apply(&mut self.base, u64::MAX);
+            }
+        }
+        self.log.entries.drain(..begin);
+        self.marks.iter_mut().for_each(|mark| mark.at -= begin);
+        self
     }
 
     /// Returns the acknowledged steps in order.

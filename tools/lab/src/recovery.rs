@@ -19,6 +19,8 @@ pub struct Recovered {
     pub whole: u64,
     /// Packs that the sync fetched.
     pub fetched: u64,
+    /// The next run found something to do.
+    pub left: bool,
 }
 
 /// Opens, verifies and syncs the key, and checks what has to hold.
@@ -54,7 +56,8 @@ fn open_and_sync(bench: &mut Bench, weeks: &Weeks) -> Result<Recovered> {
     let after = must(bench.program(&format!("status --store {STORE} --json"))?, "status after the sync")?.json();
     demand(is_finished(&after), || format!("the sync left {after}"))?;
     must(bench.program(&format!("verify --store {STORE} --json"))?, "verify after the sync")?;
-    Ok(Recovered { opened, degraded, was_repaired: bench.was_repaired(), whole, fetched })
+    let left = opened != GENERATIONS[1];
+    Ok(Recovered { opened, degraded, was_repaired: bench.was_repaired(), whole, fetched, left })
 }
 
 /// Returns the arguments that sync the key to week 2.

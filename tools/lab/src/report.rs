@@ -97,25 +97,45 @@ fn with_chapter(report: &str, title: &str, text: &str, titles: &[&str]) -> Strin
     titles.iter().filter_map(chapter).collect()
 }
 
+/// The stories of the first chapters; those of the others keep a store in order.
+const STORIES: [&str; 2] = ["key", "publisher"];
+const UPKEEP: [&str; 4] = ["gc-key", "gc-publisher", "heal", "repair"];
+/// The media on which the latter are recorded.
+const UPKEEP_MEDIA: [&str; 4] = ["vfat", "exfat", "ext4", "ntfs"];
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// Returns the recordings of stories on media.
+fn files(args: &ReportArgs, media: &[&str], stories: &[&str]) -> Vec<String> {
+    let recordings = args.dir.join("recordings");
+    let file = |medium: &str, story: &str| recordings.join(format!("{story}-{medium}.rec")).display().to_string();
+    media.iter().flat_map(|medium| stories.iter().map(move |story| file(medium, story))).collect()
+}
+
+fn replay(args: &ReportArgs, files: &[String], more: &[&str]) -> Vec<String> {
+    [&words(&["replay", "--brief", "--seed", &args.seed.to_string()]), files, &words(more)].concat()
+}
+
+/// Returns `--name value` for each value.
+fn options(name: &str, values: &[&str]) -> Vec<String> {
+    values.iter().flat_map(|value| words(&[name, value])).collect()
+}
+
 /// Returns the parts in their order; what one records the next ones replay.
 fn chapters(args: &ReportArgs) -> Vec<Chapter> {
     let dir = args.dir.display().to_string();
-    let recordings = args.dir.join("recordings");
-    let of = |medium: &str| {
-        let file = |story: &str| recordings.join(format!("{story}-{medium}.rec")).display().to_string();
-        [file("key"), file("publisher")]
-    };
-    let own = ["vfat", "vfat-flush", "vfat-4k", "exfat"].map(of).concat();
-    let mounted = ["ext4", "ntfs"].map(of).concat();
+    let own = files(args, &["vfat", "vfat-flush", "vfat-4k", "exfat"], &STORIES);
+    let mounted = files(args, &["ext4", "ntfs"], &STORIES);
     let (subsets, seed) = (args.subsets.to_string(), args.seed.to_string());
-    let replay = |files: &[String], more: &[&str]| {
-        let fixed = ["replay", "--brief", "--seed", &seed].map(str::to_owned);
-        [&fixed, files, &more.iter().map(|&word| word.to_owned()).collect::<Vec<_>>()].concat()
-    };
-    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    let replay = |files: &[String], more: &[&str]| replay(args, files, more);
     let (pulls, kills) = (args.pulls.to_string(), args.kills.to_string());
-    vec![
-        Chapter { title: "Recording", words: words(&["record", "--dir", &dir]) },
+    let mut chapters = vec![
+        Chapter {
+            title: "Recording",
+            words: [words(&["record", "--dir", &dir]), options("--story", &STORIES)].concat(),
+        },
         Chapter {
             title: "Every state, by the lab's own readers",
             words: replay(&own, &["--subsets", &subsets, "--torn", "all"]),
@@ -151,6 +171,43 @@ fn chapters(args: &ReportArgs) -> Vec<Chapter> {
         },
         Chapter { title: "Kills", words: words(&["kill", "--kills", &kills, "--seed", &seed, "--dir", &dir]) },
         Chapter { title: "Worn keys", words: words(&["worn", "--dir", &dir]) },
+    ];
+    chapters.extend(upkeep_chapters(args, &dir, &seed));
+    chapters
+}
+
+/// Returns the parts about collecting garbage, healing and repairing.
+fn upkeep_chapters(args: &ReportArgs, dir: &str, seed: &str) -> Vec<Chapter> {
+    let own = files(args, &UPKEEP_MEDIA[..2], &UPKEEP);
+    let mounted = files(args, &UPKEEP_MEDIA[2..], &UPKEEP);
+    let subsets = args.subsets.to_string();
+    // An eighth of the pulls and of the kills each, as there are two verbs and syncs matter more.
+    let [pulls, kills] = [args.pulls, args.kills].map(|count| count.div_ceil(8).to_string());
+    let chore = |verb: &str, chore: &str, count: &[&str]| {
+        words(&[&[verb, "--chore", chore], count, &["--seed", seed, "--dir", dir]].concat())
+    };
+    vec![
+        Chapter {
+            title: "Upkeep: recording",
+            words: [words(&["record", "--dir", dir]), options("--story", &UPKEEP), options("--medium", &UPKEEP_MEDIA)]
+                .concat(),
+        },
+        Chapter {
+            title: "Upkeep: every state, by the lab's own readers",
+            words: replay(args, &own, &["--subsets", &subsets, "--torn", "all"]),
+        },
+        Chapter {
+            title: "Upkeep: a sample, by the kernel's own drivers",
+            words: replay(args, &own, &["--kernel", "30", "--dir", dir]),
+        },
+        Chapter {
+            title: "Upkeep: states mounted by ext4 and NTFS-3G",
+            words: replay(args, &mounted, &["--subsets", "3", "--sample", "2"]),
+        },
+        Chapter { title: "Upkeep: pulls out of a gc", words: chore("unplug", "gc", &["--pulls", &pulls]) },
+        Chapter { title: "Upkeep: pulls out of a heal", words: chore("unplug", "heal", &["--pulls", &pulls]) },
+        Chapter { title: "Upkeep: kills of a gc", words: chore("kill", "gc", &["--kills", &kills]) },
+        Chapter { title: "Upkeep: kills of a heal", words: chore("kill", "heal", &["--kills", &kills]) },
     ]
 }
 
@@ -241,6 +298,8 @@ mod tests {
         assert!(pulls.words.join(" ").contains("--pulls 7 --seed 9"));
         let kernel = chapters.iter().find(|chapter| chapter.title.contains("kernel")).unwrap().words.join(" ");
         assert!(kernel.contains("key-exfat.rec") && kernel.ends_with("--kernel 30 --dir target/lab"), "{kernel}");
+        let chores: Vec<_> = chapters.iter().map(|chapter| chapter.words.join(" ")).collect();
+        assert!(chores.iter().any(|words| words.starts_with("unplug --chore heal --pulls 1 --seed 9")), "{chores:?}");
         let ended = Ended { printed: "a row".into(), held: false, took: Duration::from_secs(90) };
         let text = told(pulls, &ended, "6.1");
         assert!(text.contains("**did not hold**, in 1.5 minutes") && text.contains("```text\na row\n```"), "{text}");

@@ -11,6 +11,8 @@ pub enum Host {
     Publish(u32),
     /// Publishes a week before it, and pulls the network's cable when about half of it has arrived.
     PublishAndCut(u32),
+    /// Forgets all snapshots but the newest before it, and drops without a grace what nothing needs then.
+    Collect,
 }
 
 /// One command in the guest.
@@ -24,8 +26,19 @@ pub struct Step {
     pub prepare: &'static str,
     /// The command. `{store}`, `{url}`, `{fingerprint}` and `{port}` are filled in.
     pub command: &'static str,
-    /// How it has to end. Only a step that ends with 0 is acknowledged.
+    /// How it has to end.
     pub exit: i32,
+}
+
+/// The exit code of a run that did all that it could, and says what stays damaged.
+const DAMAGED: i32 = 13;
+
+impl Step {
+    /// Returns whether it is done once it returned, and not cut off.
+    #[must_use]
+    pub fn is_acknowledged(&self) -> bool {
+        [0, DAMAGED].contains(&self.exit)
+    }
 }
 
 const fn step(verb: &'static str, host: Host, prepare: &'static str, command: &'static str, exit: i32) -> Step {
@@ -39,11 +52,13 @@ pub struct Story {
     pub name: &'static str,
     /// Its folder is so many times smaller than others.
     pub divisor: usize,
+    /// What happened before the recording begins, and is durable then.
+    pub prelude: &'static [Step],
     /// What happens.
     pub steps: &'static [Step],
 }
 
-use Host::{Nothing, Publish, PublishAndCut};
+use Host::{Collect, Nothing, Publish, PublishAndCut};
 
 const CLONE: &str = "chunkstore clone {url} {store} --trust {fingerprint} --json --progress never";
 const SYNC: &str = "chunkstore sync --store {store} --json --progress never";
@@ -69,11 +84,87 @@ const PUBLISHER: &[Step] = &[
     step("commit", Nothing, WEEK_2, COMMIT, 0),
 ];
 
+/// Slow enough for a cable to be pulled within a week of an eighth.
+const SYNC_CUT_SMALL: &str = "chunkstore sync --store {store} --json --progress never --timeout 3s --limit-rate 50K";
+const GC_OF_A_KEY: &str = "chunkstore gc --store {store} --grace 0s --json --progress never";
+const HEAL: &str = "chunkstore verify --store {store} --heal {url} --json --progress never";
+const FORGET: &str =
+    "chunkstore forget --keep-last 2 --store {store} --keys /tmp/keys --no-passphrase --json --progress never";
+const GC: &str = "chunkstore gc --store {store} --grace 0s --keys /tmp/keys --no-passphrase --json --progress never";
+const REPAIR: &str = "chunkstore repair --store {store} --keys /tmp/keys --no-passphrase --json --progress never";
+/// Makes folders of which each lacks something of the one before: what filled the first pack is mostly gone in the second, and
+/// a whole pack in the third. In a directory of its own a file has chunks of its own.
+const FOLDER_1: &str = "mkdir -p /tmp/files/dies /tmp/files/lives /tmp/files/whole && cd /tmp/files && \
+                        head -c 80000 /dev/urandom >dies/a && head -c 30000 /dev/urandom >lives/a && \
+                        head -c 6000 /dev/urandom >changes";
+const FOLDER_2: &str =
+    "cd /tmp/files && rm dies/a && head -c 24000 /dev/urandom >whole/a && head -c 6000 /dev/urandom >changes";
+const FOLDER_3: &str = "cd /tmp/files && rm whole/a && head -c 6000 /dev/urandom >changes";
+const FOLDER_4: &str = "cd /tmp/files && head -c 6000 /dev/urandom >changes";
+/// A pack of a run that was cut off, which nothing names.
+const ORPHAN: &str = "mkdir -p {store}/packs/AB && head -c 5000 /dev/urandom >{store}/packs/AB/ABABABAB.ABA";
+/// Of the packs by length, the longest first: one rots, one is too short, one is empty and one is gone.
+const HARM_KEY: &str = "(cd {store}/packs && set -- $(find . -type f -exec ls -S {} +) && \
+                        printf 'rotten bytes' | dd of=$1 bs=1 seek=5000 conv=notrunc && dd of=$2 bs=1 seek=3000 count=0 && \
+                        : >$3 && rm $4)";
+/// The longest pack rots in one place.
+const HARM_PUBLISHER: &str = "(cd {store}/packs && set -- $(find . -type f -exec ls -S {} +) && \
+                              printf 'rotten bytes' | dd of=$1 bs=1 seek=5000 conv=notrunc)";
+
+const BEFORE_GC_OF_A_KEY: &[Step] = &[
+    step("clone", Publish(1), "", CLONE, 0),
+    step("sync", PublishAndCut(2), "", SYNC_CUT_SMALL, 14),
+    step("sync", Collect, "", SYNC, 0),
+    step("sync", Publish(3), "", SYNC, 0),
+    step("orphan", Nothing, "", ORPHAN, 0),
+];
+const BEFORE_GC: &[Step] = &[
+    step("init", Nothing, "", INIT, 0),
+    step("commit", Nothing, FOLDER_1, COMMIT, 0),
+    step("commit", Nothing, FOLDER_2, COMMIT, 0),
+    step("commit", Nothing, FOLDER_3, COMMIT, 0),
+    step("commit", Nothing, FOLDER_4, COMMIT, 0),
+    step("orphan", Nothing, "", ORPHAN, 0),
+];
+const BEFORE_HEAL: &[Step] = &[step("clone", Publish(1), "", CLONE, 0), step("harm", Nothing, "", HARM_KEY, 0)];
+const BEFORE_REPAIR: &[Step] = &[
+    step("init", Nothing, "", INIT, 0),
+    step("commit", Nothing, FOLDER_1, COMMIT, 0),
+    step("commit", Nothing, FOLDER_2, COMMIT, 0),
+    step("harm", Nothing, "", HARM_PUBLISHER, 0),
+];
+
 /// Every story.
-pub const STORIES: &[Story] =
-    &[Story { name: "key", divisor: 1, steps: KEY }, Story { name: "publisher", divisor: 2, steps: PUBLISHER }];
+pub const STORIES: &[Story] = &[
+    Story { name: "key", divisor: 1, prelude: &[], steps: KEY },
+    Story { name: "publisher", divisor: 2, prelude: &[], steps: PUBLISHER },
+    Story {
+        name: "gc-key",
+        divisor: 12,
+        prelude: BEFORE_GC_OF_A_KEY,
+        steps: &[step("gc", Nothing, "", GC_OF_A_KEY, 0)],
+    },
+    Story {
+        name: "gc-publisher",
+        divisor: 1,
+        prelude: BEFORE_GC,
+        steps: &[step("forget", Nothing, "", FORGET, 0), step("gc", Nothing, "", GC, 0)],
+    },
+    Story { name: "heal", divisor: 4, prelude: BEFORE_HEAL, steps: &[step("heal", Nothing, "", HEAL, 0)] },
+    Story {
+        name: "repair",
+        divisor: 1,
+        prelude: BEFORE_REPAIR,
+        steps: &[step("repair", Nothing, "", REPAIR, DAMAGED)],
+    },
+];
 
 impl Story {
+    /// Returns all steps in order, those before the recording first.
+    pub fn all_steps(&self) -> impl Iterator<Item = &'static Step> {
+        self.prelude.iter().chain(self.steps)
+    }
+
     /// Finds a story by name.
     ///
     /// # Errors
@@ -127,10 +218,12 @@ mod tests {
             fingerprint: "00ff".to_owned(),
             port: 2121,
         };
-        for step in STORIES.iter().flat_map(|story| story.steps) {
-            let [command, prepare] = [step.command, step.prepare].map(|text| names.fill(text));
+        for step in STORIES.iter().flat_map(Story::all_steps) {
+            let [command, prepare] = [step.command, step.prepare].map(|text| names.fill(text).replace("{} +", ""));
             assert!(!command.contains('{') && !prepare.contains('{'), "{command} {prepare}");
-            assert!(command.contains("/mnt/key/store") && command.contains("--json --progress never"), "{command}");
+            let is_harm = ["harm", "orphan"].contains(&step.verb);
+            assert!(command.contains("/mnt/key/store"), "{command}");
+            assert!(is_harm || command.contains("--json --progress never"), "{command}");
             assert!(!step.verb.contains(' ') && !prepare.contains("/mnt"), "{prepare}");
         }
     }
@@ -139,8 +232,10 @@ mod tests {
     fn a_step_that_is_cut_is_not_acknowledged_and_another_follows() {
         let key = Story::named("key").unwrap();
         let cut = key.steps.iter().position(|step| matches!(step.host, PublishAndCut(_))).unwrap();
-        assert!(key.steps[cut].exit != 0 && key.steps[cut + 1].exit == 0);
+        assert!(!key.steps[cut].is_acknowledged() && key.steps[cut + 1].exit == 0);
         assert!(Story::named("keys").unwrap_err().to_string().contains("key, publisher"));
+        // What is recorded ends with what was asked for, so that every state is one of the last verb's.
+        assert!(STORIES.iter().all(|story| story.steps.last().is_some_and(Step::is_acknowledged)));
     }
 
     #[test]

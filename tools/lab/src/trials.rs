@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::bench::Bench;
+use crate::chore::Chore;
 use crate::error::{LabError, Result};
 use crate::kit::Kit;
 use crate::machine::{Key, Machine};
 use crate::media::Medium;
-use crate::recovery::{must, sync};
+use crate::recovery::must;
 use crate::weeks::Weeks;
 
 /// The media that are tried unless some are named.
@@ -27,8 +28,8 @@ pub struct Ground {
     /// The medium.
     pub medium: &'static Medium,
     base: PathBuf,
-    /// How long an undisturbed sync takes.
-    pub sync_takes: Duration,
+    /// How long an undisturbed run takes.
+    pub takes: Duration,
 }
 
 /// Everything that trials need, made once.
@@ -39,21 +40,23 @@ pub struct Trials {
     pub weeks: Weeks,
     /// The media, at least one.
     pub grounds: Vec<Ground>,
+    /// What is interrupted.
+    pub chore: Chore,
     dir: TempDir,
 }
 
 impl Trials {
-    /// Publishes, makes one key for each medium, and times a sync on each. A medium that this kernel has no driver for is
+    /// Publishes, makes one key for each medium, and times an undisturbed run on each. A medium that this kernel has no driver for is
     /// left out with a line among the results.
     ///
     /// # Errors
-    /// When a name is unknown, no medium is left, or an undisturbed sync fails.
-    pub fn prepare(kit_dir: &Path, media: &[String], is_json: bool) -> Result<Self> {
+    /// When a name is unknown, no medium is left, or an undisturbed run fails.
+    pub fn prepare(kit_dir: &Path, media: &[String], chore: Chore, is_json: bool) -> Result<Self> {
         let kit = Kit::open(kit_dir)?;
         let dir = tempfile::tempdir().map_err(|error| LabError::because("cannot make a directory", error))?;
         let weeks = Weeks::publish(&kit)?;
         let mut machine = Machine::restore(&kit)?;
-        let mut trials = Self { kit, weeks, grounds: Vec::new(), dir };
+        let mut trials = Self { kit, weeks, grounds: Vec::new(), chore, dir };
         let named: Vec<&str> = media.iter().map(String::as_str).collect();
         for name in if named.is_empty() { &MEDIA[..] } else { &named } {
             let medium = Medium::named(name)?;
@@ -75,16 +78,21 @@ impl Trials {
     fn ground(&self, medium: &'static Medium) -> Result<Ground> {
         let base = self.dir.path().join(format!("{}.base", medium.name));
         self.weeks.first_key(&self.kit, medium, &base)?;
-        let mut ground = Ground { medium, base, sync_takes: Duration::ZERO };
+        let mut ground = Ground { medium, base, takes: Duration::ZERO };
+        if self.chore != Chore::Sync {
+            let mut bench = Bench::new(&self.kit, Key::new("key", &ground.base), medium)?;
+            self.chore.prepare(&mut bench, &self.weeks)?;
+            bench.unmount()?;
+        }
         let key = self.key(&ground)?;
         let mut bench = Bench::new(&self.kit, key, medium)?;
         let start = Instant::now();
-        must(bench.program(&sync(&self.weeks, RATE))?, "an undisturbed sync")?;
-        ground.sync_takes = start.elapsed();
+        must(bench.program(&self.chore.args(&self.weeks))?, "an undisturbed run")?;
+        ground.takes = start.elapsed();
         Ok(ground)
     }
 
-    /// Returns a fresh key that holds week 1; the one before it is gone.
+    /// Returns a fresh key, as the run finds it; the one before it is gone.
     ///
     /// # Errors
     /// When the image cannot be copied.
@@ -92,9 +100,19 @@ impl Trials {
         let image = self.image();
         let copied = std::process::Command::new("cp").arg("--sparse=always").arg(&ground.base).arg(&image).status();
         match copied {
-            Ok(status) if status.success() => Ok(Key::new("key", &image)),
+            Ok(status) if status.success() => Ok(self.same_key()),
             Ok(status) => Err(LabError::new(format!("cannot copy {}: {status}", ground.base.display()))),
             Err(error) => Err(LabError::because("cannot start cp", error)),
+        }
+    }
+
+    /// Returns the key at hand, as it is.
+    #[must_use]
+    pub fn same_key(&self) -> Key {
+        let key = Key::new("key", &self.image());
+        match self.chore.limit() {
+            Some((operations, bytes)) => key.slow(operations, bytes),
+            None => key,
         }
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::bench::{AT_MOST, Bench, Ended};
+use crate::chore::Chore;
 use crate::error::{LabError, Result};
 use crate::image::SECTOR_BYTES;
 use crate::kit::DEFAULT_DIR;
@@ -59,7 +60,7 @@ pub fn run(args: &WornArgs) -> Result<()> {
     if let Some(unknown) = args.case.iter().find(|case| CASES.iter().all(|(name, _)| name != case)) {
         return Err(LabError::new(format!("there is no case {unknown}")));
     }
-    let trials = Trials::prepare(&args.dir, &args.medium, false)?;
+    let trials = Trials::prepare(&args.dir, &args.medium, Chore::Sync, false)?;
     let mut failures = 0;
     for ground in &trials.grounds {
         for (name, case) in CASES.iter().filter(|(name, _)| args.case.is_empty() || args.case.iter().any(|c| c == name))
@@ -132,7 +133,7 @@ impl Worn<'_> {
         for moment in [0.75, 0.82, 0.88, 0.93, 0.97] {
             let mut bench = self.bench(self.key()?)?;
             let job = bench.start(&sync(&self.trials.weeks, RATE))?;
-            std::thread::sleep(self.ground.sync_takes.mul_f64(moment));
+            std::thread::sleep(self.ground.takes.mul_f64(moment));
             bench.pull()?;
             let ended = bench.end(job, AT_MOST)?;
             bench.cut();

@@ -15,9 +15,23 @@ use lab::states::{Choice, Torn, states};
 
 const CHOICE: Choice = Choice { torn: Torn::Few, torn_unit: 1, subsets: 20, seed: 1, window: 0 };
 /// Most bytes that the repository keeps of recordings.
-const DATA_MAX_BYTES: u64 = 10 << 20;
-const RECORDINGS: [&str; 6] =
-    ["key-exfat", "key-vfat-flush", "key-vfat", "publisher-exfat", "publisher-vfat-flush", "publisher-vfat"];
+const DATA_MAX_BYTES: u64 = 13 << 20;
+const RECORDINGS: [&str; 14] = [
+    "gc-key-exfat",
+    "gc-key-vfat",
+    "gc-publisher-exfat",
+    "gc-publisher-vfat",
+    "heal-exfat",
+    "heal-vfat",
+    "key-exfat",
+    "key-vfat-flush",
+    "key-vfat",
+    "publisher-exfat",
+    "publisher-vfat-flush",
+    "publisher-vfat",
+    "repair-exfat",
+    "repair-vfat",
+];
 /// Fewest states that are worth the name of a test.
 const STATES_MIN: u64 = 3000;
 

@@ -131,6 +131,7 @@ impl Story {
             volume_bytes: VOLUME_SECTORS * SECTOR_BYTES as u64,
             store: String::new(),
             steps: vec![],
+            keys: std::collections::BTreeMap::new(),
         };
         Recording::new(header, Image::new(device_bytes), BlockLog { entries }).unwrap()
     }

@@ -14,6 +14,7 @@ fn header() -> Header {
         volume_bytes: 1 << 19,
         store: text("store"),
         steps: vec![text("init")],
+        keys: std::collections::BTreeMap::new(),
     }
 }
 
@@ -54,6 +55,20 @@ fn a_recording_is_read_as_it_was_written() {
     assert_eq!(again.marks(), [Mark { at: 2, step: 1, verb: "init".into(), generation: 1 }]);
     let changed: Vec<_> = (0..7).map(|at| again.changed_sectors(at)).collect();
     assert_eq!((changed, again.is_mark(2), again.is_mark(3)), (vec![2, 0, 0, 2, 8, 0, 0], true, false));
+}
+
+#[test]
+fn what_is_written_before_the_first_mark_may_be_what_the_device_held() {
+    let plain = sample();
+    let cut = plain.clone().from_first_mark();
+    assert_eq!(cut.log.entries, plain.log.entries[2..]);
+    assert_eq!((cut.marks()[0].at, cut.is_mark(0), plain.is_mark(2)), (0, true, true));
+    let sector = |recording: &Recording| {
+        let mut bytes = [0; SECTOR_BYTES];
+        recording.base.read_at(5 * SECTOR_BYTES as u64, &mut bytes);
+        bytes
+    };
+    assert_eq!((sector(&plain), sector(&cut)), ([0; SECTOR_BYTES], [3; SECTOR_BYTES]));
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn sample() -> Recording {
         volume_bytes: SECTORS * SECTOR_BYTES as u64,
         store: String::new(),
         steps: vec![],
+        keys: std::collections::BTreeMap::new(),
     };
     let mut base = Image::new(device_bytes);
     base.write_at(0, &[9; 1024]);
