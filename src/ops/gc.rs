@@ -18,7 +18,7 @@ use crate::error::{ErrorKind, Result};
 use crate::format::manifest::{CondemnedPack, PackRef};
 use crate::ops::Run;
 use crate::ops::local_keys::WriterKey;
-use crate::ops::merged_index::merge_indexes;
+use crate::ops::merged_index::{INDEX_LEVEL, merge_indexes};
 use crate::ops::transfer::settle;
 use crate::ops::writing::{Writing, remember};
 use crate::store::lock::{ReadLock, WriteLock};
@@ -33,9 +33,6 @@ pub mod mark;
 pub mod plan;
 pub mod repack;
 pub mod sweep;
-
-/// How hard merged indexes are compressed.
-const INDEX_LEVEL: i32 = 5;
 
 /// What `gc` is asked for.
 #[derive(Default)]

@@ -12,6 +12,8 @@ use crate::store::index::{ObjectIndex, PART_ENTRIES};
 use crate::store::object::{Sealer, pointer_to};
 use crate::store::writer::Written;
 
+/// How hard merged indexes are compressed where nothing else is.
+pub const INDEX_LEVEL: i32 = 5;
 /// From so many packs that no merged index covers, their indexes are merged.
 const UNCOVERED_MAX: usize = 16;
 

@@ -37,6 +37,7 @@ impl Reading {
     ///
     /// # Errors
     /// [`ErrorKind::NoStore`], [`ErrorKind::NoIdentity`], [`ErrorKind::Corrupt`] and others.
+    #[expect(clippy::needless_pass_by_value, reason = "an op is handed its disk")]
     pub fn open(disk: Arc<dyn Disk>, identities: &[Identity], run: Run<'_>) -> Result<Self> {
         read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
         // Before it is opened, so that gc cannot take away what is read.

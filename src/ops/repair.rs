@@ -22,7 +22,7 @@ use crate::ops::Run;
 use crate::ops::heal::mend_marker;
 use crate::ops::host_state::HostState;
 use crate::ops::local_keys::WriterKey;
-use crate::ops::merged_index::merge_indexes;
+use crate::ops::merged_index::{INDEX_LEVEL, merge_indexes};
 use crate::ops::verify::inner::{Found, Inner, Layer};
 use crate::ops::verify::packs::check_packs;
 use crate::ops::writing::{Writing, remember, require_newest};
@@ -35,9 +35,6 @@ use crate::store::reader::ObjectReader;
 use crate::store::survey::{Fault, Survey, survey};
 use crate::store::writer::Written;
 use crate::store::{Next, Store, StoreError, Unlocked, layout};
-
-/// How hard merged indexes are compressed.
-const INDEX_LEVEL: i32 = 5;
 
 /// How often is read what the medium does not give.
 const READ_TRIES: u32 = 3;

@@ -1,7 +1,7 @@
 //! Ways lead through several recipes, and no recipe leads astray.
 
 use super::*;
-use crate::base::units::MIB;
+use crate::base::units::{KIB, MIB};
 use crate::disk::SimDisk;
 use crate::disk::sim::Profile;
 use crate::format::Class;
