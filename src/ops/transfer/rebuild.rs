@@ -28,7 +28,7 @@ const DEPTH_MAX: usize = 8;
 /// Recipes are fetched up to this part of the packs that they are for.
 const SHARE_OF_PACKS: u64 = 8;
 /// What a range costs beyond its bytes: its three round trips would take 300 KiB at 10 Mbit/s and 80 ms, but the wire is counted
-/// in bytes, of which it takes some 20 KiB, so every copy that a recipe lists is made.
+/// in bytes, of which it takes some 16 KiB, so every copy that a recipe lists is made.
 const RANGE_COST_BYTES: u64 = COPY_MIN_BYTES;
 /// After so many recipes that could not be had, no other is asked for.
 const FAILURES_MAX: usize = 16;

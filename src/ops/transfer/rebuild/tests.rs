@@ -82,12 +82,11 @@ fn a_way_that_spares_too_little_is_none() {
     // More of a source than it has.
     scene.add(8, &[(None, MIB), (Some((1, MIB)), MIB)]);
     assert!(scene.way(8, 2 * MIB).is_none());
-    // Short copies between ranges, each of which costs as much.
-    scene
-        .add(7, &[(None, MIB), (Some((1, 0)), 200 * KIB), (None, MIB), (Some((1, 300 * KIB)), 300 * KIB), (None, MIB)]);
-    let way = scene.way(7, 3 * MIB + 500 * KIB).unwrap();
-    assert_eq!(way.at(0), Some((None, 2 * MIB + 200 * KIB)));
-    assert_eq!(way.at(2 * MIB + 200 * KIB), Some((Some((name(1), 300 * KIB)), 300 * KIB)));
+    // A copy between ranges that is shorter than those that a recipe lists.
+    scene.add(7, &[(None, MIB), (Some((1, 0)), 60 * KIB), (None, MIB), (Some((1, 300 * KIB)), 64 * KIB), (None, MIB)]);
+    let way = scene.way(7, 3 * MIB + 124 * KIB).unwrap();
+    assert_eq!(way.at(0), Some((None, 2 * MIB + 60 * KIB)));
+    assert_eq!(way.at(2 * MIB + 60 * KIB), Some((Some((name(1), 300 * KIB)), 64 * KIB)));
 }
 
 #[test]
