@@ -1,8 +1,9 @@
 //! Damage is found, named by file and path, and costs only what it touches.
 
 use chunkstore::base::RelPath;
+use chunkstore::disk::sim::FaultKind;
 use chunkstore::error::ErrorKind;
-use chunkstore::ops::verify::{ProblemKind, Report, VerifyRequest, verify};
+use chunkstore::ops::verify::{Finding, ProblemKind, Report, VerifyRequest, verify};
 use chunkstore::store::{Store, layout};
 
 use crate::handmade;
@@ -56,6 +57,29 @@ fn a_damaged_pack_is_named_with_the_paths_that_it_spoils() {
     assert_eq!((restored.damaged, restored.files), (1, 1));
     assert!(read(scene.path("out/other")) == noise(2, 1_300_000));
     assert!(!scene.path("out/hit").exists());
+}
+
+// U4
+#[test]
+fn a_pack_whose_name_does_not_read_is_one_finding() {
+    let scene = Scene::new();
+    scene.write("a", &noise(1, 3_000));
+    scene.commit("one").unwrap();
+    let packs = packs(&scene);
+    let request = VerifyRequest { threads: 1, ..VerifyRequest::default() };
+    let outer = || verify(scene.shared_disk(), &request, scene.run());
+    let before = scene.disk.call_count();
+    outer().unwrap();
+    let calls = scene.disk.call_count() - before;
+    let mut named = std::collections::BTreeSet::new();
+    for call in 0..calls {
+        scene.disk.fail_nth_call(scene.disk.call_count() + call, FaultKind::Io);
+        // What the store opens by may end it.
+        let Ok(report) = outer() else { continue };
+        let unlooked = |finding: &&Finding| finding.why.as_ref().is_some_and(|why| why.contains("cannot look at"));
+        named.extend(report.findings.iter().filter(unlooked).map(|finding| finding.file.clone()));
+    }
+    assert!(packs.iter().all(|pack| named.contains(pack)), "{named:?} of {packs:?}");
 }
 
 /// What was found, and where.

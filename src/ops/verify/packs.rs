@@ -103,7 +103,11 @@ impl Pool<'_> {
             },
             _ => Err(store.settle(error.into())),
         };
-        let state = pack_state(disk, pack).map_err(|error| store.settle(error.into()))?;
+        let state = match pack_state(disk, pack) {
+            Ok(state) => state,
+            // A cut on a file system without a journal may leave a name that nothing stands behind.
+            Err(error) => return Ok(Verdict { fault: Some(unreadable(error)?), hashed: false }),
+        };
         let mut hear = |bytes| run.monitor.advance(Task::Verify, Amount { files: 0, bytes });
         let fault = match state {
             PackState::Missing => Some(Fault::Missing),

@@ -181,8 +181,8 @@ fn upkeep_chapters(args: &ReportArgs, dir: &str, seed: &str) -> Vec<Chapter> {
     let own = files(args, &UPKEEP_MEDIA[..2], &UPKEEP);
     let mounted = files(args, &UPKEEP_MEDIA[2..], &UPKEEP);
     let subsets = args.subsets.to_string();
-    // An eighth of the pulls and of the kills each, as there are two verbs and syncs matter more.
-    let [pulls, kills] = [args.pulls, args.kills].map(|count| count.div_ceil(8).to_string());
+    // Fewer of each than for syncs, as there are two verbs and both are short.
+    let [pulls, kills] = [args.pulls.div_ceil(8), args.kills.div_ceil(5)].map(|count| count.to_string());
     let chore = |verb: &str, chore: &str, count: &[&str]| {
         words(&[&[verb, "--chore", chore], count, &["--seed", seed, "--dir", dir]].concat())
     };
@@ -198,7 +198,7 @@ fn upkeep_chapters(args: &ReportArgs, dir: &str, seed: &str) -> Vec<Chapter> {
         },
         Chapter {
             title: "Upkeep: a sample, by the kernel's own drivers",
-            words: replay(args, &own, &["--kernel", "30", "--dir", dir]),
+            words: replay(args, &own, &["--kernel", "8", "--dir", dir]),
         },
         Chapter {
             title: "Upkeep: states mounted by ext4 and NTFS-3G",
