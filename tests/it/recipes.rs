@@ -75,7 +75,10 @@ fn a_key_that_holds_the_old_packs_fetches_a_twentieth_of_a_repacked_one() {
     let pack = scene.only_pack();
     let counts = scene.remote.counts();
     assert!(counts.fetched_bytes <= pack.len_bytes / 20, "{counts:?} of {}", pack.len_bytes);
-    assert_eq!(counts.fetches, 16, "HEAD, the manifest, the recipe, the ends of the pack and what surrounds its 11 joints");
+    assert_eq!(
+        counts.fetches, 16,
+        "HEAD, the manifest, the recipe, the ends of the pack and what surrounds its 11 joints"
+    );
     assert_eq!((synced.packs_fetched, synced.fetched_bytes), (1, counts.fetched_bytes));
     assert!(synced.reused_bytes >= pack.len_bytes * 19 / 20 && synced.reused_bytes < pack.len_bytes);
     scene.assert_synced();
