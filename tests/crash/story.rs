@@ -242,7 +242,7 @@ impl Story {
     /// Two packs of which half is repacked into a new one, and a few new packs: what a key holds is copied.
     pub fn repacked(profile: Profile, variant: u64) -> Self {
         let publisher = Publisher::new(variant);
-        (0..2).for_each(|_| publisher.repacking(|repacker| _ = repacker.commit(20, 64 << 10)));
+        (0..2).for_each(|_| publisher.repacking(|repacker| _ = repacker.commit(6, 200 << 10)));
         let disk = SimDisk::new(profile);
         publisher.clone_to(&disk, &publisher.remote()).unwrap();
         publisher.repacking(|repacker| _ = repacker.repack(REMOTE_SECS));

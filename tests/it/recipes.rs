@@ -35,7 +35,7 @@ impl Repacked {
     pub fn new() -> Self {
         let publisher = Publisher::new(1);
         for _ in 0..3 {
-            repacker(&publisher, |repacker| drop(repacker.commit(32, 64 * KIB)));
+            repacker(&publisher, |repacker| drop(repacker.commit(8, 256 * KIB)));
         }
         let remote = publisher.remote();
         let key = Key::of(&publisher, &remote);
@@ -75,7 +75,10 @@ fn a_key_that_holds_the_old_packs_fetches_a_twentieth_of_a_repacked_one() {
     let pack = scene.only_pack();
     let counts = scene.remote.counts();
     assert!(counts.fetched_bytes <= pack.len_bytes / 20, "{counts:?} of {}", pack.len_bytes);
-    assert_eq!(counts.fetches, 5, "HEAD, the manifest, the recipe, the beginning and the end of the pack");
+    assert_eq!(
+        counts.fetches, 16,
+        "HEAD, the manifest, the recipe, the ends of the pack and what surrounds its 11 joints"
+    );
     assert_eq!((synced.packs_fetched, synced.fetched_bytes), (1, counts.fetched_bytes));
     assert!(synced.reused_bytes >= pack.len_bytes * 19 / 20 && synced.reused_bytes < pack.len_bytes);
     scene.assert_synced();
@@ -92,12 +95,13 @@ fn a_key_that_holds_the_old_packs_fetches_a_twentieth_of_a_repacked_one() {
 fn a_key_that_is_two_repacks_behind_goes_through_both_recipes() {
     let mut scene = Repacked::new();
     scene.repack();
-    repacker(&scene.publisher, |repacker| drop(repacker.commit(16, 64 * KIB)));
+    repacker(&scene.publisher, |repacker| drop(repacker.commit(4, 256 * KIB)));
     scene.repack();
     let synced = scene.key.sync(&scene.remote).unwrap();
-    let (pack, unknown) = (scene.only_pack(), 8 * 64 * KIB as u64);
+    let (pack, unknown) = (scene.only_pack(), 2 * 256 * KIB as u64);
     let fetched = scene.remote.counts().fetched_bytes;
-    assert!(fetched >= unknown && fetched <= unknown + pack.len_bytes / 20, "{fetched} of {}", pack.len_bytes);
+    // The joints of two repacks are fetched.
+    assert!(fetched >= unknown && fetched <= unknown + pack.len_bytes / 16, "{fetched} of {}", pack.len_bytes);
     assert!(synced.reused_bytes > pack.len_bytes / 2);
     scene.assert_synced();
     // A third time with nothing new in between, from the very first packs.
@@ -160,8 +164,10 @@ fn a_rebuild_that_is_cut_off_goes_on_where_it_was() {
     scene.repack();
     let pack = scene.only_pack();
     let path = layout::pack(&pack.hash);
-    // The beginning comes; what follows is copied; the line is dead when the end is asked for.
-    scene.remote.script(Rule::once(Fault::Stall { after_bytes: 1 << 20 }).at(&path));
+    // The beginning and 11 joints come; what is between them is copied; the line is dead when the end is asked for.
+    for _ in 0..12 {
+        scene.remote.script(Rule::once(Fault::Stall { after_bytes: 1 << 20 }).at(&path));
+    }
     scene.remote.script(Rule::always(Fault::Reset { after_bytes: 0 }).at(&path));
     assert_eq!(kind(scene.key.sync(&scene.remote)), ErrorKind::Remote);
     let left = scene.key.disk.metadata(&path).unwrap().unwrap().len_bytes;
