@@ -72,6 +72,12 @@ impl DiskError {
         Self { kind: kind_of(&source), act, subject: subject.to_string(), source }
     }
 
+    /// Returns whether the medium did not give what it holds: a bad sector, as far as one call can tell.
+    #[must_use]
+    pub fn is_unread(&self) -> bool {
+        self.kind == DiskErrorKind::Io && ["read", "open", "list", "look at"].contains(&self.act)
+    }
+
     /// Makes an error of a kind that no system call gave.
     #[must_use]
     pub fn of(kind: DiskErrorKind, act: &'static str, subject: impl fmt::Display, why: &str) -> Self {

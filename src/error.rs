@@ -143,6 +143,8 @@ impl From<StoreError> for Error {
             StoreError::NotTrusted(_) | StoreError::NoGenerationLeft => ErrorKind::NotTrusted,
             StoreError::NoIdentity => ErrorKind::NoIdentity,
             StoreError::Interrupted => ErrorKind::Interrupted,
+            // What a medium does not give of a store is as good as damaged, and healed in the same way.
+            StoreError::Disk(error) if error.is_unread() => ErrorKind::Corrupt,
             StoreError::Disk(error) => kind_of_disk(error.kind),
             StoreError::NotEmpty(_) | StoreError::TooNew(_) | StoreError::Poisoned => ErrorKind::Other,
         };
@@ -151,6 +153,7 @@ impl From<StoreError> for Error {
 }
 
 impl From<DiskError> for Error {
+    /// Takes an error of any disk or folder; one of a store's own disk that may be damage goes by [`StoreError`].
     fn from(error: DiskError) -> Self {
         if error.kind == DiskErrorKind::Gone {
             return StoreError::from(error).into();

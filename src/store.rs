@@ -139,6 +139,13 @@ impl Store {
         self.found.soundness
     }
 
+    /// Returns the newest generation that something in a degraded store tells of, above the one that opened; nothing where
+    /// that cannot be told.
+    #[must_use]
+    pub fn hidden(&self) -> Option<Generation> {
+        self.found.hidden
+    }
+
     /// Returns whether `HEAD` and its record both name the state that opened; if not, [`head::settle`] makes them do so.
     #[must_use]
     pub fn is_settled(&self) -> bool {
@@ -264,7 +271,8 @@ pub fn settle(disk: &dyn Disk, error: StoreError) -> StoreError {
 /// # Errors
 /// [`StoreError::Corrupt`] for a damaged one of a store that has commits, [`StoreError::TooNew`].
 pub fn read_marker(disk: &dyn Disk) -> Result<Option<Marker>, StoreError> {
-    let Some(bytes) = read_all(disk, &layout::marker(), MARKER_MAX_BYTES)? else { return Ok(None) };
+    let unread = |error| StoreError::unread("the store's marker", error);
+    let Some(bytes) = read_all(disk, &layout::marker(), MARKER_MAX_BYTES).map_err(unread)? else { return Ok(None) };
     match Marker::decode(&bytes) {
         Ok(marker) => Ok(Some(marker)),
         Err(error @ FormatError::TooNew(_)) => Err(StoreError::TooNew(error)),

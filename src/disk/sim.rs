@@ -9,7 +9,7 @@
 //! removed name comes back with its own bytes (its clusters may be another file's by then), that no name stands twice,
 //! and that every file of an image can be read (a lost chain of clusters gives an I/O error, and a read-only mount).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Capabilities;
@@ -24,6 +24,8 @@ pub use images::{ImageBudget, ImageLabel};
 
 /// Most checkpoints of the log that are kept.
 const CHECKPOINTS_MAX: usize = 32;
+/// Bytes that reach a medium together or not at all, and that it gives or does not give as one.
+const SECTOR_BYTES: u64 = 512;
 /// Space of a medium that no test limited.
 const ROOMY_BYTES: u64 = 1 << 40;
 
@@ -127,6 +129,10 @@ struct State {
     capacity_bytes: Option<u64>,
     read_only: bool,
     gone: bool,
+    /// The sector that does not read of each file on a worn place, by its first byte.
+    worn: BTreeMap<Ino, u64>,
+    /// Directories that do not list.
+    worn_dirs: BTreeSet<Key>,
     /// Holders of each locked file: the number of those that share it, or nothing for one that does not.
     locks: BTreeMap<Ino, Option<u64>>,
 }
@@ -149,6 +155,8 @@ impl State {
             capacity_bytes: None,
             read_only: false,
             gone: false,
+            worn: BTreeMap::new(),
+            worn_dirs: BTreeSet::new(),
             locks: BTreeMap::new(),
         }
     }
@@ -302,6 +310,8 @@ impl SimDisk {
         copy.next_ino = state.next_ino;
         copy.capacity_bytes = state.capacity_bytes;
         copy.read_only = state.read_only;
+        copy.worn.clone_from(&state.worn);
+        copy.worn_dirs.clone_from(&state.worn_dirs);
         Self(Arc::new(Mutex::new(copy)))
     }
 
@@ -381,16 +391,31 @@ impl SimDisk {
         true
     }
 
-    /// Takes a file off the medium itself, durable at once; returns whether a file stood there.
+    /// Takes a file, or a directory with all that is in it, off the medium itself, durable at once; returns whether one stood
+    /// there.
     #[must_use]
     pub fn wipe(&self, path: &str) -> bool {
         let mut state = self.state();
         let key = state.key(path);
-        let stood = state.now.file(&key).is_some();
-        if stood {
-            state.record(Op::Wipe { key });
+        let below = format!("{key}/");
+        let goes = |name: &&Key| **name == key || name.starts_with(&below);
+        let keys: Vec<Key> = state.now.live.keys().filter(goes).cloned().collect();
+        keys.iter().for_each(|key| state.record(Op::Wipe { key: key.clone() }));
+        !keys.is_empty()
+    }
+
+    /// Makes the sector of 512 bytes around an offset of a file unreadable, or a directory as a whole; returns whether one
+    /// stands there. Whatever is created under the name later is elsewhere on the medium and reads.
+    #[must_use]
+    pub fn wear_out(&self, path: &str, offset: u64) -> bool {
+        let mut state = self.state();
+        let key = state.key(path);
+        match state.now.live.get(&key).map(|node| node.body) {
+            Some(Body::File(ino)) => drop(state.worn.insert(ino, offset / SECTOR_BYTES * SECTOR_BYTES)),
+            Some(Body::Dir) => drop(state.worn_dirs.insert(key)),
+            None => return false,
         }
-        stood
+        true
     }
 }
 

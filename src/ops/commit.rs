@@ -24,6 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::monitor::{Problem, Task};
+use crate::base::random::random_array;
 use crate::base::{Generation, ObjectId, RelPath, ReplicaId};
 use crate::disk::folder::{FileKind, Stat};
 use crate::disk::{Disk, Folder};
@@ -37,7 +38,7 @@ use crate::ops::local_keys::WriterKey;
 use crate::ops::writing::{Writing, remember, require_newest};
 use crate::store::lock::ReadLock;
 use crate::store::writer::PackWriter;
-use crate::store::{self, StoreError};
+use crate::store::{self, StoreError, layout, replica};
 use crate::tree::snapshots;
 use assemble::Tree;
 use pipeline::{Levels, Parts};
@@ -88,6 +89,9 @@ pub struct Committed {
 struct Start {
     writing: Writing,
     parent: Option<(SnapshotRef, Snapshot)>,
+    replica: ReplicaId,
+    /// The store lost the id that it had, and this one is not written yet.
+    is_new_replica: bool,
 }
 
 impl Start {
@@ -106,7 +110,14 @@ impl Start {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Self { writing, parent })
+        let known = match writing.store.replica() {
+            Ok(known) => known,
+            Err(error) if error.is_damage() => None,
+            Err(error) => return Err(error.into()),
+        };
+        // An id is drawn by chance anyhow; whoever commits without one goes on as a new replica.
+        let (replica, is_new_replica) = (known.unwrap_or_else(|| ReplicaId(random_array(run.random))), known.is_none());
+        Ok(Self { writing, parent, replica, is_new_replica })
     }
 }
 
@@ -235,7 +246,12 @@ fn read_and_publish(
     let (mut committed, tree, writer) =
         read_folder(start, folder, (&memory, start.writing.pack_writer()?), request, run)?;
     if committed.changed {
-        let place = (replica_of(start)?, next_sequence(start)?);
+        if start.is_new_replica {
+            run.monitor.note("the store's replica id was lost: it goes on as a new replica");
+            replica::write_id(start.writing.disk(), start.replica)?;
+            start.writing.disk().sync_dir(&layout::replica().parent())?;
+        }
+        let place = (start.replica, next_sequence(start)?);
         let snapshot = publish::snapshot_of(start, &tree, place, request, run);
         let made = publish::publish(start, writer, &snapshot, request, LEVELS.runs, run)?;
         (committed.snapshot, committed.generation, committed.new_bytes) = made;
@@ -244,10 +260,6 @@ fn read_and_publish(
     }
     memory.save(committed.snapshot, &tree.stats);
     Ok(committed)
-}
-
-fn replica_of(start: &Start) -> Result<ReplicaId> {
-    start.writing.store.replica()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "the store has no replica id"))
 }
 
 fn next_sequence(start: &Start) -> Result<u64> {
@@ -270,7 +282,7 @@ fn read_folder<'s>(
         excludes: &request.excludes,
         parent: parent.map(|(_, snapshot)| snapshot),
         memory,
-        replica: replica_of(start)?,
+        replica: start.replica,
         sequence: next_sequence(start)?,
         began: run.clock.now(),
         run,

@@ -18,7 +18,7 @@ use crate::remote::Remote;
 use crate::store::head::Soundness;
 use crate::store::lock::WriteLock;
 use crate::store::pack::create_immutable;
-use crate::store::survey::{Flaw, Part, Survey, Wanted, survey};
+use crate::store::survey::{Fault, Flaw, Part, Survey, Wanted, survey};
 use crate::store::{self, Store, StoreError, layout};
 
 /// What a try to heal a store came to.
@@ -104,6 +104,7 @@ fn small(flaw: &Flaw) -> Option<Small> {
         Part::Trust => "trust file",
         Part::Head => "record",
         Part::Manifest => "manifest",
+        Part::Replica => "replica's file",
     };
     Some(Small { what, path: flaw.path.clone(), wanted: flaw.wanted? })
 }
@@ -116,7 +117,10 @@ fn small(flaw: &Flaw) -> Option<Small> {
 /// # Errors
 /// Those of the disk.
 pub fn mend_marker(disk: &dyn Disk, found: &Survey) -> Result<bool> {
-    let (Some(_), Some(store)) = (found.flaw(&layout::marker()), found.vouched) else { return Ok(false) };
+    let (Some(flaw), Some(store)) = (found.flaw(&layout::marker()), found.vouched) else { return Ok(false) };
+    if flaw.fault == Fault::InTheWay {
+        return Ok(false);
+    }
     store::write_marker(disk, store)?;
     Ok(true)
 }

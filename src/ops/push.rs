@@ -8,6 +8,7 @@
 //! HEAD is not sent before every other file was acknowledged. What an interrupted push sent is believed if this host
 //! remembers the acknowledgement, read back if it does not.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::host_state::HostState;
@@ -15,11 +16,12 @@ use super::transfer::caller::{CallError, Caller};
 use super::transfer::condemned::remove_condemned;
 use super::transfer::judge::{Descent, descent};
 use super::transfer::remote_state::{has_record, look, shown};
+use super::transfer::sample::draw;
 use super::transfer::send::{Outgoing, Sending, outer_files, send_files, send_packs, send_recipes};
 use super::transfer::target::Target;
 use super::transfer::{Meter, TransferError, settle};
 use crate::base::limits::{HEAD_MAX_BYTES, MARKER_MAX_BYTES};
-use crate::base::{Generation, Timestamp};
+use crate::base::{Generation, PackHash, Timestamp};
 use crate::crypto::sign::SignKey;
 use crate::disk::{Disk, read_all};
 use crate::error::{Error, ErrorKind, Result};
@@ -97,6 +99,7 @@ pub fn push(
 ) -> Result<Pushed> {
     let meter = Meter::default();
     let wire_before = remote.wire_bytes();
+    store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
     let result = Pushing { disk, remote, run, meter: &meter }.push(request, state);
     let saved = state.save();
     let mut pushed = result.map_err(|error| settle(disk.as_ref(), error))?;
@@ -128,12 +131,29 @@ pub fn is_half_used(head: &Head, now: Timestamp) -> bool {
     now.secs_since(head.time) > head.expires.secs_since(head.time) / 2
 }
 
+/// How many packs that a remote says it has are looked at on each push, drawn by chance: all of a small store, and of a large
+/// one enough to notice that many are lost.
+const PACKS_LOOKED_AT: usize = 32;
+
 /// What the remote shows.
 enum Shows {
     Nothing,
     /// Its packs too, unless it lost a manifest.
-    Older(Box<SignedHead>, Option<Box<PackSet>>),
+    Older(Box<SignedHead>, Option<Box<There>>),
     Same,
+}
+
+/// The packs of what a remote shows.
+struct There {
+    set: PackSet,
+    /// Those that it names and does not have.
+    lost: HashSet<PackHash>,
+}
+
+impl There {
+    fn has(&self, pack: &PackHash) -> bool {
+        self.set.pack(pack).is_some() && !self.lost.contains(pack)
+    }
 }
 
 struct Pushing<'a> {
@@ -209,12 +229,35 @@ impl Pushing<'_> {
         }
         let head = found.head.clone();
         let packs = match Target::load(self.disk.as_ref(), None, found, caller) {
-            Ok(target) => Some(Box::new(target.packs)),
+            Ok(target) => Some(Box::new(There { lost: self.lost_packs(&target.packs, caller)?, set: target.packs })),
             // What a remote without its manifests holds is looked at pack by pack.
             Err(TransferError::Vanished(_)) => None,
             Err(error) => return Err(error.into()),
         };
         Ok(Shows::Older(Box::new(head), packs))
+    }
+
+    /// Looks which packs a remote has lost that its own manifests name, by their lengths: a few, and all where one of them is.
+    fn lost_packs(&self, there: &PackSet, caller: &mut Caller<'_>) -> Result<HashSet<PackHash>> {
+        let all: Vec<&PackRef> = there.packs().iter().collect();
+        let drawn = draw(&all, &|count, _| count < PACKS_LOOKED_AT, self.run);
+        let mut lost = HashSet::new();
+        for pack in drawn.iter().filter_map(|hash| there.pack(hash)) {
+            if !has_in_full(pack, caller)? {
+                lost.insert(pack.hash);
+            }
+        }
+        if lost.is_empty() {
+            return Ok(lost);
+        }
+        self.run.monitor.note(&format!("{} lost packs that it should have: all are looked at", caller.address()));
+        for pack in all.iter().filter(|pack| !drawn.contains(&pack.hash)) {
+            self.run.check()?;
+            if !has_in_full(pack, caller)? {
+                lost.insert(pack.hash);
+            }
+        }
+        Ok(lost)
     }
 
     /// Refuses a place without HEAD that is another store's all the same.
@@ -284,11 +327,12 @@ impl Pushing<'_> {
         state: &mut HostState,
         pushed: &mut Pushed,
     ) -> Result<()> {
-        let (head_there, packs_there) = match shows {
-            Shows::Older(head, packs) => (Some(head.as_ref()), packs.as_deref()),
+        let (head_there, there) = match shows {
+            Shows::Older(head, there) => (Some(head.as_ref()), there.as_deref()),
             _ => (None, None),
         };
-        let is_there = |pack: &PackRef| packs_there.is_some_and(|there| there.pack(&pack.hash).is_some());
+        let packs_there = there.map(|there| &there.set);
+        let is_there = |pack: &PackRef| there.is_some_and(|there| there.has(&pack.hash));
         let (there, wanted): (Vec<PackRef>, Vec<PackRef>) =
             store.packs().packs().iter().partition(|pack| is_there(pack));
         pushed.packs_reused = there.len() as u64;
@@ -343,6 +387,17 @@ impl Pushing<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns whether a remote has a pack in its full length. One that does not tell lengths is believed.
+fn has_in_full(pack: &PackRef, caller: &mut Caller<'_>) -> Result<bool> {
+    let path = layout::pack(&pack.hash);
+    let length = caller.call(&mut |session| match session.length(&path) {
+        Err(error) if error.kind == RemoteErrorKind::Unsupported => Ok(Some(pack.len_bytes)),
+        Err(error) if error.kind == RemoteErrorKind::NotFound => Ok(None),
+        length => length,
+    })?;
+    Ok(length == Some(pack.len_bytes))
 }
 
 fn open(disk: &Arc<dyn Disk>) -> Result<Store> {

@@ -93,7 +93,7 @@ pub fn status(disk: Arc<dyn Disk>, identities: &[Identity], state: &HostState, r
     let said = store.head().head.clone();
     let mut missing_packs = 0;
     for pack in store.packs().packs() {
-        if pack_state(disk, pack)? != PackState::FullLength {
+        if pack_state(disk, pack).map_err(StoreError::from)? != PackState::FullLength {
             missing_packs += 1;
         }
     }
@@ -150,8 +150,9 @@ fn readable<T>(read: std::result::Result<Option<T>, StoreError>) -> Result<Optio
 /// Measures how far an interrupted sync came; nothing when there was none or what it left does not read.
 fn unfinished(store: &Store) -> Result<Option<Unfinished>> {
     let disk = store.disk().as_ref();
-    let pending =
-        readable(read_all(disk, &layout::pending(), HEAD_MAX_BYTES).map_err(|error| store.settle(error.into())))?;
+    let pending = read_all(disk, &layout::pending(), HEAD_MAX_BYTES);
+    let pending = pending.map_err(|error| store.settle(StoreError::unread(layout::pending(), error)));
+    let pending = readable(pending)?;
     let Some(bytes) = pending else { return Ok(None) };
     let Ok(target) = SignedHead::decode(&bytes) else { return Ok(None) };
     let said = &target.head;
@@ -164,7 +165,7 @@ fn unfinished(store: &Store) -> Result<Option<Unfinished>> {
     let mut left = Unfinished { generation: said.generation, here_bytes: 0, total_bytes: 0 };
     for pack in packs.packs().iter().filter(|pack| store.packs().pack(&pack.hash).is_none()) {
         left.total_bytes += pack.len_bytes;
-        left.here_bytes += match pack_state(disk, pack)? {
+        left.here_bytes += match pack_state(disk, pack).map_err(StoreError::from)? {
             PackState::FullLength => pack.len_bytes,
             PackState::Partial(len) => len,
             PackState::Missing | PackState::Foreign => 0,

@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::Head;
 use crate::ops::Run;
 use crate::remote::Remote;
+use crate::store::head::{self, Soundness};
 use crate::store::lock::WriteLock;
 use crate::store::{self, Store, StoreError, read_marker, replica};
 
@@ -128,13 +129,14 @@ impl Syncing<'_> {
         let mut ignored = Vec::new();
         let mut failures = Vec::new();
         let judged = self.survey(&store, state, &mut ignored, &mut failures)?;
-        let chosen = self.choose(&judged, &mut ignored, &mut failures);
+        let chosen = self.choose(&store, &judged, &mut ignored, &mut failures);
         for error in &failures {
             self.run.monitor.problem(Problem { subject: "remote".into(), reason: error.in_full() });
         }
         let Some(chosen) = chosen else {
             return match gravest(failures) {
                 Some(error) => Err(error.into()),
+                None if store.soundness() == Soundness::Older => Err(Error::from(StoreError::Degraded).into()),
                 None => Ok(self.outcome(&store, &store.head().head, &Received::default(), ignored)),
             };
         };
@@ -143,10 +145,18 @@ impl Syncing<'_> {
             disk: self.disk,
             trust: store.trust(),
             current: Some((store.head(), store.packs())),
-            settle: if store.is_settled() { Settle::InDoubt } else { Settle::Always },
+            settle: match store.soundness() {
+                // `HEAD` may be all that tells of the newer state, so it is only given up where that is asked for.
+                Soundness::Older if !self.request.accept_older => Settle::Never,
+                Soundness::Sound if store.is_settled() => Settle::InDoubt,
+                _ => Settle::Always,
+            },
             distrusted: &[],
         };
         let received = receive(local, &target, &sources, self.run, self.meter)?;
+        if store.hidden().is_some_and(|hidden| hidden > target.head.head.generation) {
+            head::forget_newer(self.disk.as_ref(), target.head.head.generation).map_err(Error::from)?;
+        }
         if judged[chosen].verdict == Verdict::RolledBack {
             state.forget(&sources[0].address(), target.head.head.generation);
         }
@@ -228,6 +238,7 @@ impl Syncing<'_> {
     /// Picks the newest usable state; what is not usable is told of.
     fn choose(
         &self,
+        store: &Store,
         judged: &[Judged],
         ignored: &mut Vec<(String, String)>,
         failures: &mut Vec<Error>,
@@ -236,6 +247,16 @@ impl Syncing<'_> {
             let address = self.remotes[found.at].address();
             let theirs = found.state.head.head.generation;
             let reason = match found.verdict {
+                Verdict::UpToDate | Verdict::Newer if self.forgets(store, found) => {
+                    let held = store.hidden().unwrap_or_default();
+                    let reason = format!(
+                        "{address} has generation {theirs}, and this store held {held}, which does not open any more \
+                         (it is degraded): sync with a remote that has it, or take what there is with --accept-older"
+                    );
+                    failures.push(Error::new(ErrorKind::Corrupt, reason.clone()));
+                    ignored.push((address, reason));
+                    continue;
+                }
                 Verdict::UpToDate | Verdict::Newer => continue,
                 Verdict::RolledBack if self.request.accept_older => continue,
                 Verdict::Lagging => {
@@ -251,11 +272,18 @@ impl Syncing<'_> {
             ignored.push((address, reason));
         }
         let newest = |wanted: &dyn Fn(Verdict) -> bool| {
-            let places = (0..judged.len()).filter(|&at| wanted(judged[at].verdict));
+            let places =
+                (0..judged.len()).filter(|&at| wanted(judged[at].verdict) && !self.forgets(store, &judged[at]));
             places.max_by_key(|&at| (judged[at].state.head.head.generation, std::cmp::Reverse(at)))
         };
         newest(&|verdict| matches!(verdict, Verdict::UpToDate | Verdict::Newer))
             .or_else(|| newest(&|verdict| self.request.accept_older && verdict == Verdict::RolledBack))
+    }
+
+    /// Returns whether taking a state would make the store forget that it held a newer one, and nobody asked for that.
+    fn forgets(&self, store: &Store, found: &Judged) -> bool {
+        let theirs = found.state.head.head.generation;
+        !self.request.accept_older && store.hidden().is_some_and(|held| theirs < held)
     }
 
     /// Loads the chosen state and finds every remote that shows the same.

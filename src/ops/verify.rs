@@ -54,6 +54,8 @@ pub enum ProblemKind {
     Head,
     /// A manifest is missing or not what its hash says.
     Manifest,
+    /// Something that is no file stands where this replica makes or locks a file of its own.
+    Replica,
     /// A pack is missing.
     MissingPack,
     /// A pack is not what its name says.
@@ -79,6 +81,7 @@ impl ProblemKind {
             Self::Trust => "trust",
             Self::Head => "head",
             Self::Manifest => "manifest",
+            Self::Replica => "replica",
             Self::MissingPack => "missing-pack",
             Self::DamagedPack => "damaged-pack",
             Self::Key => "key",
@@ -97,6 +100,7 @@ impl From<Part> for ProblemKind {
             Part::Trust => Self::Trust,
             Part::Head => Self::Head,
             Part::Manifest => Self::Manifest,
+            Part::Replica => Self::Replica,
         }
     }
 }
@@ -136,7 +140,7 @@ impl Finding {
 impl Finding {
     /// Returns whether it is about what a store opens by.
     fn is_of_roots(&self) -> bool {
-        self.kind <= ProblemKind::Manifest
+        self.kind <= ProblemKind::Replica
     }
 }
 

@@ -77,6 +77,11 @@ impl StoreError {
         Self::Corrupt { what: what.to_string(), source: None }
     }
 
+    /// Makes an error of a file that could not be read: a bad sector is damage.
+    pub fn unread(what: impl fmt::Display, error: DiskError) -> Self {
+        if error.is_unread() { Self::corrupt(what, error) } else { error.into() }
+    }
+
     /// Makes an error of a format error in a named file: damaged, or of a newer format.
     pub fn format(what: impl fmt::Display, error: FormatError) -> Self {
         match error {
@@ -91,7 +96,16 @@ impl StoreError {
     #[must_use]
     pub fn costs_one_entry(&self) -> bool {
         match self {
-            Self::Corrupt { .. } | Self::TooNew(_) => true,
+            Self::TooNew(_) => true,
+            _ => self.is_damage(),
+        }
+    }
+
+    /// Returns whether what was asked for is damaged, or on a bad sector.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
             Self::Disk(error) => error.kind == DiskErrorKind::Io,
             _ => false,
         }
@@ -102,8 +116,10 @@ impl From<DiskError> for StoreError {
     fn from(error: DiskError) -> Self {
         match error.kind {
             DiskErrorKind::Gone => Self::Gone(Some(error)),
-            // A directory, a link or far too many bytes where a store has a small file: someone else's, so damage.
-            DiskErrorKind::WrongType => Self::Corrupt { what: error.subject.clone(), source: Some(Box::new(error)) },
+            // A file in a directory's place, a directory, a link or far too many bytes where a store has a small file: someone else's, so damage.
+            DiskErrorKind::WrongType | DiskErrorKind::Exists => {
+                Self::Corrupt { what: error.subject.clone(), source: Some(Box::new(error)) }
+            }
             _ => Self::Disk(error),
         }
     }

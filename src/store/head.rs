@@ -37,10 +37,15 @@ pub struct Found {
     pub packs: PackSet,
     /// How far it is the one that should have opened.
     pub soundness: Soundness,
+    /// The newest generation above it that surely was one: a record that holds says so, or without `HEAD` the name of one.
+    pub hidden: Option<Generation>,
     /// Whether `HEAD` and `heads/<n>` both are this very record, so that the run that made it got past its durable point
     /// and neither was lost since.
     pub is_settled: bool,
 }
+
+/// Promised by a directory of records that does not list.
+const UNKNOWN: Generation = Generation(u64::MAX);
 
 struct Candidate {
     path: StorePath,
@@ -73,7 +78,8 @@ pub fn find_newest(disk: &dyn Disk, store: StoreId, trust: &TrustChain) -> Resul
                     found.and_then(|found| found.record.as_ref()).is_some_and(|there| there.bytes() == record.bytes())
                 };
                 let is_settled = own.iter().all(stands);
-                return Ok(Found { head: (*record).clone(), packs, soundness, is_settled });
+                let hidden = hidden(&candidates, &records[..at], record);
+                return Ok(Found { head: (*record).clone(), packs, soundness, hidden, is_settled });
             }
             Err(error @ (StoreError::Gone(_) | StoreError::Disk(_))) => return Err(error),
             Err(error) => failure = failure.or(Some(error)),
@@ -139,9 +145,9 @@ fn read_candidates(disk: &dyn Disk, trust: &TrustChain) -> Result<Vec<Candidate>
         Ok(names) => {
             places.extend(names.into_iter().map(|generation| (layout::head_record(generation), Some(generation))));
         }
-        // A directory that does not list costs its records, not the store; any of them may be newer than what opens.
-        Err(StoreError::Disk(error)) if error.kind == DiskErrorKind::Io => {
-            let promised = Some(Generation(u64::MAX));
+        // What does not list costs its records, not the store; any of them may be newer than what opens.
+        Err(error) if error.is_damage() => {
+            let promised = Some(UNKNOWN);
             candidates.push(Candidate {
                 path: layout::heads(),
                 promised,
@@ -195,6 +201,15 @@ fn judge(candidates: &[Candidate], opened: &SignedHead) -> Soundness {
         return Soundness::Older;
     }
     if head_holds { Soundness::Sound } else { Soundness::HeadLost }
+}
+
+/// Returns the newest generation that the store had and that did not open. `HEAD` is written after a record, so what stands
+/// under a newer name while `HEAD` holds may never have been one.
+fn hidden(candidates: &[Candidate], newer: &[&SignedHead], opened: &SignedHead) -> Option<Generation> {
+    let head_holds = candidates.iter().any(|found| found.path == layout::head() && found.record.is_some());
+    let promised = candidates.iter().filter(|_| !head_holds).filter_map(|found| found.promised);
+    let promised = promised.filter(|promised| *promised > opened.head.generation && *promised != UNKNOWN);
+    newer.iter().map(|record| record.head.generation).chain(promised).max()
 }
 
 /// Makes a record the committed state: creates `heads/<n>`, then rewrites `HEAD`, then prunes old records.

@@ -94,7 +94,9 @@ pub fn read_key_list(
     len_bytes: u64,
 ) -> Result<KeyList, StoreError> {
     let path = layout::key_list(hash);
-    let bytes = read_all(disk, &path, len_bytes)?.ok_or_else(|| StoreError::damaged(format!("key list {path}")))?;
+    let what = || format!("key list {path}");
+    let bytes = read_all(disk, &path, len_bytes).map_err(|error| StoreError::unread(what(), error))?;
+    let bytes = bytes.ok_or_else(|| StoreError::damaged(what()))?;
     check_key_list(&bytes, store, hash)
 }
 
@@ -157,7 +159,8 @@ fn open_listed(
     identities: &[Identity],
 ) -> Result<Option<KeyFileContent>, StoreError> {
     let path = layout::key_file(epoch, entry.tag);
-    let Some(bytes) = read_all(disk, &path, KEY_FILE_MAX_BYTES)? else { return Ok(None) };
+    let unread = |error| StoreError::unread(format!("key file {path}"), error);
+    let Some(bytes) = read_all(disk, &path, KEY_FILE_MAX_BYTES).map_err(unread)? else { return Ok(None) };
     if *blake3::hash(&bytes).as_bytes() != entry.hash {
         return Err(StoreError::damaged(format!("key file {path}")));
     }

@@ -17,7 +17,11 @@ impl WriteLock {
             Ok(Some(lock)) => Ok(Self(lock)),
             Ok(None) => Err(StoreError::Locked),
             Err(error) if error.kind == DiskErrorKind::NotFound => {
-                drop(disk.create_new(&layout::write_lock())?);
+                match disk.create_new(&layout::write_lock()) {
+                    // Another run was quicker; the lock itself tells which of the two goes on.
+                    Err(error) if error.kind == DiskErrorKind::Exists => {}
+                    created => drop(created?),
+                }
                 match disk.lock(&layout::write_lock(), LockKind::Exclusive)? {
                     Some(lock) => Ok(Self(lock)),
                     None => Err(StoreError::Locked),

@@ -108,10 +108,7 @@ impl PackSet {
             match read_all(disk, &path, len_bytes) {
                 Ok(Some(bytes)) => Ok(bytes),
                 Ok(None) => Err(StoreError::damaged(format!("manifest {path}"))),
-                Err(error) if error.kind == crate::disk::DiskErrorKind::Io => {
-                    Err(StoreError::corrupt(format!("manifest {path}"), error))
-                }
-                Err(error) => Err(error.into()),
+                Err(error) => Err(StoreError::unread(format!("manifest {path}"), error)),
             }
         })
     }

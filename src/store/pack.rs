@@ -9,7 +9,7 @@ use super::object::{Purpose, SealedObject, open_outer, seal_outer};
 use crate::base::limits::{PACK_MAX_BYTES, PACK_TARGET_BYTES};
 use crate::base::{Epoch, PackHash, StoreId, StorePath};
 use crate::crypto::Secret;
-use crate::disk::{Disk, DiskError, DiskErrorKind, ReadAt, read_all, write_whole};
+use crate::disk::{Disk, DiskError, DiskErrorKind, ReadAt, WriteFile, read_all, write_whole};
 use crate::format::Class;
 use crate::format::manifest::PackRef;
 use crate::format::pack::{
@@ -126,7 +126,7 @@ pub fn create_immutable(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> Resu
 }
 
 fn write_immutable(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> Result<(), StoreError> {
-    let file = match disk.create_new(path) {
+    let file = match create_in_place(disk, path) {
         Ok(file) => file,
         Err(error) if error.kind == DiskErrorKind::Exists => {
             if holds(disk, path, bytes) {
@@ -138,6 +138,27 @@ fn write_immutable(disk: &dyn Disk, path: &StorePath, bytes: &[u8]) -> Result<()
         Err(error) => return Err(error.into()),
     };
     Ok(write_whole(file, bytes)?)
+}
+
+/// Creates a file; makes its directories again where they were lost.
+///
+/// # Durability
+/// Directories that were made are durable when this returns; the file is as [`Disk::create_new`] has it.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn create_in_place(disk: &dyn Disk, path: &StorePath) -> Result<Box<dyn WriteFile>, DiskError> {
+    match disk.create_new(path) {
+        Err(error) if error.kind == DiskErrorKind::NotFound => {
+            let dir = path.parent();
+            for dir in [dir.parent(), dir].into_iter().filter(|dir| *dir != StorePath::root()) {
+                disk.create_dir(&dir)?;
+                disk.sync_dir(&dir.parent())?;
+            }
+            disk.create_new(path)
+        }
+        other => other,
+    }
 }
 
 /// Returns whether a file holds exactly these bytes.
@@ -183,7 +204,11 @@ pub enum PackState {
 /// # Errors
 /// [`DiskError`].
 pub fn pack_state(disk: &dyn Disk, pack: &PackRef) -> Result<PackState, DiskError> {
-    let metadata = disk.metadata(&layout::pack(&pack.hash))?;
+    let metadata = match disk.metadata(&layout::pack(&pack.hash)) {
+        // A file stands in the place of its directory.
+        Err(error) if error.kind == DiskErrorKind::WrongType => return Ok(PackState::Foreign),
+        metadata => metadata?,
+    };
     Ok(match metadata {
         None => PackState::Missing,
         Some(found) if found.kind != crate::disk::DiskFileKind::File => PackState::Foreign,

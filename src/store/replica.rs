@@ -110,7 +110,8 @@ fn field<T: std::str::FromStr + std::fmt::Display>(
     path: &StorePath,
     name: &str,
 ) -> Result<Option<T>, StoreError> {
-    let Some(bytes) = read_all(disk, path, MARKER_MAX_BYTES)? else { return Ok(None) };
+    let read = read_all(disk, path, MARKER_MAX_BYTES).map_err(|error| StoreError::unread(path, error));
+    let Some(bytes) = read? else { return Ok(None) };
     let value = Lines::parse(WHOLE, TITLE, &bytes).and_then(|lines| lines.value(name));
     value.map(Some).map_err(|error| StoreError::format(path, error))
 }

@@ -31,6 +31,8 @@ pub enum Part {
     Head,
     /// A manifest of the own chain.
     Manifest,
+    /// A file of this replica alone.
+    Replica,
 }
 
 /// How a file is wrong.
@@ -137,6 +139,7 @@ pub fn survey(disk: &dyn Disk) -> Result<Option<Survey>, StoreError> {
     let vouched = trust.as_ref().map(|trust| trust.newest().trust.store);
     let vouched = vouched.filter(|id| vouches && named.as_ref() == Some(id));
     let (newest, mut hides_newer) = look.manifests(&records)?;
+    look.own_files()?;
     let opened = newest.as_ref().map_or(Generation(0), |newest| newest.head.generation);
     let is_newer = |record: &&Record| record.promised.is_some_and(|promised| promised > opened);
     hides_newer |= records.iter().filter(is_newer).any(|record| record.standing == Standing::MayBeWhole);
@@ -189,7 +192,8 @@ fn read(disk: &dyn Disk, path: &StorePath, max_bytes: u64) -> Result<Found, Stor
         Ok(None) => Found::Nothing(Fault::Missing),
         Err(error) if error.kind == DiskErrorKind::Gone => return Err(error.into()),
         Err(error) if error.kind == DiskErrorKind::WrongType => {
-            let is_file = disk.metadata(path)?.is_some_and(|found| found.kind == DiskFileKind::File);
+            // A file in a directory's place is in the way of all that should be below it.
+            let is_file = matches!(disk.metadata(path), Ok(Some(found)) if found.kind == DiskFileKind::File);
             Found::Nothing(if is_file { Fault::Damaged } else { Fault::InTheWay })
         }
         Err(error) => Found::Nothing(Fault::Unreadable(error.source.to_string())),
@@ -262,9 +266,12 @@ impl Look<'_> {
                 names.sort_unstable();
                 places.extend(names.into_iter().map(|generation| (layout::head_record(generation), Some(generation))));
             }
-            Err(StoreError::Disk(error)) => {
+            Err(error @ (StoreError::Disk(_) | StoreError::Corrupt { .. })) => {
                 let (path, promised) = (layout::heads(), Some(Generation(u64::MAX)));
-                let fault = Some(Fault::Unreadable(error.source.to_string()));
+                let fault = Some(match error {
+                    StoreError::Disk(error) => Fault::Unreadable(error.source.to_string()),
+                    _ => Fault::InTheWay,
+                });
                 records.push(Record { path, promised, signed: None, standing: Standing::MayBeWhole, fault });
             }
             Err(error) => return Err(error),
@@ -352,6 +359,20 @@ impl Look<'_> {
         if let Some(own) = own.filter(|own| records.iter().all(|record| record.path != *own)) {
             self.tell(Part::Head, own, Fault::Missing, None);
         }
+    }
+
+    /// Tells of things that are no files where verbs make and lock files of their own.
+    fn own_files(&mut self) -> Result<(), StoreError> {
+        for path in [layout::pending(), layout::unclean(), layout::write_lock(), layout::read_lock()] {
+            match self.disk.metadata(&path) {
+                Ok(Some(found)) if found.kind != DiskFileKind::File => {
+                    self.tell(Part::Replica, path, Fault::InTheWay, None);
+                }
+                Err(error) if error.kind == DiskErrorKind::Gone => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Checks the manifests of the newest record, and of older ones as long as none is whole. Returns the one that is, and

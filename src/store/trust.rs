@@ -59,14 +59,18 @@ impl TrustChain {
     /// # Errors
     /// [`StoreError::Corrupt`] when the first is missing or damaged, [`StoreError::NotTrusted`] when a link does not hold.
     pub fn load(disk: &dyn Disk, store: StoreId) -> Result<Self, StoreError> {
-        let first = read_all(disk, &layout::trust(1), TRUST_MAX_BYTES)?;
+        let read = |version| {
+            let path = layout::trust(version);
+            read_all(disk, &path, TRUST_MAX_BYTES).map_err(|error| StoreError::unread(path, error))
+        };
+        let first = read(1)?;
         let first = first.ok_or_else(|| StoreError::damaged("trust/1"))?;
         let mut chain = Self::start(&first)?;
         if chain.newest().trust.store != store {
             return Err(StoreError::NotTrusted("the trust file is of another store".into()));
         }
         for version in 2..=CHAIN_MAX {
-            match read_all(disk, &layout::trust(version), TRUST_MAX_BYTES)? {
+            match read(version)? {
                 // A torn file here is an interrupted sync's; a HEAD that names it will not open without it.
                 Some(bytes) if chain.add(&bytes).is_ok() => {}
                 _ => break,

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use chunkstore::base::{FileHash, Generation, ManifestHash};
-use chunkstore::crypto::sign::Purpose;
+use chunkstore::crypto::sign::{Purpose, SignKey};
 use chunkstore::disk::sim::Profile;
 use chunkstore::disk::{Disk, SimDisk};
 use chunkstore::error::Result;
 use chunkstore::format::head::{Head, SignedHead};
-use chunkstore::format::manifest::{Base, FileKind, FileRef, Manifest};
+use chunkstore::format::manifest::{Base, FileKind, FileRef, Manifest, RecipeRef};
 use chunkstore::ops::clone::{CloneRequest, clone_store};
 use chunkstore::ops::host_state::HostState;
 use chunkstore::ops::sync::{SyncRequest, Synced, sync};
@@ -20,11 +20,21 @@ use crate::scene::Scene;
 
 /// Publishes a generation that carries these files besides what is there.
 fn publish(scene: &Scene, contents: &[(u16, &[u8])]) -> Vec<FileRef> {
-    let store = Store::open(scene.shared_disk()).unwrap();
+    publish_carrying(&scene.disk, &scene.writer().signer(), contents, vec![])
+}
+
+/// Publishes a generation that carries these files and lists these recipes besides what is there.
+pub fn publish_carrying(
+    disk: &SimDisk,
+    signer: &SignKey,
+    contents: &[(u16, &[u8])],
+    recipes: Vec<RecipeRef>,
+) -> Vec<FileRef> {
+    let store = Store::open(Arc::new(disk.clone())).unwrap();
     let mut files = store.packs().top.files.clone();
     for (kind, bytes) in contents {
         let hash = FileHash(*blake3::hash(bytes).as_bytes());
-        pack::create_immutable(&scene.disk, &layout::carried_file(&hash), bytes).unwrap();
+        pack::create_immutable(disk, &layout::carried_file(&hash), bytes).unwrap();
         files.push(FileRef { kind: FileKind(*kind), len_bytes: bytes.len() as u32, hash });
     }
     files.sort_unstable_by_key(|file| (file.kind, file.hash));
@@ -40,19 +50,19 @@ fn publish(scene: &Scene, contents: &[(u16, &[u8])]) -> Vec<FileRef> {
         }),
         removed: vec![],
         added: vec![],
-        recipes: vec![],
+        recipes,
         heads: vec![(old.generation, store.head().hash())],
         files: files.clone(),
         ..top.clone()
     };
     let bytes = manifest.encode(store.id());
     let hash = ManifestHash(*blake3::hash(&bytes).as_bytes());
-    pack::create_immutable(&scene.disk, &layout::manifest(&hash), &bytes).unwrap();
+    pack::create_immutable(disk, &layout::manifest(&hash), &bytes).unwrap();
     let manifest_len_bytes = bytes.len() as u64;
     let previous = vec![store.head().hash()];
     let next = Head { generation, manifest: hash, manifest_len_bytes, previous, ..old.clone() };
-    let signature = scene.writer().signer().sign(Purpose::Head, &next.encode_body());
-    head::swing(&scene.disk, &SignedHead::new(next, signature)).unwrap();
+    let signature = signer.sign(Purpose::Head, &next.encode_body());
+    head::swing(disk, &SignedHead::new(next, signature)).unwrap();
     files
 }
 

@@ -14,7 +14,7 @@ mod cli;
 mod clone;
 mod commit;
 mod costs;
-mod damage;
+mod damaged_stores;
 mod env;
 mod fixture;
 mod forget;

@@ -219,3 +219,20 @@ fn a_half_used_expiry_is_renewed_as_a_generation() {
     assert!(!key.sync(&remote).unwrap().stale);
     assert!(!files(key.disk.as_ref()).is_empty());
 }
+
+// U10
+#[test]
+fn packs_that_the_remote_lost_are_sent_again_and_no_others() {
+    let publisher = Publisher::new(1);
+    publisher.commit(&[1000; 40]);
+    let (remote, mut state) = (MemRemote::new(), HostState::default());
+    push_to(&publisher, &remote, &mut state).unwrap();
+    let packs = publisher.open().packs().packs().to_vec();
+    packs[..20].iter().for_each(|pack| remote.uproot(&layout::pack(&pack.hash)));
+    let head = publisher.commit(&[1000]);
+    remote.reset_counts();
+    let pushed = push_to(&publisher, &remote, &mut state).unwrap();
+    assert_eq!((pushed.packs_sent, pushed.packs_reused), (21, 20), "{pushed:?}");
+    assert!(packs.iter().all(|pack| remote.paths().contains(&layout::pack(&pack.hash))));
+    Key::of(&publisher, &remote).assert_holds(&head);
+}

@@ -1,9 +1,12 @@
 //! `sync`.
 
+use std::sync::Arc;
+
 use chunkstore::base::StorePath;
 use chunkstore::error::ErrorKind;
-use chunkstore::remote::RemoteErrorKind;
+use chunkstore::ops::sync::{SyncRequest, sync};
 use chunkstore::remote::mem::{Fault, Rule};
+use chunkstore::remote::{Remote, RemoteErrorKind};
 use chunkstore::store::layout;
 
 use super::env::{Key, MIB, Named, Publisher, arc, damage, kind};
@@ -527,5 +530,32 @@ fn trust_moves_on_by_its_chain_and_never_back() {
     assert_eq!(key.open().trust().newest().trust.version, 2);
     key.on_a_fresh_host();
     assert_eq!(kind(key.sync(&stolen.remote())), ErrorKind::NotTrusted);
+    key.assert_holds(&head);
+}
+
+// U11
+#[test]
+fn a_degraded_store_does_not_forget_what_it_held_unless_it_is_told_to() {
+    let publisher = Publisher::new(1);
+    let old = publisher.commit(&[MIB]);
+    let (remote, older) = (publisher.remote(), publisher.remote());
+    let mut key = Key::of(&publisher, &remote);
+    let head = publisher.commit(&[2 * MIB]);
+    publisher.plant(&remote);
+    key.sync(&remote).unwrap();
+    damage(&key.path(), &layout::manifest(&head.head.manifest), |bytes| bytes[50] ^= 1);
+    key.on_a_fresh_host();
+    let older: Arc<dyn Remote> = Arc::new(Named(older, "mem:older"));
+    let before = key.snapshot();
+    assert_eq!(kind(key.sync_all(&[Arc::clone(&older)])), ErrorKind::Corrupt);
+    assert_eq!(key.snapshot(), before, "nothing was written");
+    let request = SyncRequest { accept_older: true };
+    sync(&key.disk, &[Arc::clone(&older)], request, &mut key.state, key.world.run()).unwrap();
+    key.assert_holds(&old);
+    assert_eq!(key.open().soundness(), chunkstore::store::head::Soundness::Sound);
+    // A remote that has what was lost is taken, whatever another one lacks.
+    key.sync(&remote).unwrap();
+    damage(&key.path(), &layout::manifest(&head.head.manifest), |bytes| bytes[50] ^= 1);
+    key.sync_all(&[older, arc(&remote)]).unwrap();
     key.assert_holds(&head);
 }

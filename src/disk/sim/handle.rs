@@ -1,7 +1,7 @@
 //! The calls of [`Disk`] on a simulated medium: first the faults, then the contract.
 
 use super::state::{Body, Ino, Key, Op};
-use super::{CallCounts, FaultKind, SimDisk, State, last_name};
+use super::{CallCounts, FaultKind, SECTOR_BYTES, SimDisk, State, last_name};
 use crate::base::StorePath;
 use crate::disk::{
     Capabilities, Disk, DiskError, DiskErrorKind, DiskFileKind, Lock, LockKind, Metadata, ReadAt, WriteFile,
@@ -180,6 +180,9 @@ impl Disk for SimDisk {
             Ok(Vec::new()),
             |state| {
                 let prefix = match state.look("list", dir)? {
+                    (key, Some(Body::Dir)) if state.worn_dirs.contains(&key) => {
+                        return Err(error(DiskErrorKind::Io, "list", dir));
+                    }
                     (key, Some(Body::Dir)) if key.is_empty() => String::new(),
                     (key, Some(Body::Dir)) => format!("{key}/"),
                     (_, Some(Body::File(_))) => return Err(error(DiskErrorKind::WrongType, "list", dir)),
@@ -396,6 +399,10 @@ impl ReadAt for SimReadAt {
             |c| &mut c.reads,
             Err(DiskErrorKind::Gone),
             |state| {
+                let end = offset + buffer.len() as u64;
+                if state.worn.get(&self.ino).is_some_and(|bad| *bad < end && offset < bad + SECTOR_BYTES) {
+                    return Err(error(DiskErrorKind::Io, "read", &self.path));
+                }
                 let read = state.now.inodes.get(&self.ino).map_or(0, |inode| inode.live.read_at(offset, buffer));
                 state.counts.bytes_read += read as u64;
                 Ok(read)

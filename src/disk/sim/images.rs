@@ -8,12 +8,10 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use super::Profile;
 use super::content::{Content, Fill, next_random};
 use super::state::{Body, Change, Ino, Inode, Medium, Names, Node, parent};
+use super::{Profile, SECTOR_BYTES};
 
-/// Bytes that reach a medium together or not at all.
-const SECTOR_BYTES: u64 = 512;
 /// Products of slots up to this size are enumerated in full.
 const ALL_UP_TO: usize = 64;
 

@@ -373,3 +373,23 @@ fn settled_keeps_the_content_and_counts_tell_the_calls() {
     let lock = disk.create_new(&path("L")).and_then(|_| disk.lock(&path("L"), LockKind::Exclusive)).unwrap();
     assert!(lock.is_some() && disk.clone().lock(&path("L"), LockKind::Shared).unwrap().is_none());
 }
+
+#[test]
+fn a_worn_sector_fails_until_its_file_is_made_anew() {
+    let disk = SimDisk::new(Profile::Fat32);
+    disk.put("packs/AB/X", &pattern(1500));
+    assert!(disk.wear_out("packs/AB/X", 700) && disk.wear_out("packs", 0) && !disk.wear_out("none", 0));
+    let kind = |at, len| {
+        let read = disk.open(&path("packs/AB/X")).unwrap().read_at(at, &mut vec![0; len]);
+        read.map_err(|error| error.kind)
+    };
+    assert_eq!((kind(0, 512), kind(1024, 600)), (Ok(512), Ok(476)));
+    assert_eq!((kind(0, 513), kind(900, 1)), (Err(DiskErrorKind::Io), Err(DiskErrorKind::Io)));
+    assert_eq!(disk.list(&path("packs")).unwrap_err().kind, DiskErrorKind::Io);
+    assert_eq!(disk.list(&path("packs/AB")).unwrap().len(), 1);
+    disk.remove(&path("packs/AB/X")).unwrap();
+    create(&disk, "packs/AB/X", &pattern(1500));
+    assert_eq!(kind(0, 1500), Ok(1500));
+    assert!(disk.wipe("packs"));
+    assert!(disk.metadata(&path("packs/AB")).unwrap().is_none() && disk.paths().is_empty());
+}

@@ -84,7 +84,7 @@ impl<'a> Lookout<'a> {
         let Some(pointer) = before else { return Ok(HashMap::new()) };
         match entries(self.reader, pointer) {
             Ok(entries) => Ok(entries.into_iter().map(|entry| (entry.name.clone(), entry)).collect()),
-            Err(StoreError::Corrupt { .. }) => Ok(HashMap::new()),
+            Err(error) if error.is_damage() => Ok(HashMap::new()),
             Err(error) => Err(error),
         }
     }

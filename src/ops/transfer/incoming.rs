@@ -9,7 +9,7 @@ use crate::base::units::MIB;
 use crate::disk::{Disk, DiskError, DiskErrorKind, DiskFileKind, WriteFile, write_whole};
 use crate::format::manifest::PackRef;
 use crate::store::layout;
-use crate::store::pack::{PackState, pack_state, read_exactly};
+use crate::store::pack::{PackState, create_in_place, pack_state, read_exactly};
 
 /// Bytes that are read back at a time.
 const READ_BACK_BYTES: u64 = MIB;
@@ -189,12 +189,5 @@ fn discard(disk: &dyn Disk, path: &StorePath) {
 /// Creates a file in place of whatever broken one stands there; makes its directory again where that was lost.
 fn create_fresh(disk: &dyn Disk, path: &StorePath) -> Result<Box<dyn WriteFile>, DiskError> {
     disk.remove(path)?;
-    match disk.create_new(path) {
-        Err(error) if error.kind == DiskErrorKind::NotFound => {
-            disk.create_dir(&path.parent())?;
-            disk.sync_dir(&path.parent().parent())?;
-            disk.create_new(path)
-        }
-        other => other,
-    }
+    create_in_place(disk, path)
 }

@@ -187,8 +187,13 @@ pub fn fetch_keys(
         return Ok(());
     }
     let epochs: BTreeSet<Epoch> = plan.missing.iter().chain(doubted).map(|(epoch, _)| *epoch).collect();
+    let failed = |error| Error::from(StoreError::from(error));
+    if disk.metadata(&layout::keys_dir()).map_err(failed)?.is_none() {
+        disk.create_dir(&layout::keys_dir()).map_err(failed)?;
+        disk.sync_dir(&layout::keys_dir().parent()).map_err(failed)?;
+    }
     for epoch in &epochs {
-        disk.create_dir(&layout::key_dir(*epoch)).map_err(Error::from)?;
+        disk.create_dir(&layout::key_dir(*epoch)).map_err(failed)?;
     }
     for (epoch, entry) in doubted {
         sync_again(disk, &layout::key_file(*epoch, entry.tag), u64::from(entry.len_bytes)).map_err(Error::from)?;
@@ -203,6 +208,6 @@ pub fn fetch_keys(
     for epoch in &epochs {
         disk.sync_dir(&layout::key_dir(*epoch)).map_err(Error::from)?;
     }
-    disk.sync_dir(&layout::key_dir(Epoch(0)).parent()).map_err(Error::from)?;
+    disk.sync_dir(&layout::keys_dir()).map_err(Error::from)?;
     shortfall.end()
 }

@@ -117,7 +117,7 @@ pub fn receive(
         wrote: true,
     };
     let in_doubt = replica::read_unclean(disk).map_err(Error::from)?.is_some();
-    let left_over = in_doubt || stands(disk, &layout::pending())?;
+    let left_over = in_doubt || stands(disk, &layout::pending()).map_err(Error::from)?;
     let complete = plan.fetch.is_empty() && keys.is_empty() && files.is_empty();
     if !changes_head && local.settle != Settle::Always && complete && !left_over {
         lack.shortfall.end()?;
@@ -133,7 +133,7 @@ pub fn receive(
     lack.pass(fetch_keys(disk, &keys, may_float, &mut callers))?;
     commit(local, target, changes_head, in_doubt)?;
     lack.shortfall.end()?;
-    clear_traces(disk)?;
+    clear_traces(disk).map_err(Error::from)?;
     Ok(Received { reused_bytes: received.reused_bytes + copied_bytes, ..received })
 }
 
@@ -164,7 +164,7 @@ fn sync_found(disk: &dyn Disk, found: &[PackRef]) -> Result<()> {
     Ok(())
 }
 
-fn stands(disk: &dyn Disk, path: &StorePath) -> Result<bool> {
+fn stands(disk: &dyn Disk, path: &StorePath) -> std::result::Result<bool, StoreError> {
     Ok(disk.metadata(path)?.is_some())
 }
 
@@ -301,10 +301,10 @@ fn commit(local: Local<'_>, target: &Target, changes_head: bool, in_doubt: bool)
 }
 
 /// Takes the traces of a run away that has nothing left to do.
-fn clear_traces(disk: &dyn Disk) -> Result<()> {
+fn clear_traces(disk: &dyn Disk) -> std::result::Result<(), StoreError> {
     if stands(disk, &layout::pending())? {
         disk.remove(&layout::pending())?;
         disk.sync_dir(&StorePath::root())?;
     }
-    Ok(replica::clear_unclean(disk)?)
+    replica::clear_unclean(disk)
 }

@@ -113,8 +113,8 @@ impl Pool<'_> {
             PackState::Missing => Some(Fault::Missing),
             PackState::Partial(_) => Some(Fault::Damaged),
             PackState::Foreign => {
-                let found = disk.metadata(&layout::pack(&pack.hash)).map_err(|error| store.settle(error.into()))?;
-                let is_file = found.is_some_and(|found| found.kind == DiskFileKind::File);
+                let found = disk.metadata(&layout::pack(&pack.hash));
+                let is_file = matches!(found, Ok(Some(found)) if found.kind == DiskFileKind::File);
                 Some(if is_file { Fault::Damaged } else { Fault::InTheWay })
             }
             PackState::FullLength if !is_chosen => None,
