@@ -399,7 +399,7 @@ impl ReadAt for SimReadAt {
             |c| &mut c.reads,
             Err(DiskErrorKind::Gone),
             |state| {
-                let end = offset + buffer.len() as u64;
+                let end = offset.saturating_add(buffer.len() as u64);
                 if state.worn.get(&self.ino).is_some_and(|bad| *bad < end && offset < bad + SECTOR_BYTES) {
                     return Err(error(DiskErrorKind::Io, "read", &self.path));
                 }

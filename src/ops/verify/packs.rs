@@ -114,8 +114,9 @@ impl Pool<'_> {
             PackState::Partial(_) => Some(Fault::Damaged),
             PackState::Foreign => {
                 let found = disk.metadata(&layout::pack(&pack.hash));
-                let is_file = matches!(found, Ok(Some(found)) if found.kind == DiskFileKind::File);
-                Some(if is_file { Fault::Damaged } else { Fault::InTheWay })
+                // What is not known to be something else may still be a file, of which frames can be saved.
+                let is_in_the_way = matches!(found, Ok(Some(found)) if found.kind != DiskFileKind::File);
+                Some(if is_in_the_way { Fault::InTheWay } else { Fault::Damaged })
             }
             PackState::FullLength if !is_chosen => None,
             PackState::FullLength => match pack_is_whole(disk, pack, &mut hear) {
