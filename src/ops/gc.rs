@@ -111,14 +111,15 @@ fn look(disk: &Arc<dyn Disk>, request: &GcRequest<'_>, run: Run<'_>) -> Result<C
     let mut done = Collected::default();
     if let Some(writer) = request.writer {
         let writing = Writing::look(Arc::clone(disk), writer, run)?;
-        let (plan, missing_chunks) = make_plan(&writing, run)?;
+        let marked = mark::mark(&writing, run)?;
+        let plan = plan(&marked.uses, &Policy::default());
         done.changed = !plan.is_empty();
         done.packs = Some(PackChanges {
             copied_bytes: plan.copied_bytes,
             dropped: plan.drop.clone(),
             repacked: plan.repack.clone(),
             condemned: count(&writing.store.packs().top.condemned),
-            ..described(&plan, missing_chunks)
+            ..described(&plan, marked.missing_chunks)
         });
     }
     let store = Store::open(Arc::clone(disk))?;
@@ -180,11 +181,6 @@ fn patience(store: &Store, request: &GcRequest<'_>) -> Result<Patience> {
     let usual = usual_patience(store)?;
     let Some(grace_secs) = request.grace_secs else { return Ok(usual) };
     Ok(Patience { grace_secs, spares_arriving: usual.spares_arriving && grace_secs > 0 })
-}
-
-fn make_plan(writing: &Writing, run: Run<'_>) -> Result<(Plan, u64)> {
-    let marked = mark::mark(writing, run)?;
-    Ok((plan(&marked.uses, &Policy::default()), marked.missing_chunks))
 }
 
 fn described(plan: &Plan, missing_chunks: u64) -> PackChanges {

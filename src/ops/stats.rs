@@ -259,29 +259,39 @@ impl Counter<'_> {
     }
 }
 
+/// Counts an object that a visit met.
+fn hear(run: Run<'_>, stored: &mut Stored, place: &Place) -> std::result::Result<(), StoreError> {
+    if run.monitor.cancelled() {
+        return Err(StoreError::Interrupted);
+    }
+    stored.count(place);
+    if place.entry.kind != Kind::Chunk {
+        run.monitor.advance(Task::Read, Amount { files: 0, bytes: place.entry.sealed_len_bytes });
+    }
+    Ok(())
+}
+
+/// Tells of an object that a visit could not count; whatever costs more than that object ends the visit.
+fn tell_lost(run: Run<'_>, pointer: &Pointer, error: StoreError) -> std::result::Result<(), StoreError> {
+    if !error.costs_one_entry() {
+        return Err(error);
+    }
+    let subject = format!("object {}", pointer.id);
+    run.monitor.problem(Problem { subject, reason: format!("not counted, {error}") });
+    Ok(())
+}
+
 impl Visitor for Counter<'_> {
     fn object(&mut self, place: &Place) -> std::result::Result<(), StoreError> {
-        if self.run.monitor.cancelled() {
-            return Err(StoreError::Interrupted);
-        }
         if let Some(at) = number_of(self.reading, place) {
             self.owners.set(at, self.number);
         }
-        self.stored.count(place);
-        if place.entry.kind != Kind::Chunk {
-            self.run.monitor.advance(Task::Read, Amount { files: 0, bytes: place.entry.sealed_len_bytes });
-        }
-        Ok(())
+        hear(self.run, &mut self.stored, place)
     }
 
     fn lost(&mut self, pointer: &Pointer, error: StoreError) -> std::result::Result<(), StoreError> {
-        if !error.costs_one_entry() {
-            return Err(error);
-        }
         self.damaged += 1;
-        let subject = format!("object {}", pointer.id);
-        self.run.monitor.problem(Problem { subject, reason: format!("not counted, {error}") });
-        Ok(())
+        tell_lost(self.run, pointer, error)
     }
 }
 

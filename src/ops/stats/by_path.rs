@@ -4,13 +4,13 @@
 //! with another one of the same depth is said. Reads the directories of each depth twice. Holds a byte and a bit for each
 //! object of the store.
 
-use super::{Stored, Sum, number_of};
+use super::{Stored, Sum, hear, number_of, tell_lost};
 use crate::base::RelPath;
-use crate::base::monitor::{Amount, Problem, Task};
+use crate::base::monitor::Task;
 use crate::error::Result;
+use crate::format::Pointer;
 use crate::format::sealed::SnapshotRef;
 use crate::format::tree::{Content, Node};
-use crate::format::{Kind, Pointer};
 use crate::ops::Run;
 use crate::ops::list::at;
 use crate::ops::open::{Reading, Spot};
@@ -182,29 +182,17 @@ struct Count<'a> {
 
 impl Visitor for Count<'_> {
     fn object(&mut self, place: &Place) -> std::result::Result<(), StoreError> {
-        if self.run.monitor.cancelled() {
-            return Err(StoreError::Interrupted);
-        }
         if let Some(times) = number_of(self.reading, place).and_then(|at| self.reached_by.get_mut(at)) {
             *times = times.saturating_add(1);
         }
-        self.stored.count(place);
-        if place.entry.kind != Kind::Chunk {
-            self.run.monitor.advance(Task::Read, Amount { files: 0, bytes: place.entry.sealed_len_bytes });
-        }
-        Ok(())
+        hear(self.run, &mut self.stored, place)
     }
 
     fn lost(&mut self, pointer: &Pointer, error: StoreError) -> std::result::Result<(), StoreError> {
-        if !error.costs_one_entry() {
-            return Err(error);
-        }
-        if self.lost.told {
+        if self.lost.told && error.costs_one_entry() {
             return Ok(());
         }
         self.lost.count += 1;
-        let subject = format!("object {}", pointer.id);
-        self.run.monitor.problem(Problem { subject, reason: format!("not counted, {error}") });
-        Ok(())
+        tell_lost(self.run, pointer, error)
     }
 }
