@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub mod forget;
 pub mod reading;
+pub mod trust;
 
 const ABOUT: &str = "An encrypted archive on a USB key, kept in step with a server nobody trusts";
 
@@ -146,6 +147,14 @@ pub enum Verb {
     Forget(forget::ForgetArgs),
     /// Gives back the room of what nothing needs any more
     Gc(GcArgs),
+    /// Who may write to the store
+    Writer(trust::WriterArgs),
+    /// Who may change trust
+    Root(trust::RootArgs),
+    /// Shows whom the store trusts, and takes changes that several have to sign
+    Trust(trust::TrustArgs),
+    /// This machine's key files
+    Key(trust::KeyArgs),
     /// Serves a folder by FTP, for a LAN or a trial; read-only unless told otherwise
     #[cfg(unix)]
     Serve(ServeArgs),

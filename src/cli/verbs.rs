@@ -23,6 +23,7 @@ mod find;
 mod forget;
 mod gc;
 mod init;
+mod key;
 mod log;
 mod ls;
 mod man;
@@ -30,13 +31,16 @@ mod push;
 mod remote;
 mod repair;
 mod restore;
+mod root;
 #[cfg(unix)]
 mod serve;
 mod stats;
 mod status;
 mod sync;
+mod trust;
 mod verify;
 mod version;
+mod writer;
 
 /// Runs a verb.
 ///
@@ -73,6 +77,10 @@ fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Repair(args) => repair::run(args, context),
         Verb::Forget(args) => forget::run(args, context),
         Verb::Gc(args) => gc::run(args, context),
+        Verb::Writer(args) => writer::run(args, context),
+        Verb::Root(args) => root::run(args, context),
+        Verb::Trust(args) => trust::run(args, context),
+        Verb::Key(args) => key::run(args, context),
         Verb::Remote(args) => remote::run(args, context),
         #[cfg(unix)]
         Verb::Serve(args) => serve::run(args, context),
@@ -114,6 +122,7 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
         }
         Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) => with_store(&[]),
         Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_) | Verb::Forget(_) => with_store(&[]),
+        Verb::Writer(_) | Verb::Root(_) | Verb::Trust(_) | Verb::Key(_) => with_store(&[]),
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
         Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
         #[cfg(unix)]

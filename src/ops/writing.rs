@@ -68,13 +68,22 @@ impl Writing {
     /// # Errors
     /// As [`Writing::begin`].
     pub fn look(disk: Arc<dyn Disk>, writer: &WriterKey, run: Run<'_>) -> Result<Self> {
-        let store = Store::open(disk.clone())?;
+        let store = Store::open(disk)?;
         if store.soundness() == Soundness::Older {
             return Err(StoreError::Degraded.into());
         }
+        Self::over(store, writer, run)
+    }
+
+    /// Takes a store as it was opened, without a lock and without writing.
+    ///
+    /// # Errors
+    /// As [`Writing::begin`].
+    pub fn over(store: Store, writer: &WriterKey, run: Run<'_>) -> Result<Self> {
+        let disk = Arc::clone(store.disk());
         let (keys, unlocked) = store.unlock_writer(std::slice::from_ref(&writer.identity))?;
         let signer = writer.signer();
-        if !store.trust().newest().trust.writers.iter().any(|writer| writer.key == signer.public()) {
+        if !store.trust().newest().trust.is_writer(&signer.public()) {
             return Err(Error::new(ErrorKind::NotTrusted, "this machine's writer key is no writer of the store"));
         }
         let mut unread = Vec::new();

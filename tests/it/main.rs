@@ -40,4 +40,5 @@ mod scripted_proxy;
 mod stats;
 mod sync;
 mod tight;
+mod trust;
 mod verify;
