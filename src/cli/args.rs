@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub mod forget;
+pub mod readers;
 pub mod reading;
 pub mod trust;
 
@@ -153,8 +154,10 @@ pub enum Verb {
     Root(trust::RootArgs),
     /// Shows whom the store trusts, and takes changes that several have to sign
     Trust(trust::TrustArgs),
-    /// This machine's key files
-    Key(trust::KeyArgs),
+    /// Who can read what is written
+    Reader(readers::ReaderArgs),
+    /// New epochs, and this machine's keys on paper
+    Key(readers::KeyArgs),
     /// Serves a folder by FTP, for a LAN or a trial; read-only unless told otherwise
     #[cfg(unix)]
     Serve(ServeArgs),

@@ -27,7 +27,9 @@ mod key;
 mod log;
 mod ls;
 mod man;
+mod passphrase;
 mod push;
+mod reader;
 mod remote;
 mod repair;
 mod restore;
@@ -80,6 +82,7 @@ fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Writer(args) => writer::run(args, context),
         Verb::Root(args) => root::run(args, context),
         Verb::Trust(args) => trust::run(args, context),
+        Verb::Reader(args) => reader::run(args, context),
         Verb::Key(args) => key::run(args, context),
         Verb::Remote(args) => remote::run(args, context),
         #[cfg(unix)]
@@ -121,8 +124,9 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
             with_store(remote.map(PathBuf::from).as_slice())
         }
         Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) => with_store(&[]),
+        Verb::Reader(_) | Verb::Key(_) => with_store(&[]),
         Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_) | Verb::Forget(_) => with_store(&[]),
-        Verb::Writer(_) | Verb::Root(_) | Verb::Trust(_) | Verb::Key(_) => with_store(&[]),
+        Verb::Writer(_) | Verb::Root(_) | Verb::Trust(_) => with_store(&[]),
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
         Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
         #[cfg(unix)]

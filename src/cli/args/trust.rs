@@ -1,4 +1,4 @@
-//! The raw command lines of `writer`, `root`, `trust` and `key`.
+//! The raw command lines of `writer`, `root` and `trust`.
 
 use std::path::PathBuf;
 
@@ -186,34 +186,5 @@ It takes a writer's key, and is a new generation: push it.")]
         /// Where it goes.
         #[command(flatten)]
         change: ChangeArgs,
-    },
-}
-
-/// `key`.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  chunkstore key passphrase --store pub --keys k")]
-pub struct KeyArgs {
-    /// What to do.
-    #[command(subcommand)]
-    pub verb: KeyVerb,
-}
-
-/// What to do with this machine's key files.
-#[derive(Debug, Subcommand)]
-pub enum KeyVerb {
-    /// Changes the passphrase of this machine's key files for the store
-    #[command(after_help = "\
-Example:
-  chunkstore key passphrase --store pub --keys k
-  chunkstore key passphrase --store pub --keys k --passphrase-file old --new-passphrase-file new
-
-The root keys in --root-keys are changed as well. Files that were copied elsewhere keep the old one.")]
-    Passphrase {
-        /// Takes the new passphrase from the first line of a file
-        #[arg(long, value_name = "FILE", conflicts_with = "no_new_passphrase")]
-        new_passphrase_file: Option<PathBuf>,
-        /// Leaves the key files without a passphrase
-        #[arg(long)]
-        no_new_passphrase: bool,
     },
 }
