@@ -17,6 +17,7 @@ mod repairing;
 mod space;
 mod stale;
 mod story;
+mod trust;
 mod upkeep;
 mod usage;
 mod wire;
