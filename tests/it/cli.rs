@@ -12,6 +12,7 @@ mod forget;
 mod healing;
 #[cfg(target_os = "linux")]
 mod messages;
+mod readers;
 mod reading;
 mod repairing;
 mod space;

@@ -26,6 +26,7 @@ mod last_generation;
 #[path = "../crash/publisher.rs"]
 mod publisher;
 mod push;
+mod readers;
 mod reading;
 mod recipes;
 #[path = "../crash/repack.rs"]
