@@ -124,8 +124,8 @@ pub fn commit(scene: &Scene, make: impl FnOnce(&mut Hand) -> Pointer) {
     let pointer = snapshot_pointer(reader, id, snapshot.epoch, len_bytes).unwrap();
     let index_key = reader.index_key(reader.epoch()).unwrap();
     let mut packs = PackWriter::new(&scene.disk, store.id(), reader.epoch(), index_key, Some(store.packs()));
-    objects.iter().for_each(|object| packs.put(object).unwrap());
-    packs.put(&sealer.seal(Kind::Snapshot, id, pointer.dedup_generation, &pointer.key, &plain).unwrap()).unwrap();
+    objects.into_iter().for_each(|object| packs.put(object).unwrap());
+    packs.put(sealer.seal(Kind::Snapshot, id, pointer.dedup_generation, &pointer.key, &plain).unwrap()).unwrap();
     let mut sealed = unlocked.sealed;
     sealed.snapshots.push(SnapshotRef { id, epoch: snapshot.epoch, len_bytes, generation, time: NOW, tags: vec![] });
     let added = packs.finish().unwrap().packs;
