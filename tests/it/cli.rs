@@ -18,6 +18,7 @@ mod repairing;
 mod space;
 mod stale;
 mod story;
+mod terminal;
 mod upkeep;
 mod usage;
 mod wire;
