@@ -141,6 +141,8 @@ impl Syncing<'_> {
             };
         };
         let (target, sources) = self.target(&store, &judged, chosen, &mut ignored)?;
+        // What a remote showed counts even where not all of it comes: it may show something else when it is asked again.
+        state.saw(&sources[0].address(), target.head.head.generation, target.head.hash());
         let local = Local {
             disk: self.disk,
             trust: store.trust(),
@@ -154,15 +156,29 @@ impl Syncing<'_> {
             distrusted: &[],
         };
         let received = receive(local, &target, &sources, self.run, self.meter)?;
-        if store.hidden().is_some_and(|hidden| hidden > target.head.head.generation) {
-            head::forget_newer(self.disk.as_ref(), target.head.head.generation).map_err(Error::from)?;
-        }
+        self.drop_newer(&store, target.head.head.generation)?;
         if judged[chosen].verdict == Verdict::RolledBack {
             state.forget(&sources[0].address(), target.head.head.generation);
         }
         state.saw(&sources[0].address(), target.head.head.generation, target.head.hash());
         state.synced(self.run.clock.now());
         Ok(self.outcome(&store, &target.head.head, &received, ignored))
+    }
+
+    /// Removes what tells of a newer state than the one that was taken, where that was asked for; else says that it stands.
+    fn drop_newer(&self, before: &Store, taken: Generation) -> Result<()> {
+        if before.soundness() != Soundness::Older {
+            return Ok(());
+        }
+        if self.request.accept_older {
+            return Ok(head::forget_newer(self.disk.as_ref(), taken)?);
+        }
+        if head::newest_name(self.disk.as_ref())?.is_some_and(|newest| newest > taken) {
+            self.run.monitor.note(
+                "a newer record stands in heads/ that nobody can vouch for: the store stays degraded, and --accept-older removes it",
+            );
+        }
+        Ok(())
     }
 
     fn outcome(&self, before: &Store, now: &Head, received: &Received, ignored: Vec<(String, String)>) -> Synced {

@@ -9,6 +9,7 @@
     reason = "tests fail by panicking, set their own scene, and say what they cannot check here"
 )]
 
+mod attacks;
 mod carried;
 mod cli;
 mod clone;
