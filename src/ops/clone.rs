@@ -95,7 +95,7 @@ pub fn clone_store(
     let (replica, received, target) = made.map_err(|error| settle(disk.as_ref(), error))?;
     let mut state = HostState::load(cache, store);
     let shown = &target.head.head;
-    state.saw(&remote.address(), shown.generation, target.head.hash());
+    state.saw(&remote.address(), &target.head);
     state.synced(run.clock.now());
     state.save()?;
     Ok(Cloned {

@@ -31,7 +31,7 @@ pub const ROWS: &[Row] = &[
         |scene| {
             let shown = super::head_of(&scene.stage.next);
             let address = scene.remotes[0].address();
-            scene.key.state.saw(&address, shown.head.generation, shown.hash());
+            scene.key.state.saw(&address, &shown);
             scene.server.show(&scene.stage.mine);
         },
     ),
