@@ -38,7 +38,7 @@ pub const ROWS: &[Row] = &[
         "drop-request, recipe",
         Uptane,
         "leaves out a recipe: the pack is fetched as a whole",
-        (Sync, 0, "recipes of packs are of no use", After::Newest),
+        (Sync, 0, "-v: recipes of packs are of no use", After::Newest),
         |scene| scene.server.answer(&scene.newest().recipe(), Answer::Missing),
     ),
     row(

@@ -16,6 +16,7 @@ fn after(row: &Row) -> &'static str {
         After::Older => "holds the older state",
         After::None => "none is made",
         After::Degraded => "holds the newest state, degraded until `sync --accept-older`",
+        After::Recovered => "holds the next generation",
         After::Forged => "holds what the thief signed, until the trust is rotated",
     }
 }
@@ -30,7 +31,11 @@ fn line(row: &Row) -> String {
         Verb::Sync => "`sync`",
         Verb::Clone => "`clone`",
     };
-    let says = if row.says.is_empty() { String::new() } else { format!(": \"{}\"", row.says) };
+    let says = match row.says.strip_prefix("-v: ") {
+        Some(says) => format!(", with -v: \"{says}\""),
+        None if row.says.is_empty() => String::new(),
+        None => format!(": \"{}\"", row.says),
+    };
     let (name, does) = (row.name, row.does);
     format!("| {name} | {from} | {does} | {verb} {}{says} | {} |", row.code, after(row))
 }

@@ -69,7 +69,7 @@ pub const ROWS: &[Row] = &[
         "endless data, recipe",
         Tuf,
         "sends a recipe that never ends: the pack is fetched as a whole",
-        (Sync, 0, "recipes of packs are of no use", After::Newest),
+        (Sync, 0, "-v: recipes of packs are of no use", After::Newest),
         |scene| endless(scene, &scene.newest().recipe()),
     ),
     row(

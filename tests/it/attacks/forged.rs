@@ -104,7 +104,7 @@ pub const ROWS: &[Row] = &[
         "key compromise, after the trust moved on",
         Tuf,
         "shows newer generations that a removed writer signed under the trust file before",
-        (Sync, 18, "is signed under trust file 1, but 2 is known", After::Newest),
+        (Sync, 18, "under trust file 1, and a newer one is known", After::Newest),
         |scene| {
             let ended = super::run_sync(scene);
             assert_eq!(ended.code, 0, "{}", ended.said);

@@ -98,7 +98,7 @@ pub const ROWS: &[Row] = &[
         "mix-and-match, recipe",
         Tuf,
         "shows another file in place of a recipe: the pack is fetched as a whole",
-        (Sync, 0, "recipes of packs are of no use", After::Newest),
+        (Sync, 0, "-v: recipes of packs are of no use", After::Newest),
         |scene| {
             let mine = of_mine(scene, "manifests/");
             swap(scene, &scene.newest().recipe(), &mine);

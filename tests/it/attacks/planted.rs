@@ -30,7 +30,7 @@ pub const ROWS: &[Row] = &[
         "planted on the key: a forged record",
         Own,
         "puts a record of generation 9 there that a key of its own signed",
-        (Sync, 0, "a newer record stands in heads/", After::Degraded),
+        (Sync, 0, "", After::Newest),
         |scene| {
             let mut head = head_of(&scene.stage.mine).head;
             head.generation.0 = 9;
@@ -82,6 +82,24 @@ pub const ROWS: &[Row] = &[
             scene.plant("heads/00000009", sign_head(&own, head).bytes());
         },
     ),
+    row(
+        "planted on the key: a whole store of its own",
+        Own,
+        "replaces the first trust file, HEAD and records by ones that its own root and writer signed, under the same store id",
+        (Sync, 18, "its trust was replaced", After::Unchanged),
+        |scene| {
+            let own = own();
+            let first = SignedTrust::decode(&scene.stage.mine["trust/1"]).unwrap();
+            let writers = vec![Writer { key: own.public(), ..first.trust.writers[0].clone() }];
+            let trust = sign_trust(&[&own], Trust { roots: vec![own.public()], writers, ..first.trust });
+            let mut head = head_of(&scene.stage.mine).head;
+            head.trust = trust.hash();
+            let head = sign_head(&own, head);
+            scene.plant("trust/1", trust.bytes());
+            ["HEAD", "heads/00000003"].into_iter().for_each(|path| scene.plant(path, head.bytes()));
+        },
+    )
+    .for_good(),
     row(
         "planted on the key: STORE of another store",
         Own,

@@ -49,7 +49,7 @@ pub const ROWS: &[Row] = &[
         "rollback, with --accept-older",
         Own,
         "shows generation 2, and a person says that this is meant",
-        (Sync, 0, "accepting the older generation 2", After::Older),
+        (Sync, 0, "went back from generation 3 to 2", After::Older),
         |scene| {
             scene.server.show(&scene.stage.old);
             scene.accept_older = true;

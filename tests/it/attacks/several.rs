@@ -106,6 +106,7 @@ pub const ROWS: &[Row] = &[
         (Sync, 18, "show two histories of one generation", After::Unchanged),
         |scene| {
             let other = scene.stage.publisher_at(&scene.stage.mine);
+            other.rotate_trust();
             (0..3).for_each(|_| drop(other.commit(&[10_000])));
             let other = super::stage::image(&other.disk);
             scene.add(&other);

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use chunkstore::base::clock::SystemClock;
-use chunkstore::base::{FileHash, Generation, KeyListHash, ManifestHash, StoreId};
+use chunkstore::base::clock::{FixedClock, SystemClock};
+use chunkstore::base::{FileHash, Generation, KeyListHash, ManifestHash, StoreId, Timestamp};
 use chunkstore::crypto::Secret;
 use chunkstore::crypto::sign::{Purpose, SignKey};
 use chunkstore::disk::served::ServedDir;
@@ -372,6 +372,11 @@ impl Scene {
         materialize(dir.path(), &self.stage.next);
         let store = Store::open(Arc::new(OsDisk::open(dir.path()).unwrap())).unwrap();
         Newest { _dir: dir, store }
+    }
+
+    /// Has the clock of the key's host say something else.
+    pub fn set_clock(&mut self, now: Timestamp) {
+        self.key.world.clock = FixedClock::new(now);
     }
 
     /// The time that passes for the key and its host.
