@@ -22,6 +22,7 @@ mod forget;
 mod gc;
 mod handmade;
 mod heal;
+mod keyless;
 mod known_losses;
 mod last_generation;
 #[path = "../crash/publisher.rs"]
