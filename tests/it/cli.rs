@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 mod contract;
+mod copies;
 mod failures;
 mod folders;
 mod forget;
