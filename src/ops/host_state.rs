@@ -16,6 +16,10 @@ use crate::format::head::{Rank, SignedHead};
 use crate::format::trust::Trust;
 use crate::ops::transfer::judge::Shown;
 
+mod seen;
+
+pub use seen::{Accepted, Likeness, ReplicaSeen, likeness};
+
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Where a HEAD stands in the order of HEADs, and who signed it.
@@ -128,6 +132,8 @@ struct Memory {
     highest: RankMemory,
     #[serde(default)]
     remotes: BTreeMap<String, RemoteMemory>,
+    #[serde(default)]
+    seen: seen::Seen,
 }
 
 /// The host's memory of one store; without a folder it forgets everything when dropped.
@@ -135,6 +141,7 @@ struct Memory {
 pub struct HostState {
     file: Option<PathBuf>,
     memory: Memory,
+    place: Option<String>,
 }
 
 impl HostState {
@@ -144,7 +151,7 @@ impl HostState {
         let file = cache.map(|dir| dir.join(store.to_string()).join("state.json"));
         let bytes = file.as_deref().and_then(|file| read_host_file(file, MAX_BYTES).ok().flatten());
         let memory = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        Self { file, memory }
+        Self { file, memory, place: None }
     }
 
     /// Returns the generation of the highest HEAD that was seen of the store on this host.

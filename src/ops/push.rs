@@ -166,6 +166,7 @@ struct Pushing<'a> {
 impl Pushing<'_> {
     fn push(&self, request: &PushRequest<'_>, state: &mut HostState) -> Result<Pushed> {
         let mut store = open(self.disk)?;
+        state.check_fingerprint(&store)?;
         let mut caller = Caller::new(self.remote.as_ref(), self.run, self.meter);
         let mut shows = self.shows(&store, &mut caller)?;
         let renewed = self.renew(&store, request)?;
@@ -189,6 +190,7 @@ impl Pushing<'_> {
         }
         state.clear_sent(&address);
         state.saw(&address, store.head());
+        state.met(&store, store.head());
         let removed = remove_condemned(&mut caller, store.packs(), state, self.run)?;
         (pushed.removed_packs, pushed.removed_bytes) = (removed.packs, removed.bytes);
         Ok(pushed)

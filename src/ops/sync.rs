@@ -4,15 +4,16 @@
 
 use std::sync::Arc;
 
-use super::host_state::HostState;
+use super::freshness::Freshness;
+use super::host_state::{Accepted, HostState};
 use super::transfer::caller::Caller;
 use super::transfer::judge::{Descent, Known, Shown, Verdict, descent, judge};
 use super::transfer::receive::{Local, Received, Settle, receive};
 use super::transfer::remote_state::{RemoteState, look};
 use super::transfer::target::Target;
 use super::transfer::{Meter, TransferError, gravest, settle};
+use crate::base::Generation;
 use crate::base::monitor::Problem;
-use crate::base::{Generation, Timestamp};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::{Head, SignedHead};
@@ -53,6 +54,12 @@ pub struct Synced {
     pub packs_reused: u64,
     /// Bytes that crossed the wire both ways.
     pub wire_bytes: u64,
+    /// By how many seconds the newest signed time lies ahead of this machine's clock, where that is more than a day.
+    pub ahead_secs: Option<i64>,
+    /// The way back that was taken, as the request allowed.
+    pub went_back: Option<Accepted>,
+    /// A newer record stands in the store that nobody can vouch for, so that it stays degraded.
+    pub stays_degraded: bool,
     /// Remotes that were left aside, with the reason.
     pub ignored: Vec<(String, String)>,
 }
@@ -126,6 +133,7 @@ impl Syncing<'_> {
 
     fn round(&self, state: &mut HostState) -> std::result::Result<Synced, TransferError> {
         let store = Store::open(Arc::clone(self.disk)).map_err(Error::from)?;
+        state.check_fingerprint(&store)?;
         let mut ignored = Vec::new();
         let mut failures = Vec::new();
         let judged = self.survey(&store, state, &mut ignored, &mut failures)?;
@@ -137,10 +145,16 @@ impl Syncing<'_> {
             return match gravest(failures) {
                 Some(error) => Err(error.into()),
                 None if store.soundness() == Soundness::Older => Err(Error::from(StoreError::Degraded).into()),
-                None => Ok(self.outcome(&store, &store.head().head, &Received::default(), ignored)),
+                None => {
+                    state.met(&store, store.head());
+                    let fresh = Freshness::of_store(&store, state, self.run.clock.now());
+                    Ok(outcome(&store, &store.head().head, &Received::default(), fresh, ignored))
+                }
             };
         };
         let (target, sources) = self.target(&store, &judged, chosen, &mut ignored)?;
+        // What a remote showed counts even where not all of it comes: it may show something else when it is asked again.
+        state.saw(&sources[0].address(), &target.head);
         let local = Local {
             disk: self.disk,
             trust: store.trust(),
@@ -154,28 +168,43 @@ impl Syncing<'_> {
             distrusted: &[],
         };
         let received = receive(local, &target, &sources, self.run, self.meter)?;
-        if store.hidden().newest().is_some_and(|hidden| hidden > target.head.head.generation) {
-            head::forget_newer(self.disk.as_ref(), target.head.head.generation).map_err(Error::from)?;
+        let stays_degraded = self.drop_newer(&store, target.head.head.generation)?;
+        let (address, now) = (sources[0].address(), self.run.clock.now());
+        let went_back = self.went_back(&store, &judged[chosen], state);
+        if let Some(accepted) = &went_back {
+            state.forget(&address, &target.head);
+            state.went_back(&store, &target.head, accepted);
         }
-        if judged[chosen].verdict == Verdict::RolledBack {
-            state.forget(&sources[0].address(), &target.head);
-        }
-        state.saw(&sources[0].address(), &target.head);
-        state.synced(self.run.clock.now());
-        Ok(self.outcome(&store, &target.head.head, &received, ignored))
+        state.saw(&address, &target.head);
+        state.met(&store, &target.head);
+        state.synced(now);
+        let later: Vec<_> = state.signed_after(target.head.head.rank()).into_iter().collect();
+        let fresh = Freshness::of(&target.head, &target.trust, &later, now);
+        let synced = outcome(&store, &target.head.head, &received, fresh, ignored);
+        Ok(Synced { went_back, stays_degraded, ..synced })
     }
 
-    fn outcome(&self, before: &Store, now: &Head, received: &Received, ignored: Vec<(String, String)>) -> Synced {
-        Synced {
-            generation: now.generation,
-            changed: now.generation != before.head().head.generation,
-            stale: is_stale(now, self.run.clock.now()),
-            reused_bytes: received.reused_bytes,
-            packs_fetched: received.packs_fetched,
-            packs_reused: received.packs_reused,
-            ignored,
-            ..Synced::default()
+    /// Returns what there is to remember of a way back that a person took, where this was one.
+    fn went_back(&self, store: &Store, chosen: &Judged, state: &HostState) -> Option<Accepted> {
+        let (remote, to) = (self.remotes[chosen.at].address(), chosen.state.head.head.generation);
+        let held = store.hidden().newest().into_iter().chain([store.head().head.generation]);
+        let from = held.chain(state.shown(&remote).map(|shown| shown.generation())).max()?;
+        let is_back = chosen.verdict == Verdict::RolledBack || (self.request.accept_older && from > to);
+        is_back.then(|| Accepted { time: self.run.clock.now(), remote, from, to })
+    }
+
+    /// Removes what tells of a newer state than the one that was taken, where that was asked for; else says whether it stands.
+    fn drop_newer(&self, before: &Store, taken: Generation) -> Result<bool> {
+        if before.soundness() != Soundness::Older {
+            return Ok(false);
         }
+        // Had it been worth keeping, nothing below it would have been taken unasked.
+        let is_known = before.hidden().newest().is_some_and(|hidden| hidden > taken);
+        if is_known || self.request.accept_older {
+            head::forget_newer(self.disk.as_ref(), taken)?;
+            return Ok(false);
+        }
+        Ok(head::newest_name(self.disk.as_ref())?.is_some_and(|newest| newest > taken))
     }
 
     /// Looks at every remote and judges what it shows; those that failed go to `failures`.
@@ -360,11 +389,27 @@ impl Syncing<'_> {
                 return Err(Error::new(ErrorKind::NotTrusted, text));
             }
         }
-        if found.verdict == Verdict::RolledBack {
-            let text = format!("accepting the older generation {} of {address}", theirs.generation());
-            self.run.monitor.note(&text);
-        }
         Ok(())
+    }
+}
+
+fn outcome(
+    before: &Store,
+    now: &Head,
+    received: &Received,
+    fresh: Freshness,
+    ignored: Vec<(String, String)>,
+) -> Synced {
+    Synced {
+        generation: now.generation,
+        changed: now.generation != before.head().head.generation,
+        stale: fresh.is_stale,
+        ahead_secs: fresh.ahead_secs,
+        reused_bytes: received.reused_bytes,
+        packs_fetched: received.packs_fetched,
+        packs_reused: received.packs_reused,
+        ignored,
+        ..Synced::default()
     }
 }
 
@@ -382,10 +427,4 @@ impl Recorded {
             Self::Damaged => true,
         }
     }
-}
-
-/// Returns whether the publisher no longer vouches for a HEAD as the newest.
-#[must_use]
-pub fn is_stale(head: &Head, now: Timestamp) -> bool {
-    now > head.expires
 }
