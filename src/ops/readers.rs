@@ -150,7 +150,7 @@ fn change_keys(
         let mut next = Next::following(writing.store.packs(), writing.unlocked.sealed.clone(), run.clock.now());
         rekeyed.write(disk.as_ref(), &mut next)?;
         let record = writing.publish_under(writing.store.trust(), &rekeyed.keys, next)?;
-        remember(cache, writing.store.id(), record.head.generation, run);
+        remember(cache, &writing, record.head.generation, run);
         let readers = rekeyed.roster.current().filter(|holder| holder.role == KeyRole::Reader).count() as u64;
         let (epoch, generation) = (record.head.epoch, record.head.generation);
         Ok((rekeyed, Handed { holders: Vec::new(), epoch, generation, readers }))
