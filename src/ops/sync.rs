@@ -402,7 +402,7 @@ fn outcome(
 ) -> Synced {
     Synced {
         generation: now.generation,
-        changed: now.generation != before.head().head.generation,
+        changed: *now != before.head().head,
         stale: fresh.is_stale,
         ahead_secs: fresh.ahead_secs,
         reused_bytes: received.reused_bytes,

@@ -18,11 +18,10 @@ use crate::format::keylist::{KeyRole, KeyTag};
 use crate::format::roster::Holder;
 use crate::format::trust::{SignedTrust, Trust, Writer};
 use crate::ops::Run;
-use crate::ops::host_state::HostState;
 use crate::ops::local_keys::WriterKey;
 use crate::ops::rekey::{Change, NewHolder, Rekeyed};
 use crate::ops::transfer::settle;
-use crate::ops::writing::Writing;
+use crate::ops::writing::{Writing, remember};
 use crate::store::head::{self, RECORDS_KEPT};
 use crate::store::keyring::{Step, WriterKeys};
 use crate::store::lock::WriteLock;
@@ -205,11 +204,7 @@ fn lock_and_apply(
     applied.new_epoch = applied.epoch != before;
     let record = publish(&writing, &chain, &keys, next)?;
     applied.generation = record.head.generation;
-    let mut state = HostState::load(request.cache, writing.store.id());
-    state.reached(&record);
-    if let Err(error) = state.save() {
-        run.monitor.note(&format!("cannot remember the new generation on this host: {error}"));
-    }
+    remember(request.cache, &writing, record.head.generation, run);
     Ok(applied)
 }
 
@@ -282,6 +277,10 @@ fn change_of_holders(writing: &Writing, proposal: &Proposal) -> Result<Option<Ch
     let said = &writing.store.head().head;
     let before = writing.store.trust().version(said.trust_version).unwrap_or(writing.store.trust().newest());
     let newest = &writing.store.trust().newest().trust;
+    // A store that was made before there were rosters changes nothing of its writers, and its trust all the same.
+    if roster.all().next().is_none() && before.trust.writers == next.writers {
+        return Ok(None);
+    }
     let was_writer = before.trust.writers.iter().chain(&newest.writers);
     let removes = !gone.is_empty() || was_writer.into_iter().any(|writer| !next.is_writer(&writer.key));
     if !removes && add.is_empty() {

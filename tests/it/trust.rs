@@ -210,7 +210,7 @@ fn a_generation_of_the_stolen_key_gives_way_to_the_same_one_of_another() {
     house.push().unwrap();
     let head = house.open().head().clone();
     assert_eq!(head.head.generation, next);
-    key.sync(&house.remote).unwrap();
+    assert!(key.sync(&house.remote).unwrap().changed);
     assert_settled(&mut key, &head, &house.remote);
 }
 

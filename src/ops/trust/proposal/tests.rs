@@ -45,7 +45,7 @@ fn what_is_none_is_refused() {
         ("Ännis", "\u{1b}[2J"),
         ("Ännis PC", &"x".repeat(HOLDER_NAME_MAX_BYTES + 1)),
         ("in the office", &"x".repeat(NOTE_MAX_BYTES + 1)),
-        ("writer-name", &"\n".repeat(1)),
+        ("writer-name", "\n"),
     ] {
         let changed = text.replacen(from, to, 1);
         assert_ne!(changed, text);

@@ -38,7 +38,8 @@ fn first(roots: &[u8], threshold: u32, writers: &[u8]) -> SignedTrust {
 #[test]
 fn each_change_makes_the_next_file_and_leaves_the_rest() {
     let last = first(&[1, 2], 1, &[10]);
-    let table: [(Edit, fn(&mut Trust)); 5] = [
+    type Changed = fn(&mut Trust);
+    let table: [(Edit, Changed); 5] = [
         (Edit::AddWriter(writer(11)), |trust| trust.writers.push(writer(11))),
         (Edit::AddRoot(public(3)), |trust| trust.roots.push(public(3))),
         (Edit::RemoveRoot(public(1)), |trust| trust.roots = vec![public(2)]),
