@@ -33,7 +33,9 @@ fn it_is_read_back() {
 #[test]
 fn what_is_none_is_refused() {
     let bytes = proposal().encode();
-    for at in 0..bytes.len() {
+    let unsigned = bytes.len() - (proposal().file.bytes().len() - proposal().file.body().len());
+    // Without its signatures it is a proposal that nobody has signed yet.
+    for at in (0..bytes.len()).filter(|at| *at != unsigned) {
         assert!(Proposal::decode(&bytes[..at]).is_err(), "cut at {at}");
     }
     let text = String::from_utf8(bytes).unwrap();
