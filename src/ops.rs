@@ -21,6 +21,7 @@ pub mod local_keys;
 pub mod merged_index;
 pub mod open;
 pub mod push;
+pub mod readers;
 pub mod rekey;
 pub mod repair;
 pub mod replica_id;

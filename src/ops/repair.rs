@@ -392,7 +392,7 @@ impl<'a> Salvage<'a> {
                 self.run.check()?;
                 let frame = self.frame(packs[pack], *offset, entry, &mut opener)?;
                 let frame = frame.ok_or_else(|| StoreError::damaged("a frame that opened a moment ago"))?;
-                writer.put(&SealedObject { entry: *entry, frame })?;
+                writer.put(SealedObject { entry: *entry, frame })?;
             }
         }
         Ok(writer.finish()?)

@@ -13,11 +13,13 @@ mod forget;
 mod healing;
 #[cfg(target_os = "linux")]
 mod messages;
+mod readers;
 mod reading;
 mod repairing;
 mod space;
 mod stale;
 mod story;
+mod terminal;
 mod upkeep;
 mod usage;
 mod wire;

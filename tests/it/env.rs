@@ -121,7 +121,7 @@ impl Publisher {
             self.world.random.fill(&mut plain);
             let pointer = pointer_to(&keys.reader, &maker, Kind::Chunk, &plain);
             let object = sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap();
-            packs.put(&object).unwrap();
+            packs.put(object).unwrap();
             added.extend(packs.finish().unwrap().packs);
         }
         let now = self.world.run().clock.now();
