@@ -204,7 +204,12 @@ impl Syncing<'_> {
             head::forget_newer(self.disk.as_ref(), taken)?;
             return Ok(false);
         }
-        Ok(head::newest_name(self.disk.as_ref())?.is_some_and(|newest| newest > taken))
+        match head::newest_name(self.disk.as_ref()) {
+            Ok(newest) => Ok(newest.is_some_and(|newest| newest > taken)),
+            Err(error @ StoreError::Gone(_)) => Err(error.into()),
+            // Nobody knows what stands there, and all else was brought.
+            Err(_) => Ok(true),
+        }
     }
 
     /// Looks at every remote and judges what it shows; those that failed go to `failures`.
