@@ -23,6 +23,7 @@ mod handmade;
 mod heal;
 mod known_losses;
 mod last_generation;
+mod observer;
 mod planted;
 #[path = "../crash/publisher.rs"]
 mod publisher;
