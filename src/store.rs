@@ -19,7 +19,8 @@ use crate::crypto::wrap::Identity;
 use crate::disk::{Disk, DiskErrorKind, read_all};
 use crate::format::FormatError;
 use crate::format::head::{GROUP_ALL, Head, SignedHead};
-use crate::format::manifest::{CondemnedPack, KeyShards, Manifest, PackRef, RecipeRef};
+use crate::format::keylist::KeyTag;
+use crate::format::manifest::{CondemnedPack, FileRef, KeyShards, Manifest, PackRef, RecipeRef};
 use crate::format::marker::Marker;
 use crate::format::pack::padme;
 use crate::format::sealed::SealedPart;
@@ -39,13 +40,14 @@ pub mod pack;
 pub mod reader;
 pub mod recipe;
 pub mod replica;
+pub mod roster;
 pub mod survey;
 pub mod sweep;
 pub mod trust;
 pub mod writer;
 
 pub use error::StoreError;
-use head::{Found, Soundness};
+use head::{Found, Hidden, Soundness};
 use keyring::{ReaderKeys, WriterKeys};
 use manifest::{Change, PackSet, next_manifest};
 use object::{Purpose, open_outer, seal_outer};
@@ -115,7 +117,7 @@ impl Store {
         self.id
     }
 
-    /// Returns the chain of trust.
+    /// Returns the chain of trust, as far as a record of this store names it.
     #[must_use]
     pub fn trust(&self) -> &TrustChain {
         &self.trust
@@ -139,11 +141,10 @@ impl Store {
         self.found.soundness
     }
 
-    /// Returns the newest generation that something in a degraded store tells of, above the one that opened; nothing where
-    /// that cannot be told.
+    /// Returns what a degraded store held beyond the state that opened, as far as that can be told.
     #[must_use]
-    pub fn hidden(&self) -> Option<Generation> {
-        self.found.hidden
+    pub fn hidden(&self) -> &Hidden {
+        &self.found.hidden
     }
 
     /// Returns whether `HEAD` and its record both name the state that opened; if not, [`head::settle`] makes them do so.
@@ -173,6 +174,16 @@ impl Store {
         self.unseal(keys)
     }
 
+    /// Returns the identities under passphrases that stand in the store, with the tags of their readers: that of its own reader
+    /// alone, if it notes one.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when a list or a file is damaged.
+    pub fn identities_under_passphrases(&self) -> Result<Vec<(KeyTag, Vec<u8>)>, StoreError> {
+        let hint = replica::read_tag(self.disk.as_ref()).unwrap_or(None);
+        keys::read_identities(self.disk.as_ref(), self.id, self.packs(), self.head().head.epoch, hint)
+    }
+
     /// Opens the sealed layer and what it takes to write with a writer's identity.
     ///
     /// # Errors
@@ -180,8 +191,9 @@ impl Store {
     pub fn unlock_writer(&self, identities: &[Identity]) -> Result<(WriterKeys, Unlocked), StoreError> {
         self.check_inner()?;
         let epoch = self.head().head.epoch;
-        let keys = keys::open_writer(self.disk.as_ref(), self.id, self.packs(), epoch, identities)?;
-        let unlocked = self.unseal(keys.reader.clone())?;
+        let mut keys = keys::open_writer(self.disk.as_ref(), self.id, self.packs(), epoch, identities)?;
+        let unlocked = self.unseal(keys.reader)?;
+        keys.reader = unlocked.keys.clone();
         Ok((keys, unlocked))
     }
 
@@ -249,7 +261,8 @@ impl Store {
 fn load(disk: &dyn Disk, id: StoreId) -> Result<(TrustChain, Found), StoreError> {
     let trust = TrustChain::load(disk, id)?;
     let found = head::find_newest(disk, id, &trust)?;
-    Ok((trust, found))
+    // A trust file that no record names yet was left by a run that was cut off, and another may come in its place.
+    Ok((trust.up_to(found.trust_version), found))
 }
 
 /// See [`Store::settle`].
@@ -353,6 +366,8 @@ pub struct Next {
     pub recipes: Vec<RecipeRef>,
     /// Key lists by epoch, all durable.
     pub key_lists: Vec<KeyShards>,
+    /// Carried files, ascending by kind and hash, all durable.
+    pub files: Vec<FileRef>,
     /// The new sealed part.
     pub sealed: SealedPart,
     /// Now.
@@ -367,14 +382,15 @@ impl Next {
     pub fn first(sealed: SealedPart, time: Timestamp) -> Self {
         let (added, removed, condemned, recipes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let expires = time.plus_secs(EXPIRY_SECS);
-        Self { added, removed, condemned, recipes, key_lists: Vec::new(), sealed, time, expires }
+        let (key_lists, files) = (Vec::new(), Vec::new());
+        Self { added, removed, condemned, recipes, key_lists, files, sealed, time, expires }
     }
 
     /// Starts with what a state has: changes nothing but the sealed part and the time.
     #[must_use]
     pub fn following(current: &PackSet, sealed: SealedPart, time: Timestamp) -> Self {
-        let (condemned, key_lists) = (current.top.condemned.clone(), current.top.key_lists.clone());
-        Self { condemned, key_lists, ..Self::first(sealed, time) }
+        let Manifest { condemned, key_lists, files, .. } = current.top.clone();
+        Self { condemned, key_lists, files, ..Self::first(sealed, time) }
     }
 }
 
@@ -404,6 +420,7 @@ pub fn commit(
         condemned: next.condemned,
         recipes: next.recipes,
         key_lists: next.key_lists,
+        files: next.files,
         sealed: (epoch, seal_part(basis.store, keys, &next.sealed)?),
     };
     let manifest = next_manifest(basis.current.map(|(_, packs)| packs), change);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub mod forget;
+pub mod readers;
 pub mod reading;
 
 const ABOUT: &str = "An encrypted archive on a USB key, kept in step with a server nobody trusts";
@@ -146,6 +147,10 @@ pub enum Verb {
     Forget(forget::ForgetArgs),
     /// Gives back the room of what nothing needs any more
     Gc(GcArgs),
+    /// Who can read what is written
+    Reader(readers::ReaderArgs),
+    /// New epochs, and this machine's keys on paper
+    Key(readers::KeyArgs),
     /// Serves a folder by FTP, for a LAN or a trial; read-only unless told otherwise
     #[cfg(unix)]
     Serve(ServeArgs),
@@ -388,6 +393,9 @@ pub struct RepairArgs {
     /// Saves objects with the writer's key even though the store was cloned: its publisher must not make a generation besides
     #[arg(long)]
     pub as_publisher: bool,
+    /// Draws a new replica id for a copy of another store or one from a backup, and does nothing else
+    #[arg(long, conflicts_with_all = ["dry_run", "as_publisher"])]
+    pub new_replica: bool,
 }
 
 /// `serve`.

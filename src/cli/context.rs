@@ -13,19 +13,22 @@ use super::remotes::Remotes;
 use super::settings::{PassphraseSource, Settings};
 use super::signals;
 use crate::base::clock::SystemClock;
+use crate::base::limits::KEY_FILE_MAX_BYTES;
 use crate::base::random::OsRandom;
 use crate::base::{Clock, Monitor, StoreId};
-use crate::crypto::wrap::Identity;
+use crate::crypto::wrap::{Identity, WrapError, unwrap_with_passphrase};
 use crate::disk::{Disk, DiskErrorKind, Medium, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Run;
+use crate::ops::freshness::Freshness;
 use crate::ops::host_state::HostState;
 use crate::ops::local_keys::{AskPassphrase, KeyDir, WriterKey, load_identity_file};
 use crate::ops::open::Reading;
-use crate::ops::sync::is_stale;
 use crate::store::replica::read_remote;
 use crate::store::{Store, StoreError, read_marker};
 
+/// Most identities that a passphrase is tried on, at about a second each.
+const PASSPHRASES_TRIED_MAX: usize = 8;
 /// Most packs that are hashed at a time.
 const HASHING_THREADS_MAX: usize = 4;
 
@@ -140,17 +143,44 @@ impl Context {
         let path = self.store_path();
         let opened = Store::open(open_disk(&path)?);
         let store = opened.map_err(|error| Error::from(error).within(format!("cannot open {}", shown(&path))))?;
-        self.tell_stale(&store);
+        let state = self.host_state(store.id());
+        state.check_fingerprint(&store).map_err(|error| error.within(format!("cannot open {}", shown(&path))))?;
+        self.tell_age(&store, &state);
         Ok(store)
     }
 
+    /// Loads what this host remembers of the store that it was given.
+    #[must_use]
+    pub fn host_state(&self, store: StoreId) -> HostState {
+        let mut state = HostState::load(self.settings.cache.as_deref(), store);
+        state.stands_at(self.place());
+        state
+    }
+
+    /// Returns where the store stands, as a hint: the id of its volume, else its path.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let path = self.store_path();
+        Medium::volume_id(&path).map_or_else(|| shown(&path), |id| format!("volume {id}"))
+    }
+
+    /// Says that a state was signed long after what this machine's clock says.
+    pub fn tell_ahead(&self, ahead_secs: Option<i64>) {
+        if let Some(secs) = ahead_secs {
+            self.notices.line(&format!("chunkstore: {}", ahead(secs)));
+        }
+    }
+
     /// Says since when the publisher no longer vouches for the state of a store, and when it was last synced well on this host.
-    fn tell_stale(&self, store: &Store) {
-        let head = &store.head().head;
-        if !is_stale(head, self.clock.now()) || self.told_stale.swap(true, Ordering::Relaxed) {
+    fn tell_age(&self, store: &Store, state: &HostState) {
+        let (head, fresh) = (&store.head().head, Freshness::of_store(store, state, self.clock.now()));
+        if self.told_stale.swap(true, Ordering::Relaxed) {
             return;
         }
-        let state = HostState::load(self.settings.cache.as_deref(), store.id());
+        self.tell_ahead(fresh.ahead_secs);
+        if !fresh.is_stale {
+            return;
+        }
         let synced = match state.last_sync() {
             Some(time) => format!("last synced well on this host at {}", short_time(time.to_string())),
             None => "never synced well on this host".to_owned(),
@@ -179,6 +209,38 @@ impl Context {
         self.identities_by(store, &ask)
     }
 
+    /// Returns every identity that may open a store for reading: those of [`Context::identities`], and where there is none, the
+    /// one in the store that a passphrase opens.
+    ///
+    /// # Errors
+    /// As [`Context::identities`]; [`ErrorKind::NoIdentity`] for a wrong passphrase.
+    pub fn identities_for(&self, store: &Store) -> Result<Vec<Identity>> {
+        let identities = self.identities(store.id())?;
+        let may_ask = !matches!(self.settings.passphrase, PassphraseSource::None | PassphraseSource::Nobody);
+        if !identities.is_empty() || !may_ask {
+            return Ok(identities);
+        }
+        let wrapped = store.identities_under_passphrases()?;
+        if wrapped.len() > PASSPHRASES_TRIED_MAX {
+            let text = "many readers open this store by a passphrase: `clone --reader TAG` says which one is meant";
+            return Err(Error::new(ErrorKind::NoIdentity, text));
+        }
+        for (tag, bytes) in wrapped {
+            let passphrase = self.passphrases.for_existing("passphrase of the reader")?;
+            let unusable =
+                |error| Error::with_source(ErrorKind::NoIdentity, format!("cannot use the key of {tag}"), error);
+            match unwrap_with_passphrase(&passphrase, &bytes, KEY_FILE_MAX_BYTES) {
+                Err(WrapError::WrongPassphrase) => {}
+                opened => {
+                    let text = opened.map_err(unusable)?;
+                    let text = std::str::from_utf8(&text).map_err(|_| unusable(WrapError::Damaged))?;
+                    return Identity::parse_file(text).map_err(unusable);
+                }
+            }
+        }
+        Ok(identities)
+    }
+
     fn identities_by(&self, store: StoreId, ask: AskPassphrase<'_>) -> Result<Vec<Identity>> {
         let mut identities = Vec::new();
         for file in &self.settings.identities {
@@ -199,7 +261,7 @@ impl Context {
     /// Those of [`Context::store`], [`Context::identities`] and [`Reading::open`].
     pub fn reading(&self, monitor: &dyn Monitor) -> Result<Reading> {
         let store = self.store()?;
-        let identities = self.identities(store.id())?;
+        let identities = self.identities_for(&store)?;
         drop(store);
         Reading::open(self.disk()?, &identities, self.run(monitor))
     }
@@ -244,6 +306,13 @@ impl Context {
         };
         keys.load_writer(&ask)?.ok_or_else(none)
     }
+}
+
+/// Says that a clock here and one at the publisher do not agree.
+#[must_use]
+pub fn ahead(secs: i64) -> String {
+    let span = crate::base::units::show_span(secs);
+    format!("the state was signed {span} after what this machine's clock says: one of the two clocks is wrong")
 }
 
 /// Shortens an RFC 3339 time to whole seconds for people; it stays UTC.

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::args::Verb;
-use super::context::{Context, STALE, short_time};
+use super::context::{Context, STALE, ahead, short_time};
 use super::outcome::Outcome;
 use crate::base::monitor::Problem;
 use crate::base::{ObjectId, RelPath, StoreId};
 use crate::disk::Medium;
 use crate::disk::host::real_path;
 use crate::error::{ErrorKind, Result};
+use crate::ops::host_state::Accepted;
 
 mod cat;
 mod clone;
@@ -23,10 +24,12 @@ mod find;
 mod forget;
 mod gc;
 mod init;
+mod key;
 mod log;
 mod ls;
 mod man;
 mod push;
+mod reader;
 mod remote;
 mod repair;
 mod restore;
@@ -73,6 +76,8 @@ fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Repair(args) => repair::run(args, context),
         Verb::Forget(args) => forget::run(args, context),
         Verb::Gc(args) => gc::run(args, context),
+        Verb::Reader(args) => reader::run(args, context),
+        Verb::Key(args) => key::run(args, context),
         Verb::Remote(args) => remote::run(args, context),
         #[cfg(unix)]
         Verb::Serve(args) => serve::run(args, context),
@@ -113,6 +118,7 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
             with_store(remote.map(PathBuf::from).as_slice())
         }
         Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) => with_store(&[]),
+        Verb::Reader(_) | Verb::Key(_) => with_store(&[]),
         Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_) | Verb::Forget(_) => with_store(&[]),
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
         Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
@@ -132,6 +138,12 @@ fn short_id(id: &ObjectId) -> String {
     let mut text = id.to_string();
     text.truncate(12);
     text
+}
+
+/// Returns a way back that a person took as it stands in a document.
+fn accepted_object(accepted: &Accepted) -> Value {
+    let Accepted { time, remote, from, to } = accepted;
+    json!({"time": time.to_string(), "remote": remote, "from": from.0, "to": to.0})
 }
 
 /// Returns problems as they stand in a document.

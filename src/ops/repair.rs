@@ -378,7 +378,7 @@ impl<'a> Salvage<'a> {
         next.added = written.packs;
         let record = writing.publish(next)?;
         repaired.generation = Some(record.head.generation.0);
-        remember(request.cache, writing.store.id(), record.head.generation, self.run);
+        remember(request.cache, writing, record.head.generation, self.run);
         Ok(())
     }
 

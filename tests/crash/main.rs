@@ -20,6 +20,7 @@ mod heal;
 mod init;
 mod publisher;
 mod push;
+mod readers;
 mod repack;
 mod repair;
 mod restore;

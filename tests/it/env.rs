@@ -10,7 +10,7 @@ use chunkstore::base::random::{Random, SeededRandom};
 use chunkstore::base::{DedupGeneration, StoreId, StorePath, Timestamp};
 use chunkstore::crypto::Secret;
 use chunkstore::crypto::sign::{Purpose, SignKey};
-use chunkstore::crypto::wrap::Recipient;
+use chunkstore::crypto::wrap::Identity;
 use chunkstore::disk::{Disk, DiskFileKind, OsDisk, read_all};
 use chunkstore::error::{ErrorKind, Result};
 use chunkstore::format::Kind;
@@ -28,6 +28,7 @@ use chunkstore::remote::mem::MemRemote;
 use chunkstore::remote::{Remote, RemoteError, Session};
 use chunkstore::store::object::{Sealer, pointer_to};
 use chunkstore::store::pack::{create_immutable, pack_is_whole};
+use chunkstore::store::trust::TrustChain;
 use chunkstore::store::writer::PackWriter;
 use chunkstore::store::{self, Basis, Next, Store, layout};
 use tempfile::TempDir;
@@ -73,8 +74,7 @@ impl Publisher {
         let dir = tempfile::tempdir().unwrap();
         let disk: Arc<dyn Disk> = Arc::new(OsDisk::create(&dir.path().join("store")).unwrap());
         let (keys, roots) = (dir.path().join("keys"), dir.path().join("roots"));
-        let recipient: Recipient = chunkstore::crypto::wrap::Identity::generate().recipient();
-        let readers = vec![recipient; readers];
+        let readers = (0..readers).map(|_| Identity::generate().recipient()).collect();
         let request = InitRequest { readers, keys: &keys, root_keys: &roots, passphrase: None };
         let made = init(disk.as_ref(), &request, world.run()).unwrap();
         Self { world, disk, id: made.store, fingerprint: made.fingerprint, tags: made.tags, dir }
@@ -127,7 +127,9 @@ impl Publisher {
         let now = self.world.run().clock.now();
         let mut next = Next { added, ..Next::following(store.packs(), unlocked.sealed, now) };
         change(&mut next);
-        let basis = Basis { store: self.id, trust: store.trust(), current: Some((store.head(), store.packs())) };
+        // With a trust file that no record names yet.
+        let trust = &TrustChain::load(self.disk.as_ref(), self.id).unwrap();
+        let basis = Basis { store: self.id, trust, current: Some((store.head(), store.packs())) };
         store::commit(self.disk.as_ref(), &basis, &keys.reader, &signer, next).unwrap()
     }
 
