@@ -146,7 +146,9 @@ impl From<StoreError> for Error {
             // What a medium does not give of a store is as good as damaged, and healed in the same way.
             StoreError::Disk(error) if error.is_unread() => ErrorKind::Corrupt,
             StoreError::Disk(error) => kind_of_disk(error.kind),
-            StoreError::NotEmpty(_) | StoreError::TooNew(_) | StoreError::Poisoned => ErrorKind::Other,
+            StoreError::NotEmpty(_) | StoreError::TooNew(_) | StoreError::Poisoned | StoreError::TooMuch(_) => {
+                ErrorKind::Other
+            }
         };
         Self::lift(kind, error)
     }

@@ -12,6 +12,7 @@ pub mod outer;
 pub mod pack;
 pub mod pointer;
 pub mod recipe;
+pub mod roster;
 pub mod sealed;
 pub mod snapshot;
 pub mod text;

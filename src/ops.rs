@@ -20,6 +20,7 @@ pub mod local_keys;
 pub mod merged_index;
 pub mod open;
 pub mod push;
+pub mod rekey;
 pub mod repair;
 pub mod restore;
 pub mod stats;

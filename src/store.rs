@@ -19,7 +19,7 @@ use crate::crypto::wrap::Identity;
 use crate::disk::{Disk, DiskErrorKind, read_all};
 use crate::format::FormatError;
 use crate::format::head::{GROUP_ALL, Head, SignedHead};
-use crate::format::manifest::{CondemnedPack, KeyShards, Manifest, PackRef, RecipeRef};
+use crate::format::manifest::{CondemnedPack, FileRef, KeyShards, Manifest, PackRef, RecipeRef};
 use crate::format::marker::Marker;
 use crate::format::pack::padme;
 use crate::format::sealed::SealedPart;
@@ -39,6 +39,7 @@ pub mod pack;
 pub mod reader;
 pub mod recipe;
 pub mod replica;
+pub mod roster;
 pub mod survey;
 pub mod sweep;
 pub mod trust;
@@ -180,8 +181,9 @@ impl Store {
     pub fn unlock_writer(&self, identities: &[Identity]) -> Result<(WriterKeys, Unlocked), StoreError> {
         self.check_inner()?;
         let epoch = self.head().head.epoch;
-        let keys = keys::open_writer(self.disk.as_ref(), self.id, self.packs(), epoch, identities)?;
-        let unlocked = self.unseal(keys.reader.clone())?;
+        let mut keys = keys::open_writer(self.disk.as_ref(), self.id, self.packs(), epoch, identities)?;
+        let unlocked = self.unseal(keys.reader)?;
+        keys.reader = unlocked.keys.clone();
         Ok((keys, unlocked))
     }
 
@@ -353,6 +355,8 @@ pub struct Next {
     pub recipes: Vec<RecipeRef>,
     /// Key lists by epoch, all durable.
     pub key_lists: Vec<KeyShards>,
+    /// Carried files, ascending by kind and hash, all durable.
+    pub files: Vec<FileRef>,
     /// The new sealed part.
     pub sealed: SealedPart,
     /// Now.
@@ -367,14 +371,15 @@ impl Next {
     pub fn first(sealed: SealedPart, time: Timestamp) -> Self {
         let (added, removed, condemned, recipes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let expires = time.plus_secs(EXPIRY_SECS);
-        Self { added, removed, condemned, recipes, key_lists: Vec::new(), sealed, time, expires }
+        let (key_lists, files) = (Vec::new(), Vec::new());
+        Self { added, removed, condemned, recipes, key_lists, files, sealed, time, expires }
     }
 
     /// Starts with what a state has: changes nothing but the sealed part and the time.
     #[must_use]
     pub fn following(current: &PackSet, sealed: SealedPart, time: Timestamp) -> Self {
-        let (condemned, key_lists) = (current.top.condemned.clone(), current.top.key_lists.clone());
-        Self { condemned, key_lists, ..Self::first(sealed, time) }
+        let Manifest { condemned, key_lists, files, .. } = current.top.clone();
+        Self { condemned, key_lists, files, ..Self::first(sealed, time) }
     }
 }
 
@@ -404,6 +409,7 @@ pub fn commit(
         condemned: next.condemned,
         recipes: next.recipes,
         key_lists: next.key_lists,
+        files: next.files,
         sealed: (epoch, seal_part(basis.store, keys, &next.sealed)?),
     };
     let manifest = next_manifest(basis.current.map(|(_, packs)| packs), change);

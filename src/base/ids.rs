@@ -155,8 +155,23 @@ counter!(
     Epoch,
     u32
 );
+impl Epoch {
+    /// Returns the next one; nothing after the last that there can be.
+    #[must_use]
+    pub fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
+    }
+}
+
 counter!(
     /// The number of a dedup secret; from 1.
     DedupGeneration,
     u32
 );
+impl DedupGeneration {
+    /// Returns the next one; nothing after the last that there can be.
+    #[must_use]
+    pub fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
+    }
+}

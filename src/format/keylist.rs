@@ -22,6 +22,14 @@ impl KeyTag {
         let bits = shards.max(1).ilog2();
         if bits == 0 { 0 } else { (u32::from_be_bytes(self.0) >> 32u32.saturating_sub(bits)) as usize }
     }
+
+    /// Returns the tag with its lowest bit flipped, which is in the same shard: a reader's identity under a passphrase lies
+    /// there, or the other way round.
+    #[must_use]
+    pub fn twin(self) -> Self {
+        let [a, b, c, d] = self.0;
+        Self([a, b, c, d ^ 1])
+    }
 }
 
 impl fmt::Display for KeyTag {
@@ -46,12 +54,42 @@ impl FromStr for KeyTag {
 }
 
 /// What a key file hands out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyRole {
     /// What it takes to read.
     Reader,
     /// The dedup secrets besides.
     Writer,
+    /// No keys: the identity of a reader under a passphrase.
+    Identity,
+}
+
+impl KeyRole {
+    /// Returns the byte that stands for it.
+    #[must_use]
+    pub fn byte(self) -> u8 {
+        match self {
+            Self::Reader => 1,
+            Self::Writer => 2,
+            Self::Identity => 3,
+        }
+    }
+
+    /// Returns what people call one who holds such a key file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Writer => "writer",
+            Self::Identity => "identity",
+        }
+    }
+
+    /// Reads the byte; nothing for one that this version does not know.
+    #[must_use]
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        [Self::Reader, Self::Writer, Self::Identity].into_iter().find(|role| role.byte() == byte)
+    }
 }
 
 /// One key file.
@@ -93,10 +131,7 @@ impl KeyList {
         out.u16(self.shards);
         for entry in &self.entries {
             out.raw(&entry.tag.0);
-            out.u8(match entry.role {
-                KeyRole::Reader => 1,
-                KeyRole::Writer => 2,
-            });
+            out.u8(entry.role.byte());
             out.raw(&[0; 3]);
             out.u32(entry.len_bytes);
             out.raw(&entry.hash);
@@ -133,11 +168,7 @@ impl KeyList {
 
 fn get_entry(input: &mut Decoder<'_>) -> Result<KeyEntry, FormatError> {
     let tag = KeyTag(input.array()?);
-    let role = match input.u8()? {
-        1 => KeyRole::Reader,
-        2 => KeyRole::Writer,
-        _ => return Err(FormatError::TooNew(WHOLE)),
-    };
+    let role = KeyRole::from_byte(input.u8()?).ok_or(FormatError::TooNew(WHOLE))?;
     let reserved: [u8; 3] = input.array()?;
     let len_bytes = input.u32()?;
     if reserved != [0; 3] {

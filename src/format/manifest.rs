@@ -86,6 +86,8 @@ impl FileKind {
     pub const RECEIPT: Self = Self(2);
     /// The state of a replica.
     pub const REPLICA_STATE: Self = Self(3);
+    /// A shard of the roster.
+    pub const ROSTER: Self = Self(4);
 }
 
 /// A small immutable file that every replica carries and only its users read.

@@ -20,6 +20,8 @@ pub enum FileMagic {
     KeyList,
     /// How to rebuild a pack from others.
     Recipe,
+    /// Who holds keys.
+    Roster,
 }
 
 impl FileMagic {
@@ -31,6 +33,7 @@ impl FileMagic {
             Self::Manifest => b"CHKSMANI",
             Self::KeyList => b"CHKSKEYS",
             Self::Recipe => b"CHKSRCPE",
+            Self::Roster => b"CHKSROST",
         }
     }
 
@@ -40,6 +43,7 @@ impl FileMagic {
             Self::Manifest => "a manifest",
             Self::KeyList => "a key list",
             Self::Recipe => "a recipe",
+            Self::Roster => "a roster",
         }
     }
 }

@@ -1,25 +1,28 @@
 //! `init`: a new store, its publisher's keys, its first trust file and generation 1, which holds no snapshot.
 
 use crate::base::random::random_array;
-use crate::base::{DedupGeneration, Epoch};
-use crate::base::{Generation, PublicKey, ReplicaId, StoreId, Timestamp};
+use crate::base::{DedupGeneration, Generation, PublicKey, ReplicaId, StoreId, Timestamp};
 use crate::crypto::Secret;
 use crate::crypto::sign::{Purpose, SignKey};
 use crate::crypto::wrap::{Identity, Recipient};
 use crate::disk::{Disk, DiskErrorKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::keylist::{KeyRole, KeyTag};
+use crate::format::roster::HOLDER_NAME_MAX_BYTES;
 use crate::format::sealed::{ChunkerParameters, SealedPart};
 use crate::format::trust::{SignedTrust, Trust, Writer};
 use crate::ops::Run;
 use crate::ops::local_keys::{KeyDir, WriterKey};
+use crate::ops::rekey::{NewHolder, Rekeyed};
 use crate::store::keyring::WriterKeys;
-use crate::store::keys::{NewKeyFile, write_key_files};
 use crate::store::trust::TrustChain;
 use crate::store::{self, Basis, Next, StoreError, head, layout, pack, replica};
 
 /// How long the first trust file holds: ten years, since renewing it takes the root key.
 const TRUST_EXPIRY_SECS: i64 = 10 * 365 * 24 * 3600;
+
+/// What the publisher's own reader and writer are called.
+const PUBLISHER: &str = "publisher";
 
 /// What `init` is asked for.
 pub struct InitRequest<'a> {
@@ -58,14 +61,16 @@ pub fn init(disk: &dyn Disk, request: &InitRequest<'_>, run: Run<'_>) -> Result<
     let root = Secret::generate(run.random);
     let own_reader = Identity::generate();
     let secrets = WriterKeys::generate(store, run.random);
-    let (files, tags) = wrap_keys(&secrets, &writer, &own_reader, request, run)?;
+    let holders = first_holders(&writer, &own_reader, &request.readers);
+    let first = Rekeyed::first(store, secrets, holders, run)?;
+    let tags = first.added[..=request.readers.len()].to_vec();
     let keys = KeyDir::new(request.keys, store);
     keys.save_writer(&writer, request.passphrase)?;
     keys.save_reader(&own_reader, tags[0], request.passphrase)?;
     KeyDir::new(request.root_keys, store).save_root(&root, request.passphrase)?;
     remove_unfinished(disk)?;
     store::create_layout(disk)?;
-    let fingerprint = write_store(disk, store, &secrets, &writer, &root, &files, run);
+    let fingerprint = write_store(disk, store, &first, &writer, &root, run);
     let fingerprint = fingerprint.map_err(|error| settle(disk, error))?;
     Ok(Initialised { store, fingerprint, tags })
 }
@@ -114,26 +119,25 @@ fn require_no_commits(disk: &dyn Disk) -> Result<()> {
     }
 }
 
-fn wrap_keys(
-    secrets: &WriterKeys,
-    writer: &WriterKey,
-    own_reader: &Identity,
-    request: &InitRequest<'_>,
-    run: Run<'_>,
-) -> Result<(Vec<NewKeyFile>, Vec<KeyTag>)> {
-    let mut files: Vec<NewKeyFile> = Vec::new();
-    let mut tags = Vec::new();
-    let readers = std::iter::once(own_reader.recipient()).chain(request.readers.iter().cloned());
-    for recipient in readers {
-        let taken: Vec<_> = files.iter().map(|file| file.entry.tag).collect();
-        let content = secrets.reader.encode();
-        files.push(NewKeyFile::wrap(&recipient, KeyRole::Reader, &content, &taken, run.random)?);
-        tags.extend(files.last().map(|file| file.entry.tag));
-    }
-    let taken: Vec<_> = files.iter().map(|file| file.entry.tag).collect();
-    let content = secrets.encode();
-    files.push(NewKeyFile::wrap(&writer.identity.recipient(), KeyRole::Writer, &content, &taken, run.random)?);
-    Ok((files, tags))
+/// Returns who holds keys of the new store: its publisher as a reader and as a writer, and the readers that were named, each
+/// called by its recipient.
+fn first_holders(writer: &WriterKey, own_reader: &Identity, readers: &[Recipient]) -> Vec<NewHolder> {
+    let holder = |role, recipient: Recipient, name: &str| NewHolder {
+        role,
+        recipient,
+        identity: Vec::new(),
+        name: name.to_owned(),
+        note: String::new(),
+    };
+    let own = holder(KeyRole::Reader, own_reader.recipient(), PUBLISHER);
+    let others = readers.iter().map(|recipient| holder(KeyRole::Reader, recipient.clone(), &short(recipient.as_str())));
+    let writer = holder(KeyRole::Writer, writer.identity.recipient(), PUBLISHER);
+    std::iter::once(own).chain(others).chain([writer]).collect()
+}
+
+/// Shortens a recipient, which is ASCII, to what fits into a name.
+fn short(recipient: &str) -> String {
+    recipient.chars().filter(|c| !c.is_control()).take(HOLDER_NAME_MAX_BYTES).collect()
 }
 
 fn first_trust(store: StoreId, writer: &WriterKey, root: &SignKey, now: Timestamp) -> SignedTrust {
@@ -158,10 +162,9 @@ fn first_trust(store: StoreId, writer: &WriterKey, root: &SignKey, now: Timestam
 fn write_store(
     disk: &dyn Disk,
     store: StoreId,
-    secrets: &WriterKeys,
+    first: &Rekeyed,
     writer: &WriterKey,
     root: &Secret,
-    files: &[NewKeyFile],
     run: Run<'_>,
 ) -> Result<String> {
     let now = run.clock.now();
@@ -171,7 +174,6 @@ fn write_store(
     let chain = TrustChain::start(trust.bytes())?;
     replica::write_id(disk, ReplicaId(random_array(run.random)))?;
     disk.sync_dir(&layout::replica().parent())?;
-    let key_lists = vec![write_key_files(disk, store, Epoch(1), files)?];
     let sealed = SealedPart {
         chunker: ChunkerParameters::DEFAULT,
         dedup_generation: DedupGeneration(1),
@@ -180,9 +182,10 @@ fn write_store(
         older_epochs: Vec::new(),
         extensions: Vec::new(),
     };
-    let next = Next { key_lists, ..Next::first(sealed, now) };
+    let mut next = Next::first(sealed, now);
+    first.write(disk, &mut next)?;
     let basis = Basis { store, trust: &chain, current: None };
-    store::commit(disk, &basis, &secrets.reader, &writer.signer(), next)?;
+    store::commit(disk, &basis, &first.keys.reader, &writer.signer(), next)?;
     store::write_marker(disk, store)?;
     Ok(chain.fingerprint())
 }

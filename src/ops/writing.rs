@@ -21,6 +21,7 @@ use crate::store::keyring::{KeyMaker, WriterKeys};
 use crate::store::lock::WriteLock;
 use crate::store::pack::{PackState, pack_state};
 use crate::store::reader::ObjectReader;
+use crate::store::trust::TrustChain;
 use crate::store::writer::PackWriter;
 use crate::store::{self, Basis, Next, Store, StoreError, Unlocked};
 
@@ -150,9 +151,20 @@ impl Writing {
     /// # Errors
     /// As [`store::commit`].
     pub fn publish(&self, next: Next) -> Result<SignedHead> {
-        let (store, trust) = (self.store.id(), self.store.trust());
+        self.publish_under(self.store.trust(), &self.keys, next)
+    }
+
+    /// Makes the next generation with other keys, or under a chain of trust that goes on, whose files are durable.
+    ///
+    /// # Durability
+    /// As [`store::commit`].
+    ///
+    /// # Errors
+    /// As [`store::commit`].
+    pub fn publish_under(&self, trust: &TrustChain, keys: &WriterKeys, next: Next) -> Result<SignedHead> {
+        let store = self.store.id();
         let basis = Basis { store, trust, current: Some((self.store.head(), self.store.packs())) };
-        Ok(store::commit(self.disk(), &basis, &self.keys.reader, &self.signer, next)?)
+        Ok(store::commit(self.disk(), &basis, &keys.reader, &self.signer, next)?)
     }
 }
 

@@ -52,6 +52,9 @@ pub enum StoreError {
         "its HEAD has the last generation that there can be, so nothing can follow it; the writer that signed it is not to be trusted"
     )]
     NoGenerationLeft,
+    /// More of something than the format has room for.
+    #[error("{0} does not fit into a store: there is too much of it")]
+    TooMuch(&'static str),
     /// It opened from an older record than it should and takes no commit until it is healed.
     #[error("the store opened from an older record than its newest (it is degraded); sync or heal it first")]
     Degraded,

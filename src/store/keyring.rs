@@ -5,7 +5,8 @@
 //!                +-- gear table           2048 bytes for FastCDC
 //!                +-- node boundary key    where trees and lists are split
 //!                +-- file id key
-//! dedup secret  ---- object key maker     key = keyed BLAKE3(kind, id)
+//! dedup secret  --+- object key maker     key = keyed BLAKE3(kind, id)
+//!                 +- roster key           who holds keys
 //! epoch secret  --+- root key --- pack index key
 //!                 +- commitment key       what HEAD commits to, over store id, epoch and store secret
 //! ```
@@ -62,6 +63,24 @@ impl ReaderKeys {
         for (epoch, secret) in older {
             self.epochs.entry(*epoch).or_insert_with(|| Secret::from_bytes(**secret));
         }
+    }
+
+    /// Returns the same store's keys with a fresh secret for the next epoch; without those of the older ones if they are cut
+    /// off. Nothing after the last epoch that there can be.
+    fn with_next_epoch(&self, cut: bool, random: &dyn Random) -> Option<Self> {
+        let mut next = self.clone();
+        if cut {
+            next.epochs.clear();
+        }
+        next.epochs.insert(self.epoch().next()?, Secret::generate(random));
+        Some(next)
+    }
+
+    /// Returns the secrets of all epochs before the newest, ascending, as a manifest's sealed part lists them.
+    #[must_use]
+    pub fn older(&self) -> Vec<(Epoch, Zeroizing<[u8; 32]>)> {
+        let older = self.epochs.iter().filter(|(epoch, _)| **epoch != self.epoch());
+        older.map(|(epoch, secret)| (*epoch, Zeroizing::new(*secret.expose()))).collect()
     }
 
     /// Returns the id of an object: one pass of keyed BLAKE3 over kind and plaintext.
@@ -132,6 +151,18 @@ impl ReaderKeys {
     }
 }
 
+/// What becomes of a secret that has generations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Step {
+    /// It stays.
+    #[default]
+    Keep,
+    /// A fresh one follows, and whoever holds that one knows the older ones, too.
+    Next,
+    /// A fresh one follows, and the older ones are handed to nobody any more.
+    Cut,
+}
+
 /// What it takes to write a store.
 #[derive(Clone)]
 pub struct WriterKeys {
@@ -146,6 +177,35 @@ impl WriterKeys {
     pub fn generate(store: StoreId, random: &dyn Random) -> Self {
         let reader = ReaderKeys::new(store, Secret::generate(random), Epoch(1), Secret::generate(random));
         Self { reader, dedup: BTreeMap::from([(DedupGeneration(1), Secret::generate(random))]) }
+    }
+
+    /// Returns the keys of the same store after a step; nothing after the last epoch or dedup generation that there can be.
+    #[must_use]
+    pub fn step(&self, epoch: Step, dedup: Step, random: &dyn Random) -> Option<Self> {
+        let mut next = self.clone();
+        if epoch != Step::Keep {
+            next.reader = self.reader.with_next_epoch(epoch == Step::Cut, random)?;
+        }
+        if dedup != Step::Keep {
+            let newest = self.dedup_generation().next()?;
+            if dedup == Step::Cut {
+                next.dedup.clear();
+            }
+            next.dedup.insert(newest, Secret::generate(random));
+        }
+        Some(next)
+    }
+
+    /// Returns the newest dedup generation.
+    #[must_use]
+    pub fn dedup_generation(&self) -> DedupGeneration {
+        self.dedup.last_key_value().map_or(DedupGeneration(0), |(generation, _)| *generation)
+    }
+
+    /// Returns the key of the roster of a dedup generation, if its secret is known.
+    #[must_use]
+    pub fn roster_key(&self, generation: DedupGeneration) -> Option<Secret> {
+        self.dedup.get(&generation).map(|secret| secret.derive("chunkstore 1 roster"))
     }
 
     /// Returns what makes object keys of a dedup generation, if its secret is known.

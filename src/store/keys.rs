@@ -6,12 +6,11 @@ use super::layout;
 use super::manifest::PackSet;
 use super::pack::create_immutable;
 use crate::base::limits::KEY_FILE_MAX_BYTES;
-use crate::base::random::random_array;
-use crate::base::{Epoch, KeyListHash, Random, StoreId};
+use crate::base::{Epoch, KeyListHash, StoreId};
 use crate::crypto::wrap::{Identity, Recipient, WrapError, unwrap, wrap};
 use crate::disk::{Disk, read_all};
 use crate::format::keylist::{KeyEntry, KeyList, KeyRole, KeyTag};
-use crate::format::manifest::KeyShards;
+use crate::format::manifest::{KeyShards, SHARD_BITS_MAX};
 
 /// Most key files that one shard lists before there are twice as many shards.
 const SHARD_ENTRIES: usize = 1024;
@@ -25,49 +24,58 @@ pub struct NewKeyFile {
 }
 
 impl NewKeyFile {
-    /// Wraps the content of a key file for one recipient, under a tag that is not taken.
+    /// Wraps the content of a key file for one recipient, under a tag.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if age cannot wrap it.
-    pub fn wrap(
-        recipient: &Recipient,
-        role: KeyRole,
-        content: &str,
-        taken: &[KeyTag],
-        random: &dyn Random,
-    ) -> Result<Self, StoreError> {
+    pub fn wrap(recipient: &Recipient, role: KeyRole, content: &str, tag: KeyTag) -> Result<Self, StoreError> {
         let bytes = wrap(recipient, content.as_bytes()).map_err(|error| StoreError::corrupt("a key file", error))?;
-        let mut tag = KeyTag(random_array(random));
-        while taken.contains(&tag) {
-            tag = KeyTag(random_array(random));
-        }
-        // A wrapped key file is a few hundred bytes.
+        Ok(Self::of(tag, role, bytes))
+    }
+
+    /// Takes an age file as it is, under a tag.
+    #[must_use]
+    pub fn of(tag: KeyTag, role: KeyRole, bytes: Vec<u8>) -> Self {
+        // An age file of a key is a few hundred bytes.
         let entry = KeyEntry { tag, role, len_bytes: bytes.len() as u32, hash: *blake3::hash(&bytes).as_bytes() };
-        Ok(Self { entry, bytes })
+        Self { entry, bytes }
     }
 }
 
-/// Writes key files and the lists that name them; returns what the manifest says of them.
+/// Writes key files of an epoch.
 ///
 /// # Durability
-/// Everything is durable when this returns.
+/// All are durable when this returns.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn write_key_files(
-    disk: &dyn Disk,
-    store: StoreId,
-    epoch: Epoch,
-    files: &[NewKeyFile],
-) -> Result<KeyShards, StoreError> {
+pub fn write_key_files(disk: &dyn Disk, epoch: Epoch, files: &[NewKeyFile]) -> Result<(), StoreError> {
     disk.create_dir(&layout::key_dir(epoch))?;
     for file in files {
         create_immutable(disk, &layout::key_file(epoch, file.entry.tag), &file.bytes)?;
     }
     disk.sync_dir(&layout::key_dir(epoch))?;
-    disk.sync_dir(&layout::key_dir(epoch).parent())?;
-    let shards = files.len().div_ceil(SHARD_ENTRIES).next_power_of_two();
-    let mut entries: Vec<_> = files.iter().map(|file| file.entry).collect();
+    Ok(disk.sync_dir(&layout::key_dir(epoch).parent())?)
+}
+
+/// Writes the lists that name the key files of an epoch, in any order; a list that stands already as it would be written stays.
+/// Returns what the manifest says of them.
+///
+/// # Durability
+/// All are durable when this returns.
+///
+/// # Errors
+/// [`StoreError::TooMuch`] for more key files than an epoch can have, and those of the disk.
+pub fn write_key_lists(
+    disk: &dyn Disk,
+    store: StoreId,
+    epoch: Epoch,
+    mut entries: Vec<KeyEntry>,
+) -> Result<KeyShards, StoreError> {
+    let shards = entries.len().div_ceil(SHARD_ENTRIES).next_power_of_two();
+    if shards > 1 << SHARD_BITS_MAX {
+        return Err(StoreError::TooMuch("the list of key files"));
+    }
     entries.sort_unstable_by_key(|entry| entry.tag);
     let mut named = Vec::with_capacity(shards);
     for shard in 0..shards {
@@ -81,6 +89,24 @@ pub fn write_key_files(
     }
     disk.sync_dir(&layout::manifests())?;
     Ok(KeyShards { epoch, shards: named })
+}
+
+/// Reads which key files of an epoch a state lists, by tag.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when a list is missing or wrong.
+pub fn read_entries(
+    disk: &dyn Disk,
+    store: StoreId,
+    packs: &PackSet,
+    epoch: Epoch,
+) -> Result<Vec<KeyEntry>, StoreError> {
+    let lists = packs.top.key_lists.iter().filter(|lists| lists.epoch == epoch);
+    let mut entries = Vec::new();
+    for (hash, len_bytes) in lists.flat_map(|lists| &lists.shards) {
+        entries.extend(read_key_list(disk, store, hash, *len_bytes)?.entries);
+    }
+    Ok(entries)
 }
 
 /// Reads one key list that a manifest names.

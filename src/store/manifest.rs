@@ -7,7 +7,7 @@ use super::layout;
 use crate::base::limits::MANIFEST_CHAIN_MAX;
 use crate::base::{Epoch, Generation, HeadHash, ManifestHash, PackHash, StoreId};
 use crate::disk::{Disk, read_all};
-use crate::format::manifest::{Base, CondemnedPack, HEADS_MAX, KeyShards, Manifest, PackRef, RecipeRef};
+use crate::format::manifest::{Base, CondemnedPack, FileRef, HEADS_MAX, KeyShards, Manifest, PackRef, RecipeRef};
 
 /// Gets the bytes of a manifest by its hash and length.
 pub type ReadManifest<'a> = &'a mut dyn FnMut(&ManifestHash, u64) -> Result<Vec<u8>, StoreError>;
@@ -167,6 +167,8 @@ pub struct Change {
     pub recipes: Vec<RecipeRef>,
     /// Key lists by epoch.
     pub key_lists: Vec<KeyShards>,
+    /// Carried files, ascending by kind and hash.
+    pub files: Vec<FileRef>,
     /// Epoch and bytes of the sealed part.
     pub sealed: (Epoch, Vec<u8>),
 }
@@ -186,7 +188,7 @@ pub fn next_manifest(current: Option<&PackSet>, change: Change) -> Manifest {
         heads: change.previous.into_iter().collect(),
         key_lists: change.key_lists,
         sealed: change.sealed,
-        files: current.map_or_else(Vec::new, |set| set.top.files.clone()),
+        files: change.files,
     };
     manifest.removed.sort_unstable();
     manifest.recipes.sort_unstable_by_key(|recipe| recipe.pack);

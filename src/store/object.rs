@@ -19,6 +19,8 @@ pub enum Purpose {
     PackIndex,
     /// A manifest's sealed part.
     Manifest,
+    /// A shard of the roster.
+    Roster,
 }
 
 /// Length of the associated data of every seal in bytes.
@@ -26,7 +28,7 @@ pub const ASSOCIATED_BYTES: usize = 12 + 16 + 4 + 8 + 32;
 
 /// Returns the associated data of a seal: format, store id, purpose, kind, codec, length, id.
 ///
-/// Pack indexes and sealed parts have kind and codec 0 and an id of zeros.
+/// Pack indexes, sealed parts and rosters have kind and codec 0 and an id of zeros.
 #[must_use]
 pub fn associated_data(
     store: StoreId,
@@ -41,6 +43,7 @@ pub fn associated_data(
         Purpose::Object => 1,
         Purpose::PackIndex => 2,
         Purpose::Manifest => 3,
+        Purpose::Roster => 4,
     };
     if let Some((kind, codec, id)) = object {
         data[29] = kind.byte();

@@ -11,7 +11,7 @@ use crate::base::limits::KEY_FILE_MAX_BYTES;
 use crate::base::{Epoch, KeyListHash, StoreId};
 use crate::disk::{Disk, read_all};
 use crate::error::Error;
-use crate::format::keylist::{KeyEntry, KeyList, KeyTag};
+use crate::format::keylist::{KeyEntry, KeyList, KeyRole, KeyTag};
 use crate::format::manifest::KeyShards;
 use crate::store::keys::{check_key_list, read_key_list};
 use crate::store::pack::create_immutable;
@@ -64,7 +64,7 @@ impl Carried {
     #[must_use]
     pub fn wants(self, list: &KeyList, entry: &KeyEntry) -> bool {
         match self {
-            Self::Own(tag) => entry.tag == tag,
+            Self::Own(tag) => entry.tag == tag || (entry.role == KeyRole::Identity && entry.tag == tag.twin()),
             Self::WhileFew => list.entries.len() <= KEY_FILES_MAX,
             Self::All => true,
         }

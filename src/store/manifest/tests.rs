@@ -37,6 +37,7 @@ fn plain_change(generation: u64, added: Vec<PackRef>) -> Change {
         condemned: vec![],
         recipes: vec![],
         key_lists: vec![],
+        files: vec![],
         sealed: (Epoch(1), vec![]),
     }
 }
