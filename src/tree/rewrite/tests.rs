@@ -29,6 +29,11 @@ fn recut(made: &mut Handmade, number: u8) -> Pointer {
     made.put(Kind::Chunk, &[number; CHUNK_BYTES as usize - 4])
 }
 
+/// A file id that goes with the name, so that it stays when others go.
+fn number_of(text: &str) -> u64 {
+    5000 + u64::from(text.as_bytes()[0])
+}
+
 fn filler(depth: usize) -> Vec<Entry> {
     files(if depth == 0 { 900 } else { 3 })
 }
@@ -36,7 +41,7 @@ fn filler(depth: usize) -> Vec<Entry> {
 /// Makes a model's tree from the bottom, in which the chunks of `cut` are replaced.
 fn build(made: &mut Handmade, model: &Model, cut: &BTreeSet<u8>, depth: usize) -> Pointer {
     let mut entries = filler(depth);
-    for (at, (text, slices)) in model.files.iter().enumerate() {
+    for (text, slices) in &model.files {
         let mut extents: Vec<Extent> = Vec::new();
         for &(number, offset, len_bytes) in slices {
             let is_cut = cut.contains(&number);
@@ -50,11 +55,11 @@ fn build(made: &mut Handmade, model: &Model, cut: &BTreeSet<u8>, depth: usize) -
         let boundary = boundary();
         let content = build_content(extents, &boundary, &mut |kind, plain| Ok(made.put(kind, plain))).unwrap();
         let len_bytes = slices.iter().map(|slice| slice.2).sum();
-        entries.push(Entry { node: Node::File { len_bytes, content }, ..file(text, 5000 + at as u64) });
+        entries.push(Entry { node: Node::File { len_bytes, content }, ..file(text, number_of(text)) });
     }
-    for (at, (text, below)) in model.dirs.iter().enumerate() {
+    for (text, below) in &model.dirs {
         let tree = build(made, below, cut, depth + 1);
-        entries.push(dir(text, 7000 + at as u64, tree));
+        entries.push(dir(text, number_of(text), tree));
     }
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     made.dir(entries)
