@@ -88,7 +88,7 @@ fn sweep_repacked(test: &'static str, profile: Profile) {
 
 /// Cuts the next sync, too, after each cut. // U7
 fn sweep_again(test: &'static str, profile: Profile) {
-    let sweep = Sweep::new(test, 3);
+    let sweep = Sweep::new(test, 4);
     let count = sweep.run_again(|variant| Syncing::from(Story::update(profile, variant)));
     sweep.require(count, 30, &KINDS);
 }

@@ -10,7 +10,7 @@ use chunkstore::base::random::{Random, SeededRandom};
 use chunkstore::base::{DedupGeneration, StoreId, StorePath, Timestamp};
 use chunkstore::crypto::Secret;
 use chunkstore::crypto::sign::{Purpose, SignKey};
-use chunkstore::crypto::wrap::Recipient;
+use chunkstore::crypto::wrap::Identity;
 use chunkstore::disk::{Disk, DiskFileKind, OsDisk, read_all};
 use chunkstore::error::{ErrorKind, Result};
 use chunkstore::format::Kind;
@@ -73,8 +73,7 @@ impl Publisher {
         let dir = tempfile::tempdir().unwrap();
         let disk: Arc<dyn Disk> = Arc::new(OsDisk::create(&dir.path().join("store")).unwrap());
         let (keys, roots) = (dir.path().join("keys"), dir.path().join("roots"));
-        let recipient: Recipient = chunkstore::crypto::wrap::Identity::generate().recipient();
-        let readers = vec![recipient; readers];
+        let readers = (0..readers).map(|_| Identity::generate().recipient()).collect();
         let request = InitRequest { readers, keys: &keys, root_keys: &roots, passphrase: None };
         let made = init(disk.as_ref(), &request, world.run()).unwrap();
         Self { world, disk, id: made.store, fingerprint: made.fingerprint, tags: made.tags, dir }

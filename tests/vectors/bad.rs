@@ -8,6 +8,7 @@ use chunkstore::format::keylist::{KeyList, KeyTag};
 use chunkstore::format::list::ListNode;
 use chunkstore::format::manifest::{FileRef, KeyShards, Manifest};
 use chunkstore::format::recipe::{Recipe, RecipeStep};
+use chunkstore::format::roster::{Holder, RosterFile};
 use chunkstore::format::sealed::SealedPart;
 use chunkstore::format::snapshot::Snapshot;
 use chunkstore::format::tree::{Content, Node, TreeNode};
@@ -91,7 +92,7 @@ impl Bad {
 }
 
 pub fn all() -> Vec<Vector> {
-    let kinds: [fn() -> Bad; 19] = [
+    let kinds: [fn() -> Bad; 21] = [
         marker,
         head,
         trust,
@@ -100,6 +101,8 @@ pub fn all() -> Vec<Vector> {
         pack_header,
         pack_index,
         key_list,
+        roster,
+        holders,
         recipe,
         pointer,
         list,
@@ -295,7 +298,7 @@ fn key_list() -> Bad {
     let mut bad = Bad::of("key-list", good::key_list().encode(good::STORE));
     bad.header();
     bad.ends("Truncated", "Truncated");
-    bad.set("role-unknown", "TooNew", 44, 3);
+    bad.set("role-unknown", "TooNew", 44, 4);
     bad.set("reserved-byte", "NotCanonical", 45, 1);
     let mut change = |case: &str, error: &str, edit: fn(&mut KeyList)| {
         let mut list = good::key_list();
@@ -309,6 +312,45 @@ fn key_list() -> Bad {
     change("shards-no-power-of-two", "Limit", |list| list.shards = 3);
     change("too-many-shards", "Limit", |list| list.shards = 8192);
     change("key-file-over-limit", "Limit", |list| list.entries[0].len_bytes = (16 << 10) + 1);
+    bad
+}
+
+fn roster() -> Bad {
+    let mut bad = Bad::of("roster", good::roster().encode(good::STORE));
+    bad.header();
+    bad.add("empty", "Truncated", Vec::new());
+    bad.add("without-a-seal", "Truncated", bad.legal[..79].to_vec());
+    let mut change = |case: &str, error: &str, edit: fn(&mut RosterFile)| {
+        let mut file = good::roster();
+        edit(&mut file);
+        bad.add(case, error, file.encode(good::STORE));
+    };
+    change("shard-over-shards", "Limit", |file| file.shard = 2);
+    change("shards-no-power-of-two", "Limit", |file| file.shards = 3);
+    change("too-many-shards", "Limit", |file| file.shards = 8192);
+    bad
+}
+
+fn holders() -> Bad {
+    let mut bad = Bad::of("holders", good::encoded_holders(&good::holders(), 432));
+    bad.set("newer-version", "TooNew", 0, 2);
+    bad.set("count-lies", "Truncated", 1, 0x7f);
+    bad.set("identity-for-a-role", "TooNew", 6, 3);
+    bad.set("role-unknown", "TooNew", 6, 9);
+    let last = bad.legal.len() - 1;
+    bad.set("padding-not-zero", "NotCanonical", last, 1);
+    bad.add("empty", "Truncated", Vec::new());
+    let mut change = |case: &str, error: &str, edit: fn(&mut Vec<Holder>)| {
+        let mut holders = good::holders();
+        edit(&mut holders);
+        bad.add(case, error, good::encoded_holders(&holders, 0));
+    };
+    change("unsorted", "NotCanonical", |holders| holders.reverse());
+    change("tag-twice", "NotCanonical", |holders| holders[1].tag = holders[0].tag);
+    change("name-over-limit", "Limit", |holders| holders[0].name = "n".repeat(129));
+    change("note-over-limit", "Limit", |holders| holders[0].note = "n".repeat(1025));
+    change("recipient-over-limit", "Limit", |holders| holders[0].recipient = "n".repeat(4097));
+    change("identity-over-limit", "Limit", |holders| holders[1].identity = vec![0; 2049]);
     bad
 }
 

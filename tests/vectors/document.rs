@@ -9,7 +9,7 @@ use chunkstore::format::outer::FileMagic;
 use chunkstore::format::{
     attributes, codec, head, index, keylist, list, manifest, outer, pack, pointer, recipe, sealed, snapshot,
 };
-use chunkstore::format::{tree, trust};
+use chunkstore::format::{roster, tree, trust};
 use chunkstore::{format, store};
 
 use super::{good, hex_lines};
@@ -85,6 +85,11 @@ fn limit_values() -> BTreeMap<&'static str, u64> {
         ("PACK_TARGET_BYTES", limits::PACK_TARGET_BYTES),
         ("OBJECT_MAX_BYTES", limits::OBJECT_MAX_BYTES),
         ("MANIFEST_CHAIN_MAX", limits::MANIFEST_CHAIN_MAX.into()),
+        ("ROSTER_HEADER_BYTES", roster::ROSTER_HEADER_BYTES as u64),
+        ("HOLDER_NAME_MAX_BYTES", roster::HOLDER_NAME_MAX_BYTES as u64),
+        ("NOTE_MAX_BYTES", roster::NOTE_MAX_BYTES as u64),
+        ("RECIPIENT_MAX_BYTES", roster::RECIPIENT_MAX_BYTES as u64),
+        ("IDENTITY_MAX_BYTES", roster::IDENTITY_MAX_BYTES as u64),
         ("NAME_MAX_BYTES", paths::NAME_MAX_BYTES as u64),
         ("PATH_MAX_BYTES", paths::PATH_MAX_BYTES as u64),
         ("PATH_MAX_DEPTH", paths::PATH_MAX_DEPTH as u64),

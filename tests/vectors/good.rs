@@ -18,6 +18,7 @@ use chunkstore::format::manifest::{Base, CondemnedPack, FileKind, FileRef, KeySh
 use chunkstore::format::marker::Marker;
 use chunkstore::format::pack::{PackHeader, decode_index, encode_index};
 use chunkstore::format::recipe::{Recipe, RecipeStep};
+use chunkstore::format::roster::{Holder, RosterFile, decode_holders, encode_holders};
 use chunkstore::format::sealed::{ChunkerParameters, IndexRef, SealedPart, SnapshotRef};
 use chunkstore::format::snapshot::{Conflict, Parent, Snapshot, Totals};
 use chunkstore::format::tree::{Child, Content, Entry, Meta, Node, TreeNode};
@@ -228,6 +229,36 @@ pub fn key_list() -> KeyList {
     }
 }
 
+pub fn holders() -> Vec<Holder> {
+    let reader = Holder {
+        tag: KeyTag([0x8a, 0, 0, 0]),
+        role: KeyRole::Reader,
+        recipient: "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p".into(),
+        identity: Vec::new(),
+        name: "ada".into(),
+        note: "the blue key".into(),
+        added: TIME,
+        since: Epoch(1),
+        until: Some(Epoch(2)),
+        extensions: vec![(1, b"kept".to_vec())],
+    };
+    let (tag, role, name, until) = (KeyTag([0xff, 2, 3, 4]), KeyRole::Writer, "publisher".into(), None);
+    let writer =
+        Holder { tag, role, name, until, identity: b"an age file".to_vec(), extensions: Vec::new(), ..reader.clone() };
+    vec![reader, writer]
+}
+
+pub fn encoded_holders(holders: &[Holder], len: usize) -> Vec<u8> {
+    encode_holders(&holders.iter().collect::<Vec<_>>(), len)
+}
+
+/// A file of 512 bytes, whose header takes 40 and whose seal as many.
+pub fn roster() -> RosterFile {
+    let key = keys().roster_key(DedupGeneration(1)).unwrap();
+    let frame = seal_outer(STORE, Purpose::Roster, &key, &encoded_holders(&holders(), 432)).unwrap();
+    RosterFile { clash_counter: 0, shard: 1, shards: 2, dedup_generation: DedupGeneration(1), frame }
+}
+
 pub fn recipe() -> Recipe {
     Recipe {
         clash_counter: 0,
@@ -400,6 +431,7 @@ fn derived() -> Vec<(String, String)> {
     let index = derive("chunkstore 1 pack index", &root);
     let id_key = derive("chunkstore 1 object id", &store);
     let maker = derive("chunkstore 1 object key", &dedup);
+    let roster = derive("chunkstore 1 roster", &dedup);
     let id = blake3::keyed_hash(&id_key, &[&[1], CHUNK].concat());
     let key = blake3::keyed_hash(&maker, &[&[1], &id.as_bytes()[..]].concat());
     let commitment_key = derive("chunkstore 1 commitment", &epoch);
@@ -411,6 +443,7 @@ fn derived() -> Vec<(String, String)> {
 
     let keys = keys();
     assert_eq!(root, *root_key().expose());
+    assert_eq!(roster, *keys.roster_key(DedupGeneration(1)).unwrap().expose());
     assert_eq!(index, *index_key().expose());
     assert_eq!((*id.as_bytes(), *key.as_bytes()), (chunk_pointer().id.0, chunk_pointer().key.0));
     assert_eq!(*commitment.as_bytes(), keys.reader.commitment(Epoch(1)).unwrap());
@@ -422,6 +455,7 @@ fn derived() -> Vec<(String, String)> {
         ("dedup-secret", hex::encode(dedup)),
         ("object-id-key", hex::encode(id_key)),
         ("object-key-maker", hex::encode(maker)),
+        ("roster-key", hex::encode(roster)),
         ("root-key", hex::encode(root)),
         ("pack-index-key", hex::encode(index)),
         ("commitment-key", hex::encode(commitment_key)),
@@ -492,6 +526,8 @@ fn outer() -> Vec<Vector> {
         vector("pack-index-sealed", "pack-index-sealed", "its index, sealed", pack_index_sealed()),
         vector("key-list", "key-list", "a key list: shard 1 of 2", key_list().encode(STORE)),
         vector("recipe", "recipe", "a recipe", recipe().encode(STORE)),
+        vector("roster", "roster", "a roster: shard 1 of 2", roster().encode(STORE)),
+        vector("holders", "holders", "the plaintext of its sealed part", encoded_holders(&holders(), 432)),
         vector("reader-keys", "key-file", "what a reader's key file wraps", keys().reader.encode().as_bytes().to_vec()),
         vector("writer-keys", "key-file", "what a writer's key file wraps", keys().encode().as_bytes().to_vec()),
     ]
@@ -584,6 +620,8 @@ pub fn again(kind: &str, bytes: &[u8]) -> Result<Vec<u8>, String> {
         "pack-header" => PackHeader::decode(bytes, STORE).map(|header| header.encode(STORE)),
         "pack-index" => read_pack_index(bytes),
         "key-list" => KeyList::decode(bytes, STORE).map(|list| list.encode(STORE)),
+        "roster" => RosterFile::decode(bytes, STORE).map(|file| file.encode(STORE)),
+        "holders" => decode_holders(bytes).map(|holders| encoded_holders(&holders, bytes.len())),
         "recipe" => Recipe::decode(bytes, STORE).map(|recipe| recipe.encode(STORE)),
         "pointer" => read_pointer(bytes),
         "list" => ListNode::decode(bytes).map(|node| node.encode()),

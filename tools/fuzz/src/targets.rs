@@ -19,6 +19,7 @@ use chunkstore::format::manifest::Manifest;
 use chunkstore::format::marker::Marker;
 use chunkstore::format::pack::{PACK_HEADER_BYTES, PackHeader, decode_index, encode_index};
 use chunkstore::format::recipe::Recipe;
+use chunkstore::format::roster::{RosterFile, decode_holders, encode_holders};
 use chunkstore::format::sealed::SealedPart;
 use chunkstore::format::snapshot::Snapshot;
 use chunkstore::format::text::Lines;
@@ -61,6 +62,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "sealed-part", run: sealed_part },
     Target { name: "key-list", run: key_list },
     Target { name: "recipe", run: recipe },
+    Target { name: "roster", run: roster },
+    Target { name: "holders", run: holders },
     Target { name: "index", run: index },
     Target { name: "pointer", run: pointer },
     Target { name: "tree", run: tree },
@@ -179,6 +182,14 @@ fn key_list(bytes: &[u8]) {
 
 fn recipe(bytes: &[u8]) {
     same(bytes, |bytes| Recipe::decode(bytes, STORE), |recipe| recipe.encode(STORE));
+}
+
+fn roster(bytes: &[u8]) {
+    same(bytes, |bytes| RosterFile::decode(bytes, STORE), |file| file.encode(STORE));
+}
+
+fn holders(bytes: &[u8]) {
+    exact(bytes, decode_holders(bytes), |holders| encode_holders(&holders.iter().collect::<Vec<_>>(), bytes.len()));
 }
 
 fn index(bytes: &[u8]) {
