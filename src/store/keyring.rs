@@ -10,6 +10,7 @@
 //!                 +- order objects key    what purges took away
 //! epoch secret  --+- root key --+- pack index key
 //!                 |             +- order snapshots key
+//!                 |             +- plan key
 //!                 +- commitment key       what HEAD commits to, over store id, epoch and store secret
 //! ```
 //!
@@ -121,6 +122,12 @@ impl ReaderKeys {
     pub fn index_key(&self, epoch: Epoch) -> Option<Secret> {
         let derived = self.root_key(epoch).map(|root| root.derive("chunkstore 1 pack index"));
         derived.or_else(|| self.index_keys.get(&epoch).cloned())
+    }
+
+    /// Returns the key of the hashes by which plans are approved, of an epoch, if its secret is known.
+    #[must_use]
+    pub fn plan_key(&self, epoch: Epoch) -> Option<Secret> {
+        self.root_key(epoch).map(|root| root.derive("chunkstore 1 plan"))
     }
 
     /// Returns the key of what purge orders say to readers, of an epoch, if its secret is known.

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::StoreError;
+use super::{Store, head};
 use super::keyring::{ReaderKeys, WriterKeys};
 use super::layout;
 use super::object::{Purpose, open_outer, seal_outer};
 use super::pack::create_immutable;
 use super::trust::TrustChain;
-use crate::base::{FileHash, Generation, ObjectId, PackHash, StoreId};
+use crate::base::{FileHash, Generation, ObjectId, PackHash, StoreId, StorePath};
 use crate::crypto::Secret;
 use crate::crypto::sign::{Purpose as Signed, SignKey, verify};
 use crate::disk::{Disk, read_all};
@@ -58,6 +59,37 @@ pub fn newest_purge(
     files: &[FileRef],
 ) -> Result<Option<Generation>, StoreError> {
     Ok(read_orders(disk, store, trust, files)?.iter().map(|order| order.generation).max())
+}
+
+/// Returns the generation of the newest purge that an open store was told of; 0 where there was none, and where the order does not
+/// read: it is healed first.
+///
+/// # Errors
+/// Those of the disk.
+pub fn purged_below(store: &Store) -> Result<Generation, StoreError> {
+    let files = &store.packs().top.files;
+    if !files.iter().any(|file| file.kind == FileKind::ORDER) {
+        return Ok(Generation(0));
+    }
+    match newest_purge(store.disk().as_ref(), store.id(), store.trust(), files) {
+        Ok(purge) => Ok(purge.unwrap_or_default()),
+        Err(error @ StoreError::Gone(_)) => Err(error),
+        Err(error) if error.costs_one_entry() || matches!(error, StoreError::NotTrusted(_)) => Ok(Generation(0)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the records that stand and are older than the newest purge: while there is one, the purge is not carried out here.
+///
+/// # Errors
+/// Those of the disk.
+pub fn superseded(store: &Store) -> Result<Vec<StorePath>, StoreError> {
+    let purged = purged_below(store)?;
+    if purged == Generation(0) {
+        return Ok(Vec::new());
+    }
+    let older = head::names(store.disk().as_ref())?.into_iter().filter(|generation| *generation < purged);
+    Ok(older.map(layout::head_record).collect())
 }
 
 fn read_order(disk: &dyn Disk, store: StoreId, trust: &TrustChain, file: &FileRef) -> Result<OrderFile, StoreError> {

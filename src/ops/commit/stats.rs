@@ -26,7 +26,7 @@ const SNAPSHOT_KEY: &[u8] = b"snapshot 3";
 pub type Remembered = (Short, Option<Short>);
 
 /// The beginning of a BLAKE3 hash: a million files are remembered in 33 MB until the commit ends.
-type Short = [u8; 16];
+pub type Short = [u8; 16];
 
 /// The cache of one store on this host; without a folder it remembers nothing.
 pub struct StatCache {
@@ -83,7 +83,9 @@ pub fn remember(path: &RelPath, stat: &Stat, began: Timestamp) -> Remembered {
     (path_key(path), settled.then(|| state_of(stat)))
 }
 
-fn path_key(path: &RelPath) -> Short {
+/// Returns what a file is remembered by.
+#[must_use]
+pub fn path_key(path: &RelPath) -> Short {
     short(blake3::hash(path.as_bytes()))
 }
 
