@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::host_state::HostState;
+use super::purge::obey::sweep;
 use super::sync::is_stale;
 use super::transfer::caller::Caller;
 use super::transfer::receive::{Local, Received, Settle, receive};
@@ -125,6 +126,8 @@ fn make(
     let _lock = WriteLock::take(disk.as_ref())?;
     let (received, target) = rounds(remote, disk, pinned, run, meter)?;
     finish(disk.as_ref(), pinned.newest().trust.store)?;
+    // A clone that was cut off before a purge may have left what was purged since.
+    sweep(&store::Store::open(Arc::clone(disk))?, run)?;
     Ok((replica, received, target))
 }
 

@@ -35,6 +35,7 @@ use crate::format::snapshot::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, Snapshot, Tot
 use crate::ops::Run;
 use crate::ops::host_state::HostState;
 use crate::ops::local_keys::WriterKey;
+use crate::ops::purge::obey::obey;
 use crate::ops::writing::{Writing, remember, require_newest};
 use crate::store::lock::ReadLock;
 use crate::store::writer::PackWriter;
@@ -187,6 +188,8 @@ fn lock_and_commit(
     run: Run<'_>,
 ) -> Result<Committed> {
     let (_lock, writing) = Writing::begin(disk, request.writer, request.cache, run)?;
+    // A commit lets go of older records, by which a purge that was cut off is known to be unfinished.
+    obey(&writing.store, run)?;
     commit_onto(&Start::new(writing, run)?, folder, request, run)
 }
 

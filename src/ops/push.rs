@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! packs -> recipes -> key files, key lists, trust, manifests -> heads/<n> -> HEAD -> on the first push the marker
-//!   -> condemned packs are deleted
+//!   -> after a purge what led to earlier states is deleted -> condemned packs are deleted
 //! ```
 //!
 //! HEAD is not sent before every other file was acknowledged. What an interrupted push sent is believed if this host
@@ -17,6 +17,7 @@ use super::transfer::condemned::remove_condemned;
 use super::transfer::judge::{Descent, descent};
 use super::transfer::remote_state::{has_record, look, shown};
 use super::transfer::sample::draw;
+use super::transfer::superseded::remove_superseded;
 use super::transfer::send::{Outgoing, Sending, outer_files, send_files, send_packs, send_recipes};
 use super::transfer::target::Target;
 use super::transfer::{Meter, TransferError, settle};
@@ -81,6 +82,8 @@ pub struct Pushed {
     pub removed_packs: u64,
     /// Bytes of those.
     pub removed_bytes: u64,
+    /// Manifests, key files and such of before a purge that were deleted from the remote.
+    pub removed_files: u64,
     /// Bytes that crossed the wire both ways.
     pub wire_bytes: u64,
 }
@@ -187,6 +190,8 @@ impl Pushing<'_> {
         if pushed.changed || state.shown(&address) != Some(mine) {
             self.mark(&store, &mut caller)?;
         }
+        let superseded = remove_superseded(&mut caller, &store, state, self.run)?;
+        pushed.removed_files = superseded;
         state.clear_sent(&address);
         state.saw(&address, store.head().head.generation, store.head().hash());
         let removed = remove_condemned(&mut caller, store.packs(), state, self.run)?;

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::host_state::HostState;
+use super::purge::obey::obey;
 use super::transfer::caller::Caller;
 use super::transfer::judge::{Descent, Known, Shown, Verdict, descent, judge};
 use super::transfer::receive::{Local, Received, Settle, receive};
@@ -16,6 +17,7 @@ use crate::base::{Generation, Timestamp};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::Head;
+use crate::format::manifest::FileKind;
 use crate::ops::Run;
 use crate::remote::Remote;
 use crate::store::head::{self, Soundness};
@@ -162,6 +164,9 @@ impl Syncing<'_> {
         }
         state.saw(&sources[0].address(), target.head.head.generation, target.head.hash());
         state.synced(self.run.clock.now());
+        if target.packs.top.files.iter().any(|file| file.kind == FileKind::ORDER) {
+            obey(&Store::open(Arc::clone(self.disk)).map_err(Error::from)?, self.run)?;
+        }
         Ok(self.outcome(&store, &target.head.head, &received, ignored))
     }
 

@@ -25,6 +25,7 @@ mod known_losses;
 mod last_generation;
 #[path = "../crash/publisher.rs"]
 mod publisher;
+mod purge;
 mod push;
 mod reading;
 mod recipes;
