@@ -22,6 +22,7 @@ mod environment;
 mod notices;
 mod outcome;
 mod output;
+mod paper;
 mod passphrase;
 mod progress;
 mod pulled;

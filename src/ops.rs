@@ -21,6 +21,7 @@ pub mod merged_index;
 pub mod open;
 pub mod purge;
 pub mod push;
+pub mod readers;
 pub mod rekey;
 pub mod repair;
 pub mod restore;

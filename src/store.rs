@@ -19,6 +19,7 @@ use crate::crypto::wrap::Identity;
 use crate::disk::{Disk, DiskErrorKind, read_all};
 use crate::format::FormatError;
 use crate::format::head::{GROUP_ALL, Head, SignedHead};
+use crate::format::keylist::KeyTag;
 use crate::format::manifest::{CondemnedPack, FileRef, KeyShards, Manifest, PackRef, RecipeRef};
 use crate::format::marker::Marker;
 use crate::format::pack::padme;
@@ -173,6 +174,16 @@ impl Store {
         let epoch = self.head().head.epoch;
         let keys = keys::open_reader(self.disk.as_ref(), self.id, self.packs(), epoch, identities, hint)?;
         self.unseal(keys)
+    }
+
+    /// Returns the identities under passphrases that stand in the store, with the tags of their readers: that of its own reader
+    /// alone, if it notes one.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] when a list or a file is damaged.
+    pub fn identities_under_passphrases(&self) -> Result<Vec<(KeyTag, Vec<u8>)>, StoreError> {
+        let hint = replica::read_tag(self.disk.as_ref()).unwrap_or(None);
+        keys::read_identities(self.disk.as_ref(), self.id, self.packs(), self.head().head.epoch, hint)
     }
 
     /// Opens the sealed layer and what it takes to write with a writer's identity.

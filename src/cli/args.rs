@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub mod forget;
+pub mod readers;
 pub mod reading;
 
 const ABOUT: &str = "An encrypted archive on a USB key, kept in step with a server nobody trusts";
@@ -146,6 +147,10 @@ pub enum Verb {
     Forget(forget::ForgetArgs),
     /// Gives back the room of what nothing needs any more
     Gc(GcArgs),
+    /// Who can read what is written
+    Reader(readers::ReaderArgs),
+    /// New epochs, and this machine's keys on paper
+    Key(readers::KeyArgs),
     /// Serves a folder by FTP, for a LAN or a trial; read-only unless told otherwise
     #[cfg(unix)]
     Serve(ServeArgs),

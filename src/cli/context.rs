@@ -13,9 +13,10 @@ use super::remotes::Remotes;
 use super::settings::{PassphraseSource, Settings};
 use super::signals;
 use crate::base::clock::SystemClock;
+use crate::base::limits::KEY_FILE_MAX_BYTES;
 use crate::base::random::OsRandom;
 use crate::base::{Clock, Monitor, StoreId};
-use crate::crypto::wrap::Identity;
+use crate::crypto::wrap::{Identity, WrapError, unwrap_with_passphrase};
 use crate::disk::{Disk, DiskErrorKind, Medium, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Run;
@@ -26,6 +27,8 @@ use crate::ops::sync::is_stale;
 use crate::store::replica::read_remote;
 use crate::store::{Store, StoreError, read_marker};
 
+/// Most identities that a passphrase is tried on, at about a second each.
+const PASSPHRASES_TRIED_MAX: usize = 8;
 /// Most packs that are hashed at a time.
 const HASHING_THREADS_MAX: usize = 4;
 
@@ -179,6 +182,38 @@ impl Context {
         self.identities_by(store, &ask)
     }
 
+    /// Returns every identity that may open a store for reading: those of [`Context::identities`], and where there is none, the
+    /// one in the store that a passphrase opens.
+    ///
+    /// # Errors
+    /// As [`Context::identities`]; [`ErrorKind::NoIdentity`] for a wrong passphrase.
+    pub fn identities_for(&self, store: &Store) -> Result<Vec<Identity>> {
+        let identities = self.identities(store.id())?;
+        let may_ask = !matches!(self.settings.passphrase, PassphraseSource::None | PassphraseSource::Nobody);
+        if !identities.is_empty() || !may_ask {
+            return Ok(identities);
+        }
+        let wrapped = store.identities_under_passphrases()?;
+        if wrapped.len() > PASSPHRASES_TRIED_MAX {
+            let text = "many readers open this store by a passphrase: `clone --reader TAG` says which one is meant";
+            return Err(Error::new(ErrorKind::NoIdentity, text));
+        }
+        for (tag, bytes) in wrapped {
+            let passphrase = self.passphrases.for_existing("passphrase of the reader")?;
+            let unusable =
+                |error| Error::with_source(ErrorKind::NoIdentity, format!("cannot use the key of {tag}"), error);
+            match unwrap_with_passphrase(&passphrase, &bytes, KEY_FILE_MAX_BYTES) {
+                Err(WrapError::WrongPassphrase) => {}
+                opened => {
+                    let text = opened.map_err(unusable)?;
+                    let text = std::str::from_utf8(&text).map_err(|_| unusable(WrapError::Damaged))?;
+                    return Identity::parse_file(text).map_err(unusable);
+                }
+            }
+        }
+        Ok(identities)
+    }
+
     fn identities_by(&self, store: StoreId, ask: AskPassphrase<'_>) -> Result<Vec<Identity>> {
         let mut identities = Vec::new();
         for file in &self.settings.identities {
@@ -199,7 +234,7 @@ impl Context {
     /// Those of [`Context::store`], [`Context::identities`] and [`Reading::open`].
     pub fn reading(&self, monitor: &dyn Monitor) -> Result<Reading> {
         let store = self.store()?;
-        let identities = self.identities(store.id())?;
+        let identities = self.identities_for(&store)?;
         drop(store);
         Reading::open(self.disk()?, &identities, self.run(monitor))
     }

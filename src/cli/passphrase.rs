@@ -59,6 +59,24 @@ impl Passphrases {
         Ok(Some(passphrase))
     }
 
+    /// Returns the passphrase of somebody else's key, typed twice; asked for anew each time.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] when nobody can be asked, nothing was typed, or two different ones were.
+    pub fn for_another(&self, purpose: &str) -> Result<Zeroizing<String>> {
+        let ask = |prompt: &str| {
+            let answer = (self.ask)(&format!("{prompt}: "));
+            let failed = |error| Error::with_source(ErrorKind::Usage, format!("cannot ask for the {purpose}"), error);
+            answer.map(Zeroizing::new).map_err(failed)
+        };
+        let first = ask(purpose)?;
+        if *ask("the same again")? == *first {
+            Ok(first)
+        } else {
+            Err(Error::new(ErrorKind::Usage, "the two passphrases differ"))
+        }
+    }
+
     fn once(&self, make: impl FnOnce() -> Result<Zeroizing<String>>) -> Result<Zeroizing<String>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(passphrase) = known.as_ref() {

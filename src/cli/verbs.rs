@@ -23,10 +23,12 @@ mod find;
 mod forget;
 mod gc;
 mod init;
+mod key;
 mod log;
 mod ls;
 mod man;
 mod push;
+mod reader;
 mod remote;
 mod repair;
 mod restore;
@@ -73,6 +75,8 @@ fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Repair(args) => repair::run(args, context),
         Verb::Forget(args) => forget::run(args, context),
         Verb::Gc(args) => gc::run(args, context),
+        Verb::Reader(args) => reader::run(args, context),
+        Verb::Key(args) => key::run(args, context),
         Verb::Remote(args) => remote::run(args, context),
         #[cfg(unix)]
         Verb::Serve(args) => serve::run(args, context),
@@ -113,6 +117,7 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
             with_store(remote.map(PathBuf::from).as_slice())
         }
         Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) => with_store(&[]),
+        Verb::Reader(_) | Verb::Key(_) => with_store(&[]),
         Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_) | Verb::Forget(_) => with_store(&[]),
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
         Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],

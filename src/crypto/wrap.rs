@@ -1,15 +1,18 @@
-//! Wrapping small secrets for people by age: for an X25519 recipient, or under a passphrase.
+//! Wrapping small secrets for people by age: for an X25519 recipient, or under a passphrase; with the feature `ssh` for SSH keys
+//! as well.
 //!
 //! age draws its own randomness, so wrapped files are outside what one seed reproduces. Source: the age
 //! specification, C2SP age.md.
 
-use std::io::Read;
+use std::io::{Read, Write};
 
 use age::secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 /// The work factor of passphrases that we set: scrypt with N = 2^16, about a quarter of a second.
 const WORK_FACTOR: u8 = 16;
+/// The work factor of an identity that lies in the store, where anybody can try passphrases on it: N = 2^18, about a second.
+const PUBLIC_WORK_FACTOR: u8 = 18;
 /// The highest work factor that we take from a file, so that a hostile one cannot keep us busy for minutes.
 const WORK_FACTOR_MAX: u8 = 20;
 
@@ -32,25 +35,39 @@ pub enum WrapError {
     #[error("its content is too long")]
     TooLong,
     /// The text is no age X25519 recipient.
-    #[error("not an age X25519 recipient (age1...)")]
+    #[error("{}", BAD_RECIPIENT)]
     BadRecipient,
     /// The text holds no age X25519 identity.
     #[error("holds no age X25519 identity (AGE-SECRET-KEY-1...)")]
     BadIdentity,
+    /// An SSH key that cannot be used: it is under a passphrase, or of another kind than Ed25519 and RSA.
+    #[cfg(feature = "ssh")]
+    #[error(
+        "the SSH key is of no use here: it is under a passphrase (ssh-keygen -p takes it away), or neither Ed25519 nor RSA"
+    )]
+    BadSshKey,
 }
 
-/// Someone who can be wrapped for: an age X25519 recipient.
+#[cfg(feature = "ssh")]
+const BAD_RECIPIENT: &str =
+    "not an age X25519 recipient (age1...) and no SSH public key (ssh-ed25519 ..., ssh-rsa ...)";
+#[cfg(not(feature = "ssh"))]
+const BAD_RECIPIENT: &str = "not an age X25519 recipient (age1...)";
+
+/// Someone who can be wrapped for: an age X25519 recipient, or with the feature `ssh` an SSH public key.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Recipient(String);
 
 impl Recipient {
-    /// Checks the text `age1...`.
+    /// Checks the text `age1...`, or `ssh-ed25519 ...` or `ssh-rsa ...`, whose comment is left out.
     ///
     /// # Errors
     /// [`WrapError::BadRecipient`].
     pub fn parse(text: &str) -> Result<Self, WrapError> {
-        text.parse::<age::x25519::Recipient>().map_err(|_| WrapError::BadRecipient)?;
-        Ok(Self(text.to_owned()))
+        let words: Vec<&str> = text.split_ascii_whitespace().take(2).collect();
+        let text = words.join(" ");
+        age_recipient(&text)?;
+        Ok(Self(text))
     }
 
     /// Returns the text.
@@ -60,39 +77,99 @@ impl Recipient {
     }
 }
 
-/// An age X25519 identity.
+#[cfg(feature = "ssh")]
+fn age_recipient(text: &str) -> Result<Box<dyn age::Recipient>, WrapError> {
+    if text.starts_with("ssh-") {
+        let recipient: age::ssh::Recipient = text.parse().map_err(|_| WrapError::BadRecipient)?;
+        return Ok(Box::new(recipient));
+    }
+    x25519_recipient(text)
+}
+
+#[cfg(not(feature = "ssh"))]
+fn age_recipient(text: &str) -> Result<Box<dyn age::Recipient>, WrapError> {
+    x25519_recipient(text)
+}
+
+fn x25519_recipient(text: &str) -> Result<Box<dyn age::Recipient>, WrapError> {
+    let recipient: age::x25519::Recipient = text.parse().map_err(|_| WrapError::BadRecipient)?;
+    Ok(Box::new(recipient))
+}
+
+/// What opens what was wrapped for a recipient: an age X25519 identity, or with the feature `ssh` an SSH private key.
 #[derive(Clone)]
-pub struct Identity(age::x25519::Identity);
+pub struct Identity {
+    opens: Opens,
+    recipient: Recipient,
+    text: Zeroizing<String>,
+}
+
+#[derive(Clone)]
+enum Opens {
+    X25519(age::x25519::Identity),
+    #[cfg(feature = "ssh")]
+    Ssh(age::ssh::Identity),
+}
 
 impl Identity {
-    /// Draws a fresh identity.
+    /// Draws a fresh X25519 identity.
     #[must_use]
     pub fn generate() -> Self {
-        Self(age::x25519::Identity::generate())
+        Self::of(age::x25519::Identity::generate())
     }
 
-    /// Reads every identity of an age identity file; comments and empty lines are passed over.
+    fn of(identity: age::x25519::Identity) -> Self {
+        let recipient = Recipient(identity.to_public().to_string());
+        let text = Zeroizing::new(identity.to_string().expose_secret().to_owned());
+        Self { opens: Opens::X25519(identity), recipient, text }
+    }
+
+    /// Reads every identity of an age identity file, in which comments and empty lines are passed over; or with the feature
+    /// `ssh` one SSH private key.
     ///
     /// # Errors
     /// [`WrapError::BadIdentity`] when a line is none, or when there is none.
     pub fn parse_file(text: &str) -> Result<Vec<Self>, WrapError> {
+        #[cfg(feature = "ssh")]
+        if text.starts_with("-----BEGIN") {
+            return Ok(vec![Self::parse_ssh(text)?]);
+        }
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let identities = lines
-            .map(|line| line.parse().map(Self).map_err(|_| WrapError::BadIdentity))
+            .map(|line| line.parse().map(Self::of).map_err(|_| WrapError::BadIdentity))
             .collect::<Result<Vec<_>, _>>()?;
         if identities.is_empty() { Err(WrapError::BadIdentity) } else { Ok(identities) }
     }
 
-    /// Returns the line `AGE-SECRET-KEY-1...`.
+    #[cfg(feature = "ssh")]
+    fn parse_ssh(text: &str) -> Result<Self, WrapError> {
+        let identity = age::ssh::Identity::from_buffer(text.as_bytes(), None).map_err(|_| WrapError::BadSshKey)?;
+        if !matches!(identity, age::ssh::Identity::Unencrypted(_)) {
+            return Err(WrapError::BadSshKey);
+        }
+        let recipient = age::ssh::Recipient::try_from(identity.clone()).map_err(|_| WrapError::BadSshKey)?;
+        let recipient = Recipient(recipient.to_string());
+        Ok(Self { opens: Opens::Ssh(identity), recipient, text: Zeroizing::new(text.to_owned()) })
+    }
+
+    /// Returns the text that it was read from: the line `AGE-SECRET-KEY-1...`, or an SSH private key.
     #[must_use]
     pub fn to_line(&self) -> Zeroizing<String> {
-        Zeroizing::new(self.0.to_string().expose_secret().to_owned())
+        self.text.clone()
     }
 
     /// Returns who is wrapped for to open with this identity.
     #[must_use]
     pub fn recipient(&self) -> Recipient {
-        Recipient(self.0.to_public().to_string())
+        self.recipient.clone()
+    }
+
+    fn as_age(&self) -> &dyn age::Identity {
+        match &self.opens {
+            Opens::X25519(identity) => identity,
+            #[cfg(feature = "ssh")]
+            Opens::Ssh(identity) => identity,
+        }
     }
 }
 
@@ -101,8 +178,7 @@ impl Identity {
 /// # Errors
 /// [`WrapError::BadRecipient`].
 pub fn wrap(recipient: &Recipient, content: &[u8]) -> Result<Vec<u8>, WrapError> {
-    let recipient: age::x25519::Recipient = recipient.0.parse().map_err(|_| WrapError::BadRecipient)?;
-    age::encrypt(&recipient, content).map_err(|_| WrapError::BadRecipient)
+    encrypt(age_recipient(&recipient.0)?.as_ref(), content).ok_or(WrapError::BadRecipient)
 }
 
 /// Opens wrapped bytes with whichever identity fits; the content is at most `max_bytes`.
@@ -110,7 +186,7 @@ pub fn wrap(recipient: &Recipient, content: &[u8]) -> Result<Vec<u8>, WrapError>
 /// # Errors
 /// [`WrapError::NoMatch`], [`WrapError::Damaged`], [`WrapError::TooLong`].
 pub fn unwrap(identities: &[Identity], wrapped: &[u8], max_bytes: u64) -> Result<Zeroizing<Vec<u8>>, WrapError> {
-    decrypt(wrapped, identities.iter().map(|identity| &identity.0 as &dyn age::Identity), max_bytes)
+    decrypt(wrapped, identities.iter().map(Identity::as_age), max_bytes)
 }
 
 /// Wraps bytes under a passphrase.
@@ -118,9 +194,30 @@ pub fn unwrap(identities: &[Identity], wrapped: &[u8], max_bytes: u64) -> Result
 /// # Errors
 /// [`WrapError::Damaged`] if age cannot make the file.
 pub fn wrap_with_passphrase(passphrase: &str, content: &[u8]) -> Result<Vec<u8>, WrapError> {
+    wrap_with_work(passphrase, content, WORK_FACTOR)
+}
+
+/// Wraps bytes that anybody may get hold of under a passphrase; takes four times as long as [`wrap_with_passphrase`].
+///
+/// # Errors
+/// As [`wrap_with_passphrase`].
+pub fn wrap_in_public(passphrase: &str, content: &[u8]) -> Result<Vec<u8>, WrapError> {
+    wrap_with_work(passphrase, content, PUBLIC_WORK_FACTOR)
+}
+
+fn wrap_with_work(passphrase: &str, content: &[u8], work_factor: u8) -> Result<Vec<u8>, WrapError> {
     let mut recipient = age::scrypt::Recipient::new(SecretString::from(passphrase.to_owned()));
-    recipient.set_work_factor(WORK_FACTOR);
-    age::encrypt(&recipient, content).map_err(|_| WrapError::Damaged)
+    recipient.set_work_factor(work_factor);
+    encrypt(&recipient, content).ok_or(WrapError::Damaged)
+}
+
+fn encrypt(recipient: &dyn age::Recipient, content: &[u8]) -> Option<Vec<u8>> {
+    let encryptor = age::Encryptor::with_recipients(std::iter::once(recipient)).ok()?;
+    let mut wrapped = Vec::new();
+    let mut writer = encryptor.wrap_output(&mut wrapped).ok()?;
+    writer.write_all(content).ok()?;
+    writer.finish().ok()?;
+    Some(wrapped)
 }
 
 /// Opens bytes that were wrapped under a passphrase; the content is at most `max_bytes`.

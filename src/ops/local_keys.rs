@@ -24,6 +24,51 @@ const ROOT_TITLE: &str = "chunkstore root key";
 /// Asks for a passphrase when a key file needs one; the text says what for.
 pub type AskPassphrase<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<String>>;
 
+/// One of a machine's keys for a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocalKey {
+    /// An age identity that opens the store for reading.
+    Reader,
+    /// What commits to it.
+    Writer,
+    /// What changes who is trusted.
+    Root,
+}
+
+impl LocalKey {
+    /// Returns what people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Writer => "writer",
+            Self::Root => "root",
+        }
+    }
+
+    /// Returns the name of its file.
+    #[must_use]
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Reader => "reader.key",
+            Self::Writer => "writer.key",
+            Self::Root => "root.key",
+        }
+    }
+
+    /// Returns which key a text in clear looks like; nothing for any other text.
+    #[must_use]
+    pub fn of_text(text: &str) -> Option<Self> {
+        if text.starts_with(WRITER_TITLE) {
+            return Some(Self::Writer);
+        }
+        if text.starts_with(ROOT_TITLE) {
+            return Some(Self::Root);
+        }
+        Identity::parse_file(text).is_ok().then_some(Self::Reader)
+    }
+}
+
 /// What a writer holds on its machine.
 pub struct WriterKey {
     /// Signs HEAD.
@@ -100,6 +145,37 @@ impl KeyDir {
             *line
         );
         self.save("reader.key", &Zeroizing::new(text), passphrase)
+    }
+
+    /// Reads a key as the text that its file holds in clear; nothing where none stands.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoIdentity`] for a wrong passphrase.
+    pub fn plain_text(&self, key: LocalKey, ask: AskPassphrase<'_>) -> Result<Option<Zeroizing<String>>> {
+        read_key_file(&self.path(key.file_name()), ask)
+    }
+
+    /// Writes a key from a text in clear, wrapped under a passphrase if there is one; returns where.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] for a text that is of another store or damaged, [`ErrorKind::Other`] when a file stands there already.
+    pub fn import(&self, key: LocalKey, text: &str, passphrase: Option<&str>) -> Result<PathBuf> {
+        let title = match key {
+            LocalKey::Reader => None,
+            LocalKey::Writer => Some(WRITER_TITLE),
+            LocalKey::Root => Some(ROOT_TITLE),
+        };
+        let text = Zeroizing::new(format!("{text}\n"));
+        if let Some(title) = title {
+            let usage = |why: &str| Error::new(ErrorKind::Usage, format!("the {} key {why}", key.name()));
+            let lines = Lines::parse("a key", title, text.as_bytes()).map_err(|_| usage("is damaged"))?;
+            if lines.value::<StoreId>("store").map_err(|_| usage("does not name its store"))? != self.store {
+                return Err(usage("is of another store"));
+            }
+            seed_of(lines.one("sign-seed").map_err(|_| usage("lacks its seed"))?, Path::new("the text"))?;
+        }
+        self.save(key.file_name(), &text, passphrase)?;
+        Ok(self.path(key.file_name()))
     }
 
     fn save(&self, name: &str, text: &str, passphrase: Option<&str>) -> Result<()> {

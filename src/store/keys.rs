@@ -197,6 +197,35 @@ fn open_listed(
     }
 }
 
+/// Reads the identities under passphrases of an epoch that stand here, with the tags of their readers; the one of `hint` alone,
+/// if there is one.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when a list or a file is damaged.
+pub fn read_identities(
+    disk: &dyn Disk,
+    store: StoreId,
+    packs: &PackSet,
+    epoch: Epoch,
+    hint: Option<KeyTag>,
+) -> Result<Vec<(KeyTag, Vec<u8>)>, StoreError> {
+    let mut found = Vec::new();
+    for entry in read_entries(disk, store, packs, epoch)? {
+        let tag = entry.tag.twin();
+        if entry.role != KeyRole::Identity || hint.is_some_and(|hint| hint != tag) {
+            continue;
+        }
+        let path = layout::key_file(epoch, entry.tag);
+        let unread = |error| StoreError::unread(format!("key file {path}"), error);
+        let Some(bytes) = read_all(disk, &path, KEY_FILE_MAX_BYTES).map_err(unread)? else { continue };
+        if *blake3::hash(&bytes).as_bytes() != entry.hash {
+            return Err(StoreError::damaged(format!("key file {path}")));
+        }
+        found.push((tag, bytes));
+    }
+    Ok(found)
+}
+
 /// Opens what it takes to read.
 ///
 /// # Errors

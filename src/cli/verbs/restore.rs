@@ -30,7 +30,7 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<Outcome> {
     let store = context.store()?;
     let target = absolute(&args.target);
     let delete = args.delete.then(|| deletion(args, &target, store.id(), context)).transpose()?;
-    let identities = context.identities(store.id())?;
+    let identities = context.identities_for(&store)?;
     // Nobody who cannot read the store gets an empty folder for it.
     store.unlock(&identities).map_err(|error| store.settle(error))?;
     let options = RestoreOptions {
