@@ -47,7 +47,7 @@ pub use source::Changes;
 use source::Job;
 pub use source::SMALL_BYTES;
 use stats::StatCache;
-pub use stats::path_key;
+pub use stats::{carry_stats, path_key};
 
 /// How hard objects are compressed. They are sealed once and fetched by every key, but level 5 takes twice the time of level 3
 /// and makes 3 % less of programs and libraries; of runs of small files, which are text for the most part, it makes 9 % less.

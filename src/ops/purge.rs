@@ -17,6 +17,7 @@ use crate::base::{Generation, RelPath};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Run;
+use crate::ops::commit::carry_stats;
 use crate::ops::host_state::HostState;
 use crate::ops::local_keys::WriterKey;
 use crate::ops::rekey::{Change, Rekeyed};
@@ -28,12 +29,14 @@ use crate::store::{Store, StoreError, read_marker};
 use find::{Found, Paths, find};
 use obey::{Obeyed, obey};
 use plan::Plan;
+use rotate::{OwnKeys, Rotated, Rotation, settle_left};
 
 pub mod find;
 pub mod make;
 pub mod obey;
 pub mod plan;
 pub mod publish;
+pub mod rotate;
 pub mod spans;
 
 /// What `purge` is asked for.
@@ -44,6 +47,8 @@ pub struct PurgeRequest<'a> {
     pub writer: &'a WriterKey,
     /// The folder of this host's caches.
     pub cache: Option<&'a Path>,
+    /// This machine's keys, which get new identities; without them the identities stay.
+    pub own: Option<&'a OwnKeys<'a>>,
 }
 
 /// What `purge` did.
@@ -57,6 +62,8 @@ pub struct Purged {
     pub made_bytes: u64,
     /// What was removed here.
     pub obeyed: Obeyed,
+    /// What became of this machine's reader and writer identities; nothing where they were left out of it.
+    pub rotated: Option<(Rotated, Rotated)>,
 }
 
 /// Plans a purge; writes nothing.
@@ -108,7 +115,10 @@ fn lock_and_purge(
     let found = match find(&writing, paths, run) {
         Err(error) if error.kind() == ErrorKind::Other && owed.files > 0 => {
             let generation = writing.store.head().head.generation;
-            return Ok(Purged { generation, plan: None, made_bytes: 0, obeyed: owed });
+            if let Some(own) = request.own {
+                settle_left(&writing, request.writer, own)?;
+            }
+            return Ok(Purged { generation, plan: None, made_bytes: 0, obeyed: owed, rotated: None });
         }
         found => found?,
     };
@@ -117,22 +127,42 @@ fn lock_and_purge(
         let text = "the plan is another by now than the one that was approved; nothing was purged: look at it again";
         return Err(Error::new(ErrorKind::Conflict, text));
     }
-    let (generation, made_bytes) = carry_out(writing, paths, &found, run)?;
-    remember(request.cache, id, generation, run);
+    let done = carry_out(writing, paths, &found, request, run)?;
+    remember(request.cache, id, done.generation, run);
     let obeyed = obey(&Store::open(Arc::clone(disk))?, run)?;
-    Ok(Purged { generation, plan: Some(plan), made_bytes, obeyed })
+    Ok(Purged { plan: Some(plan), obeyed, ..done })
 }
 
-fn carry_out(writing: Writing, paths: &Paths, found: &Found, run: Run<'_>) -> Result<(Generation, u64)> {
-    let change = Change { epoch: Step::Cut, dedup: Step::Cut, ..Change::default() };
+fn carry_out(
+    writing: Writing,
+    paths: &Paths,
+    found: &Found,
+    request: &PurgeRequest<'_>,
+    run: Run<'_>,
+) -> Result<Purged> {
+    let now = run.clock.now();
+    let rotation = request.own.map(|own| Rotation::prepare(&writing, request.writer, own, now)).transpose()?;
+    let replace = rotation.as_ref().map(Rotation::replacements).unwrap_or_default();
+    let change = Change { epoch: Step::Cut, dedup: Step::Cut, replace, ..Change::default() };
     let rekeyed = Rekeyed::draw(&writing, change, run)?;
     let before = publish::Before::of(&writing, found)?;
+    let newest = writing.unlocked.sealed.snapshots.last().map(|named| named.id);
     let made = make::make(&writing, &rekeyed.keys, paths, found, run)?;
     let made_bytes = made.written.len_bytes();
-    let trust = writing.store.trust().clone();
+    let newer = newest.and_then(|newest| made.replaced.get(&newest).copied());
+    let store = writing.store.id();
     let writing = writing.renewed(rekeyed.keys.clone(), made.snapshots.clone(), &made.written);
-    let record = publish::publish(&writing, before, made, &rekeyed, &trust, run)?;
-    Ok((record.head.generation, made_bytes))
+    let stage = || match &rotation {
+        Some(rotation) => rotation.stage(&writing),
+        None => Ok(writing.store.trust().clone()),
+    };
+    let record = publish::publish(&writing, before, made, &rekeyed, &stage, run)?;
+    if let (Some(newest), Some(newer)) = (newest, newer) {
+        carry_stats(request.cache, store, (newest, newer), &|key| !found.gone_keys.contains(key));
+    }
+    let rotated = rotation.map(Rotation::settle).transpose()?;
+    let (generation, obeyed) = (record.head.generation, Obeyed::default());
+    Ok(Purged { generation, plan: None, made_bytes, obeyed, rotated })
 }
 
 /// Refuses a store that lost packs: nobody knows what is in them, and what goes might be.

@@ -72,7 +72,7 @@ impl Writing {
         if store.soundness() == Soundness::Older {
             return Err(StoreError::Degraded.into());
         }
-        let (keys, unlocked) = store.unlock_writer(std::slice::from_ref(&writer.identity))?;
+        let (keys, unlocked) = store.unlock_writer(&writer.identities())?;
         let signer = writer.signer();
         if !store.trust().newest().trust.writers.iter().any(|writer| writer.key == signer.public()) {
             return Err(Error::new(ErrorKind::NotTrusted, "this machine's writer key is no writer of the store"));

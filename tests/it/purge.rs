@@ -28,14 +28,14 @@ impl Scene {
     pub fn plan_purge(&self, paths: &[&str]) -> Result<Plan> {
         let (writer, cache) = (self.writer(), self.path("cache"));
         let paths: Vec<RelPath> = paths.iter().map(|path| RelPath::new(path.as_bytes()).unwrap()).collect();
-        let request = PurgeRequest { paths: &paths, writer: &writer, cache: Some(&cache) };
+        let request = PurgeRequest { paths: &paths, writer: &writer, cache: Some(&cache), own: None };
         plan(&self.shared_disk(), &request, self.run())
     }
 
     pub fn try_purge(&self, paths: &[&str], approved: &str) -> Result<Purged> {
         let (writer, cache) = (self.writer(), self.path("cache"));
         let paths: Vec<RelPath> = paths.iter().map(|path| RelPath::new(path.as_bytes()).unwrap()).collect();
-        let request = PurgeRequest { paths: &paths, writer: &writer, cache: Some(&cache) };
+        let request = PurgeRequest { paths: &paths, writer: &writer, cache: Some(&cache), own: None };
         purge(&self.shared_disk(), &request, approved, self.run())
     }
 

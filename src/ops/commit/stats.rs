@@ -69,6 +69,25 @@ impl StatCache {
     }
 }
 
+/// Takes what is remembered for one snapshot over to another that has the same files, but for those that `keeps` does not
+/// want, into a file that never held those. Where that fails, nothing is remembered any more.
+pub fn carry_stats(
+    dir: Option<&Path>,
+    store: StoreId,
+    (old, new): (ObjectId, ObjectId),
+    keeps: &dyn Fn(&Short) -> bool,
+) {
+    let Some(file) = dir.map(|dir| dir.join(store.to_string()).join("stats.redb")) else { return };
+    let belongs = CacheView::of_file(&file).is_some_and(|view| view.holds(SNAPSHOT_KEY, &old.0));
+    HostCache::renew(&file, &mut |key, value| {
+        if key == SNAPSHOT_KEY {
+            return Some(new.0.to_vec());
+        }
+        let is_kept = belongs && <&Short>::try_from(key).is_ok_and(keeps);
+        is_kept.then(|| value.to_vec())
+    });
+}
+
 /// Returns a view if it belongs to the newest snapshot.
 fn belonging(view: Option<CacheView>, newest: Option<ObjectId>) -> Option<CacheView> {
     view.filter(|view| newest.is_some_and(|id| view.holds(SNAPSHOT_KEY, &id.0)))

@@ -50,7 +50,8 @@ impl Before {
     }
 }
 
-/// Makes the generation. `writing` is open with the new keys and over the new snapshots.
+/// Makes the generation. `writing` is open with the new keys and over the new snapshots; `stage` is the last thing to be done before
+/// it is made, and says under which chain of trust.
 ///
 /// # Durability
 /// The new state is what opens once this returns; after a cut within, the old or the new one.
@@ -62,7 +63,7 @@ pub fn publish(
     before: Before,
     made: Made,
     rekeyed: &Rekeyed,
-    trust: &TrustChain,
+    stage: &dyn Fn() -> Result<TrustChain>,
     run: Run<'_>,
 ) -> Result<SignedHead> {
     let marked = mark(writing, run)?;
@@ -94,7 +95,7 @@ pub fn publish(
     next.files.extend(order.write(writing.disk(), writing.store.id(), &rekeyed.keys, writing.signer())?);
     next.files.sort_unstable_by_key(|file| (file.kind, file.hash));
     run.check()?;
-    writing.publish_under(trust, &rekeyed.keys, next)
+    writing.publish_under(&stage()?, &rekeyed.keys, next)
 }
 
 /// Picks the packs that hold anything which kept snapshots led to and lead to no more, or a list of what there was.
