@@ -38,6 +38,7 @@ pub mod plan;
 pub mod publish;
 pub mod rotate;
 pub mod spans;
+pub mod status;
 
 /// What `purge` is asked for.
 pub struct PurgeRequest<'a> {

@@ -19,6 +19,7 @@ mod gc;
 mod heal;
 mod init;
 mod publisher;
+mod purge;
 mod push;
 mod repack;
 mod repair;

@@ -20,6 +20,10 @@ mod killed;
 #[path = "../crash/publisher.rs"]
 mod publisher;
 mod read_only;
+mod purge;
+#[path = "../crash/purge.rs"]
+#[expect(dead_code, reason = "the sweep over cuts is the business of another suite")]
+mod purge_sweep;
 #[path = "../crash/repack.rs"]
 mod repack;
 mod repair;

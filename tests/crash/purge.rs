@@ -1,0 +1,162 @@
+//! `purge`: wherever it is cut, the store opens as before or after, and running it again ends it: then nothing of before stands.
+
+use std::sync::Arc;
+
+use chunkstore::base::{Generation, RelPath};
+use chunkstore::disk::sim::Profile;
+use chunkstore::disk::{Disk, SimDisk};
+use chunkstore::error::{ErrorKind, Result};
+use chunkstore::ops::purge::{PurgeRequest, Purged, plan, purge};
+use chunkstore::ops::verify::ProblemKind;
+use chunkstore::store::order::{purged_below, superseded};
+
+use crate::publisher::Holding;
+use crate::sweep::{Met, Recorded, Seen, Sweep};
+use crate::waste::{Waste, open, pack_files};
+
+const PATHS: [&[u8]; 2] = [b"lives/short", b"changes"];
+
+/// Plans and carries out a purge.
+pub fn run(waste: &Waste, disk: &SimDisk) -> Result<Purged> {
+    let paths: Vec<RelPath> = PATHS.iter().map(|path| RelPath::new(path).unwrap()).collect();
+    let request = PurgeRequest { paths: &paths, writer: &waste.publisher.writer, cache: None, own: None };
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let hash = match plan(&disk, &request, waste.publisher.run()) {
+        Ok(plan) => plan.hash,
+        // The paths are gone; there may be something left to end all the same.
+        Err(error) if error.kind() == ErrorKind::Other => String::new(),
+        Err(error) => return Err(error),
+    };
+    purge(&disk, &request, &hash, waste.publisher.run())
+}
+
+/// Returns whether a store is one that a purge was carried out in to its end.
+pub fn is_ended(disk: &SimDisk) -> bool {
+    let store = open(disk);
+    purged_below(&store).unwrap() > Generation(0)
+        && superseded(&store).unwrap().is_empty()
+        && pack_files(disk) == store.packs().packs().len()
+}
+
+/// What stays of what there was.
+pub fn without_purged(holding: &Holding) -> Holding {
+    let stays = |path: &RelPath| !PATHS.iter().any(|gone| path.as_bytes() == *gone);
+    holding.iter().filter(|(path, _)| stays(path)).map(|(path, entry)| (path.clone(), entry.clone())).collect()
+}
+
+struct Purging {
+    waste: Waste,
+    disk: SimDisk,
+    last_generation: u64,
+    right: Seen,
+}
+
+impl Purging {
+    fn record(waste: Waste) -> Self {
+        let disk = waste.disk.settled();
+        let done = run(&waste, &disk).unwrap();
+        assert_eq!(done.plan.unwrap().snapshots.len(), 2);
+        assert!(is_ended(&disk) && done.obeyed.files > 0);
+        Self { waste, last_generation: done.generation.0, disk, right: Seen::default() }
+    }
+
+    fn end(&self, image: &SimDisk) {
+        match run(&self.waste, image) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Other, "{error:?}"),
+        }
+        assert!(is_ended(image), "it is not ended");
+    }
+
+    fn assert_purged(&self, disk: &SimDisk) {
+        let least = disk.plug_back();
+        assert_eq!(self.waste.findings(&least), []);
+        self.waste.assert_kept_as(&least, &without_purged);
+        assert!(is_ended(&least));
+    }
+}
+
+impl Recorded for Purging {
+    fn disk(&self) -> &SimDisk {
+        &self.disk
+    }
+
+    fn again(&self, image: &SimDisk) -> (usize, usize) {
+        let before = usize::from(open(image).head().head.generation.0 >= self.last_generation && is_ended(image));
+        self.end(image);
+        (before, 1)
+    }
+
+    // S19 U5 U7
+    fn check(&self, met: &Met, promise: usize, image: &SimDisk) {
+        let opened = open(image).head().head.generation.0;
+        let (first, last) = (self.waste.generation, self.last_generation);
+        assert!((first..=last).contains(&opened), "opened generation {opened}");
+        assert!(promise == 0 || (opened == last && is_ended(image)), "it was done");
+        let findings = self.waste.findings(image);
+        let head_only = findings.iter().all(|found| found.kind == ProblemKind::Head && found.file == "HEAD");
+        assert!(head_only, "{findings:?}");
+        if opened == first {
+            met.note("old");
+            self.waste.assert_kept(image);
+        } else {
+            met.note(if is_ended(image) { "ended" } else { "new" });
+            self.waste.assert_kept_as(image, &without_purged);
+        }
+        self.end(image);
+        let least = image.plug_back();
+        self.right.once(open(&least).head().head.generation.0, &least, || self.assert_purged(image));
+    }
+}
+
+fn sweep(test: &'static str, profile: Profile) {
+    let sweep = Sweep::new(test, 3);
+    let count = sweep.run(|variant| Purging::record(Waste::new(profile, variant)));
+    sweep.require(count, 30, &["old", "new", "ended"]);
+}
+
+fn sweep_again(test: &'static str, profile: Profile) {
+    let sweep = Sweep::new(test, 1);
+    let count = sweep.run_again(|variant| Purging::record(Waste::new(profile, variant)));
+    sweep.require(count, 20, &["old", "ended"]);
+}
+
+/// At the publisher.
+mod at_the_publisher {
+    use super::*;
+
+    #[test]
+    fn ext4() {
+        sweep("purge::at_the_publisher::ext4", Profile::Ext4);
+    }
+
+    #[test]
+    fn ntfs() {
+        sweep("purge::at_the_publisher::ntfs", Profile::Ntfs);
+    }
+
+    #[test]
+    fn exfat() {
+        sweep("purge::at_the_publisher::exfat", Profile::ExFat);
+    }
+
+    #[test]
+    fn fat32() {
+        sweep("purge::at_the_publisher::fat32", Profile::Fat32);
+    }
+}
+
+/// A run that is cut, gone on with and cut again.
+mod cut_again {
+    use super::*;
+
+    #[test]
+    fn ext4() {
+        sweep_again("purge::cut_again::ext4", Profile::Ext4);
+    }
+
+    #[test]
+    fn fat32() {
+        sweep_again("purge::cut_again::fat32", Profile::Fat32);
+    }
+}
