@@ -19,6 +19,7 @@ pub mod os_folder;
 pub mod served;
 pub mod sim;
 pub mod sim_folder;
+pub mod windows_names;
 
 pub use folder::Folder;
 pub use medium::Medium;

@@ -21,7 +21,7 @@ mod faults;
 mod session;
 mod wire;
 
-pub use faults::{Fault, Faults};
+pub use faults::{Answer, Fault, Faults};
 
 /// Longest wait for a new connection of `shutdown` to itself.
 const WAKE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -48,7 +48,7 @@ pub mod trust;
 pub mod writer;
 
 pub use error::StoreError;
-use head::{Found, Soundness};
+use head::{Found, Hidden, Soundness};
 use keyring::{ReaderKeys, WriterKeys};
 use manifest::{Change, PackSet, next_manifest};
 use object::{Purpose, open_outer, seal_outer};
@@ -118,7 +118,7 @@ impl Store {
         self.id
     }
 
-    /// Returns the chain of trust.
+    /// Returns the chain of trust, as far as a record of this store names it.
     #[must_use]
     pub fn trust(&self) -> &TrustChain {
         &self.trust
@@ -142,11 +142,10 @@ impl Store {
         self.found.soundness
     }
 
-    /// Returns the newest generation that something in a degraded store tells of, above the one that opened; nothing where
-    /// that cannot be told.
+    /// Returns what a degraded store held beyond the state that opened, as far as that can be told.
     #[must_use]
-    pub fn hidden(&self) -> Option<Generation> {
-        self.found.hidden
+    pub fn hidden(&self) -> &Hidden {
+        &self.found.hidden
     }
 
     /// Returns whether `HEAD` and its record both name the state that opened; if not, [`head::settle`] makes them do so.
@@ -264,7 +263,8 @@ impl Store {
 fn load(disk: &dyn Disk, id: StoreId) -> Result<(TrustChain, Found), StoreError> {
     let trust = TrustChain::load(disk, id)?;
     let found = head::find_newest(disk, id, &trust)?;
-    Ok((trust, found))
+    // A trust file that no record names yet was left by a run that was cut off, and another may come in its place.
+    Ok((trust.up_to(found.trust_version), found))
 }
 
 /// See [`Store::settle`].

@@ -47,6 +47,24 @@ impl FromStr for Timestamp {
     }
 }
 
+/// How far a time that was signed just now may lie ahead of another machine's clock: a day.
+pub const CLOCKS_APART_MAX_SECS: i64 = 24 * 3600;
+
+/// Returns the moment to judge by whether something has expired: what the clock says, but never before a time that was signed.
+///
+/// A clock that stands in 1970 or was set back so takes nothing for fresh that had expired when a later thing was signed.
+#[must_use]
+pub fn no_earlier_than(signed: impl IntoIterator<Item = Timestamp>, clock: Timestamp) -> Timestamp {
+    signed.into_iter().fold(clock, Timestamp::max)
+}
+
+/// Returns by how many seconds a signed time lies ahead of the clock, where that is more than clocks of people lie apart: one
+/// of the two is wrong, and nothing tells which.
+#[must_use]
+pub fn secs_ahead(signed: Timestamp, clock: Timestamp) -> Option<i64> {
+    Some(signed.secs_since(clock)).filter(|secs| *secs > CLOCKS_APART_MAX_SECS)
+}
+
 /// Tells the time and waits.
 pub trait Clock: Send + Sync {
     /// Returns the wall clock's time; it may jump.

@@ -206,7 +206,15 @@ impl fmt::Debug for RelPath {
     }
 }
 
-/// Shows bytes of a name on one line: UTF-8 as it is, controls and foreign bytes as `\xNN`, a backslash doubled.
+/// Returns whether a character does more to a terminal than stand in its line: a control, an end of a line, or one that turns
+/// the direction of writing, so that a name reads as another one.
+#[must_use]
+pub fn drives_a_terminal(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Shows bytes of a name on one line: UTF-8 as it is, what drives a terminal and foreign bytes as `\xNN`, a backslash doubled.
 #[must_use]
 pub fn show_bytes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
@@ -214,7 +222,7 @@ pub fn show_bytes(bytes: &[u8]) -> String {
         for c in chunk.valid().chars() {
             match c {
                 '\\' => text.push_str("\\\\"),
-                c if c.is_control() => c.to_string().bytes().for_each(|b| text.push_str(&format!("\\x{b:02x}"))),
+                c if drives_a_terminal(c) => c.to_string().bytes().for_each(|b| text.push_str(&format!("\\x{b:02x}"))),
                 c => text.push(c),
             }
         }

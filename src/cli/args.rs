@@ -396,6 +396,9 @@ pub struct RepairArgs {
     /// Saves objects with the writer's key even though the store was cloned: its publisher must not make a generation besides
     #[arg(long)]
     pub as_publisher: bool,
+    /// Draws a new replica id for a copy of another store or one from a backup, and does nothing else
+    #[arg(long, conflicts_with_all = ["dry_run", "as_publisher"])]
+    pub new_replica: bool,
 }
 
 /// `serve`.

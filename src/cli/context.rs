@@ -20,10 +20,10 @@ use crate::crypto::wrap::{Identity, WrapError, unwrap_with_passphrase};
 use crate::disk::{Disk, DiskErrorKind, Medium, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Run;
+use crate::ops::freshness::Freshness;
 use crate::ops::host_state::HostState;
 use crate::ops::local_keys::{AskPassphrase, KeyDir, WriterKey, load_identity_file};
 use crate::ops::open::Reading;
-use crate::ops::sync::is_stale;
 use crate::store::replica::read_remote;
 use crate::store::{Store, StoreError, read_marker};
 
@@ -143,17 +143,44 @@ impl Context {
         let path = self.store_path();
         let opened = Store::open(open_disk(&path)?);
         let store = opened.map_err(|error| Error::from(error).within(format!("cannot open {}", shown(&path))))?;
-        self.tell_stale(&store);
+        let state = self.host_state(store.id());
+        state.check_fingerprint(&store).map_err(|error| error.within(format!("cannot open {}", shown(&path))))?;
+        self.tell_age(&store, &state);
         Ok(store)
     }
 
+    /// Loads what this host remembers of the store that it was given.
+    #[must_use]
+    pub fn host_state(&self, store: StoreId) -> HostState {
+        let mut state = HostState::load(self.settings.cache.as_deref(), store);
+        state.stands_at(self.place());
+        state
+    }
+
+    /// Returns where the store stands, as a hint: the id of its volume, else its path.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let path = self.store_path();
+        Medium::volume_id(&path).map_or_else(|| shown(&path), |id| format!("volume {id}"))
+    }
+
+    /// Says that a state was signed long after what this machine's clock says.
+    pub fn tell_ahead(&self, ahead_secs: Option<i64>) {
+        if let Some(secs) = ahead_secs {
+            self.notices.line(&format!("chunkstore: {}", ahead(secs)));
+        }
+    }
+
     /// Says since when the publisher no longer vouches for the state of a store, and when it was last synced well on this host.
-    fn tell_stale(&self, store: &Store) {
-        let head = &store.head().head;
-        if !is_stale(head, self.clock.now()) || self.told_stale.swap(true, Ordering::Relaxed) {
+    fn tell_age(&self, store: &Store, state: &HostState) {
+        let (head, fresh) = (&store.head().head, Freshness::of_store(store, state, self.clock.now()));
+        if self.told_stale.swap(true, Ordering::Relaxed) {
             return;
         }
-        let state = HostState::load(self.settings.cache.as_deref(), store.id());
+        self.tell_ahead(fresh.ahead_secs);
+        if !fresh.is_stale {
+            return;
+        }
         let synced = match state.last_sync() {
             Some(time) => format!("last synced well on this host at {}", short_time(time.to_string())),
             None => "never synced well on this host".to_owned(),
@@ -279,6 +306,13 @@ impl Context {
         };
         keys.load_writer(&ask)?.ok_or_else(none)
     }
+}
+
+/// Says that a clock here and one at the publisher do not agree.
+#[must_use]
+pub fn ahead(secs: i64) -> String {
+    let span = crate::base::units::show_span(secs);
+    format!("the state was signed {span} after what this machine's clock says: one of the two clocks is wrong")
 }
 
 /// Shortens an RFC 3339 time to whole seconds for people; it stays UTC.

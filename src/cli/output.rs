@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value, json};
 
-use crate::base::paths::show_bytes;
+use crate::base::paths::{drives_a_terminal, show_bytes};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A colour of text.
@@ -102,7 +102,7 @@ impl Output {
     /// # Errors
     /// As [`Output::bytes`].
     pub fn json(&self, value: &Value) -> Result<()> {
-        if self.json { self.bytes(format!("{value}\n").as_bytes()) } else { Ok(()) }
+        if self.json { self.bytes(format!("{}\n", plain_json(value)).as_bytes()) } else { Ok(()) }
     }
 
     /// Writes an event that nobody waits for and lets it out at once; a listener that has gone is no failure.
@@ -142,6 +142,23 @@ impl Output {
     }
 }
 
+/// Returns a value as JSON that a terminal may show: what could drive it is escaped, as JSON allows for any character.
+fn plain_json(value: &Value) -> String {
+    let text = value.to_string();
+    if !text.contains(drives_a_terminal) {
+        return text;
+    }
+    let mut plain = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            // All of them are below U+FFFF.
+            c if drives_a_terminal(c) => plain.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
 /// Puts a path into an object: `path`, or `path_hex` where it is no UTF-8.
 pub fn put_path(object: &mut Map<String, Value>, bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
@@ -169,7 +186,7 @@ pub fn on_one_line(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\n' => line.push(' '),
-            c if c.is_control() => line.extend(c.escape_default()),
+            c if drives_a_terminal(c) => line.extend(c.escape_default()),
             c => line.push(c),
         }
     }

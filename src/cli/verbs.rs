@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::args::Verb;
-use super::context::{Context, STALE, short_time};
+use super::context::{Context, STALE, ahead, short_time};
 use super::outcome::Outcome;
 use crate::base::monitor::Problem;
 use crate::base::{ObjectId, RelPath, StoreId};
 use crate::disk::Medium;
 use crate::disk::host::real_path;
 use crate::error::{ErrorKind, Result};
+use crate::ops::host_state::Accepted;
 
 mod cat;
 mod clone;
@@ -141,6 +142,12 @@ fn short_id(id: &ObjectId) -> String {
     let mut text = id.to_string();
     text.truncate(12);
     text
+}
+
+/// Returns a way back that a person took as it stands in a document.
+fn accepted_object(accepted: &Accepted) -> Value {
+    let Accepted { time, remote, from, to } = accepted;
+    json!({"time": time.to_string(), "remote": remote, "from": from.0, "to": to.0})
 }
 
 /// Returns problems as they stand in a document.

@@ -30,6 +30,19 @@ impl Medium {
         Self::default()
     }
 
+    /// Returns the id of the file system below a path, as the system lists it: the serial number of a key, for one. Anybody can
+    /// set it to anything, so it is a hint and no more.
+    #[must_use]
+    pub fn volume_id(path: &Path) -> Option<String> {
+        #[cfg(target_os = "linux")]
+        return rustix::fs::stat(path).ok().and_then(|stat| volume_id_of(stat.st_dev));
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = path;
+            None
+        }
+    }
+
     /// Returns whether the device is known to be gone; no says nothing.
     #[must_use]
     pub fn is_gone(&self) -> bool {
@@ -68,6 +81,20 @@ fn entry_of(device: u64) -> Option<std::path::PathBuf> {
     let list = Path::new("/sys/dev/block");
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
     (major != 0 && stands(list)).then(|| list.join(format!("{major}:{minor}")))
+}
+
+/// Finds the name under which the system lists the file system of a device.
+#[cfg(target_os = "linux")]
+fn volume_id_of(device: u64) -> Option<String> {
+    use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let list = rustix::fs::openat(CWD, "/dev/disk/by-uuid", flags, Mode::empty()).ok()?;
+    let is_it = |name: &std::ffi::CStr| {
+        rustix::fs::statat(&list, name, AtFlags::empty()).is_ok_and(|stat| stat.st_rdev == device)
+    };
+    let names = Dir::read_from(&list).ok()?.filter_map(Result::ok);
+    let found = names.map(|entry| entry.file_name().to_owned()).find(|name| is_it(name))?;
+    found.into_string().ok()
 }
 
 #[cfg(target_os = "linux")]

@@ -12,6 +12,7 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::folder::{Attributes, ExtendedAttribute, FileKind, Folder, FolderFile, FolderWriter, Hole, Listing, Stat};
+use super::windows_names::windows_takes;
 use super::{DiskError, DiskErrorKind};
 use crate::base::{EntryName, RelPath};
 
@@ -265,7 +266,7 @@ impl State {
     /// Returns the directory of a path, its name, and the entry that stands there, if any.
     fn place(&self, act: &'static str, path: &RelPath) -> Result<Place, DiskError> {
         let (parent, name) = path.split_last().ok_or_else(|| simulated(DiskErrorKind::BadName, act, path))?;
-        if name.as_bytes().len() > NAME_MAX_BYTES || (self.rules.windows_names && !windows_takes(&name)) {
+        if name.as_bytes().len() > NAME_MAX_BYTES || (self.rules.windows_names && !windows_takes(name.as_bytes())) {
             return Err(simulated(DiskErrorKind::BadName, act, path));
         }
         let dir = self.find(act, &parent)?;
@@ -322,22 +323,6 @@ fn simulated(kind: DiskErrorKind, act: &'static str, path: &RelPath) -> DiskErro
 /// Returns whether an extended attribute belongs to the entry's owner, as on Linux.
 fn is_of_the_owner(name: &[u8]) -> bool {
     name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_") || name == b"security.capability"
-}
-
-/// Returns whether Windows takes a name: UTF-8, no reserved character or device, no dot or blank at the end.
-fn windows_takes(name: &EntryName) -> bool {
-    const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
-    let Ok(text) = std::str::from_utf8(name.as_bytes()) else { return false };
-    let stem = text.split('.').next().unwrap_or(text).trim_end().to_lowercase();
-    let numbered = |prefix: &str| {
-        stem.strip_prefix(prefix).is_some_and(|rest| rest.len() == 1 && matches!(rest.as_bytes(), [b'1'..=b'9']))
-    };
-    !text.ends_with(['.', ' '])
-        && !text.chars().any(|c| c < ' ' || "<>:\"\\|?*".contains(c))
-        && !DEVICES.contains(&stem.as_str())
-        && !numbered("com")
-        && !numbered("lpt")
-        && text.encode_utf16().count() <= 255
 }
 
 impl Folder for SimFolder {

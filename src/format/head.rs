@@ -19,6 +19,16 @@ pub const GROUP_MAX_BYTES: usize = 32;
 /// The rollout group that every key is in.
 pub const GROUP_ALL: &str = "all";
 
+/// The order of HEADs: one under a newer trust file outranks every one under an older file, and under the same the generation
+/// decides. An honest history ascends in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    /// Version of the trust file that it names.
+    pub trust_version: u32,
+    /// Its generation.
+    pub generation: Generation,
+}
+
 /// What a HEAD says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
@@ -84,6 +94,12 @@ impl Head {
             hex::encode(self.commitment)
         );
         text.into_bytes()
+    }
+
+    /// Returns its place in the order of HEADs.
+    #[must_use]
+    pub fn rank(&self) -> Rank {
+        Rank { trust_version: self.trust_version, generation: self.generation }
     }
 
     /// Returns whether this program can read the sealed layer.

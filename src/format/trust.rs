@@ -52,6 +52,19 @@ pub struct Trust {
 }
 
 impl Trust {
+    /// Returns whether a key may sign HEADs under it.
+    #[must_use]
+    pub fn is_writer(&self, key: &PublicKey) -> bool {
+        self.writers.iter().any(|writer| writer.key == *key)
+    }
+
+    /// Returns whether a HEAD under another version counts for nothing any more: this file is newer, and whoever signed that
+    /// HEAD is no writer here.
+    #[must_use]
+    pub fn disowns(&self, trust_version: u32, writer: &PublicKey) -> bool {
+        self.version > trust_version && !self.is_writer(writer)
+    }
+
     /// Writes the part that is signed.
     #[must_use]
     pub fn encode_body(&self) -> Vec<u8> {

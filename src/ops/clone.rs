@@ -5,9 +5,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::freshness::Freshness;
 use super::host_state::HostState;
 use super::purge::obey::sweep;
-use super::sync::is_stale;
 use super::transfer::caller::Caller;
 use super::transfer::receive::{Local, Received, Settle, receive};
 use super::transfer::remote_state::{first_trust, look};
@@ -24,7 +24,7 @@ use crate::ops::Run;
 use crate::remote::Remote;
 use crate::store::lock::WriteLock;
 use crate::store::trust::TrustChain;
-use crate::store::{self, StoreError, head, layout, pack, replica};
+use crate::store::{self, Store, StoreError, head, layout, pack, replica};
 
 /// How often a run starts again from the remote's new HEAD when files of the old one are gone.
 const ROUNDS: u32 = 3;
@@ -54,6 +54,8 @@ pub struct Cloned {
     pub generation: Generation,
     /// The publisher's HEAD has expired.
     pub stale: bool,
+    /// By how many seconds the newest signed time lies ahead of this machine's clock, where that is more than a day.
+    pub ahead_secs: Option<i64>,
     /// Bytes of files that the remote gave.
     pub fetched_bytes: u64,
     /// Bytes of packs that an earlier clone had left.
@@ -96,15 +98,23 @@ pub fn clone_store(
     let (replica, received, target) = made.map_err(|error| settle(disk.as_ref(), error))?;
     let mut state = HostState::load(cache, store);
     let shown = &target.head.head;
-    state.saw(&remote.address(), shown.generation, target.head.hash());
-    state.synced(run.clock.now());
+    let now = run.clock.now();
+    state.saw(&remote.address(), &target.head);
+    // A person vouched for this fingerprint, whatever was met before.
+    state.knows_as(pinned.fingerprint());
+    let made = Store::open(Arc::clone(disk))?;
+    state.met(&made, &target.head);
+    state.synced(now);
+    let later: Vec<_> = state.signed_after(shown.rank()).into_iter().collect();
+    let fresh = Freshness::of(&target.head, &target.trust, &later, now);
     state.save()?;
     Ok(Cloned {
         store,
         fingerprint: pinned.fingerprint(),
         replica,
         generation: received.generation,
-        stale: is_stale(shown, run.clock.now()),
+        stale: fresh.is_stale,
+        ahead_secs: fresh.ahead_secs,
         fetched_bytes: meter.fetched_bytes(),
         reused_bytes: received.reused_bytes,
         packs_fetched: received.packs_fetched,

@@ -198,7 +198,7 @@ fn commit_onto(start: &Start, folder: &dyn Folder, request: &CommitRequest<'_>, 
     let result = read_and_publish(start, folder, request, run);
     run.monitor.end(Task::Commit);
     let committed = result?;
-    remember(request.cache, start.writing.store.id(), committed.generation, run);
+    remember(request.cache, &start.writing, committed.generation, run);
     Ok(committed)
 }
 

@@ -90,7 +90,7 @@ fn lock_and_forget(disk: &Arc<dyn Disk>, request: &ForgetRequest<'_>, run: Run<'
     sealed.snapshots = done.kept.iter().map(|(snapshot, _)| snapshot.clone()).collect();
     let record = writing.publish(Next::following(writing.store.packs(), sealed, run.clock.now()))?;
     done.generation = record.head.generation;
-    remember(request.cache, writing.store.id(), done.generation, run);
+    remember(request.cache, &writing, done.generation, run);
     Ok(done)
 }
 

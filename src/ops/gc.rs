@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::base::{Generation, PackHash, StoreId};
+use crate::base::{Generation, PackHash};
 use crate::disk::Disk;
 use crate::error::{ErrorKind, Result};
 use crate::format::manifest::{CondemnedPack, PackRef};
@@ -101,8 +101,8 @@ pub struct PackChanges {
 /// [`ErrorKind::Locked`], [`ErrorKind::Corrupt`] for a degraded store or where it cannot be told what lives,
 /// [`ErrorKind::NoSpace`], [`ErrorKind::Interrupted`] and others; nothing that is needed is lost.
 pub fn gc(disk: &Arc<dyn Disk>, request: &GcRequest<'_>, run: Run<'_>) -> Result<Collected> {
-    let id = store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?.store;
-    let collected = if request.dry_run { look(disk, request, run) } else { collect(disk, id, request, run) };
+    store::read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
+    let collected = if request.dry_run { look(disk, request, run) } else { collect(disk, request, run) };
     collected.map_err(|error| settle(disk.as_ref(), error))
 }
 
@@ -130,13 +130,13 @@ fn look(disk: &Arc<dyn Disk>, request: &GcRequest<'_>, run: Run<'_>) -> Result<C
     Ok(done)
 }
 
-fn collect(disk: &Arc<dyn Disk>, id: StoreId, request: &GcRequest<'_>, run: Run<'_>) -> Result<Collected> {
+fn collect(disk: &Arc<dyn Disk>, request: &GcRequest<'_>, run: Run<'_>) -> Result<Collected> {
     let mut done = Collected::default();
     let _lock = match request.writer {
         Some(writer) => {
             let (lock, writing) = Writing::begin(disk, writer, request.cache, run)?;
             let generation = drop_packs(&writing, request, run, &mut done)?;
-            remember(request.cache, id, generation, run);
+            remember(request.cache, &writing, generation, run);
             lock
         }
         None => WriteLock::take(disk.as_ref()).map_err(|error| store::settle(disk.as_ref(), error))?,
@@ -147,8 +147,8 @@ fn collect(disk: &Arc<dyn Disk>, id: StoreId, request: &GcRequest<'_>, run: Run<
     let holds_packs = garbage.held_by_record.iter().any(|file| layout::is_below_packs(&file.path));
     if let Some(writer) = request.writer.filter(|_| holds_packs) {
         // What the record before the newest leads to stays. A second record of the same state lets go of it.
-        let generation = say_again(&Writing::look(Arc::clone(disk), writer, run)?, run)?;
-        remember(request.cache, id, generation, run);
+        let writing = Writing::look(Arc::clone(disk), writer, run)?;
+        remember(request.cache, &writing, say_again(&writing, run)?, run);
         done.changed = true;
         store = Store::open(Arc::clone(disk))?;
         garbage = find_garbage(&store, patience, run.clock.now())?;

@@ -9,16 +9,79 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Generation, HeadHash, PackHash, StoreId, Timestamp};
+use crate::base::{Generation, HeadHash, PackHash, PublicKey, StoreId, Timestamp};
 use crate::disk::host::{read_host_file, replace_host_file};
 use crate::error::Result;
+use crate::format::head::{Rank, SignedHead};
+use crate::format::trust::Trust;
+use crate::ops::transfer::judge::Shown;
+
+mod seen;
+
+pub use seen::{Accepted, Likeness, ReplicaSeen, likeness};
 
 const MAX_BYTES: u64 = 64 << 20;
+
+/// Where a HEAD stands in the order of HEADs, and who signed it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct RankMemory {
+    #[serde(default)]
+    generation: u64,
+    /// What earlier programs remembered was always under the first file: none of them could make another.
+    #[serde(default = "first_version")]
+    trust_version: u32,
+    /// Nothing where an earlier program wrote this, or nobody asked.
+    #[serde(default)]
+    writer: Option<String>,
+}
+
+fn first_version() -> u32 {
+    1
+}
+
+impl Default for RankMemory {
+    fn default() -> Self {
+        Self { generation: 0, trust_version: first_version(), writer: None }
+    }
+}
+
+impl RankMemory {
+    fn of(head: &SignedHead) -> Self {
+        let said = &head.head;
+        Self { generation: said.generation.0, trust_version: said.trust_version, writer: Some(said.writer.to_string()) }
+    }
+
+    fn rank(&self) -> Rank {
+        Rank { trust_version: self.trust_version, generation: Generation(self.generation) }
+    }
+
+    fn writer(&self) -> Option<PublicKey> {
+        self.writer.as_deref().and_then(|key| key.parse().ok())
+    }
+}
+
+/// The highest HEAD that a host saw of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Highest {
+    /// Its trust version and generation.
+    pub rank: Rank,
+    /// Who signed it, if that is remembered.
+    pub writer: Option<PublicKey>,
+}
+
+impl Highest {
+    /// Returns whether a trust file removed its writer since.
+    #[must_use]
+    pub fn is_disowned_by(&self, trust: &Trust) -> bool {
+        self.writer.is_some_and(|writer| trust.disowns(self.rank.trust_version, &writer))
+    }
+}
 
 /// What one remote showed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct RemoteMemory {
-    generation: u64,
+    #[serde(flatten)]
+    rank: RankMemory,
     head: String,
     #[serde(default)]
     sent: BTreeSet<String>,
@@ -67,10 +130,12 @@ struct Memory {
     last_sync: Option<String>,
     #[serde(default)]
     last_verify: Option<VerifyMemory>,
-    #[serde(default)]
-    generation: u64,
+    #[serde(flatten)]
+    highest: RankMemory,
     #[serde(default)]
     remotes: BTreeMap<String, RemoteMemory>,
+    #[serde(default)]
+    seen: seen::Seen,
 }
 
 /// The host's memory of one store; without a folder it forgets everything when dropped.
@@ -78,6 +143,7 @@ struct Memory {
 pub struct HostState {
     file: Option<PathBuf>,
     memory: Memory,
+    place: Option<String>,
 }
 
 impl HostState {
@@ -87,13 +153,19 @@ impl HostState {
         let file = cache.map(|dir| dir.join(store.to_string()).join("state.json"));
         let bytes = file.as_deref().and_then(|file| read_host_file(file, MAX_BYTES).ok().flatten());
         let memory = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        Self { file, memory }
+        Self { file, memory, place: None }
     }
 
-    /// Returns the highest generation that was ever seen of the store on this host.
+    /// Returns the generation of the highest HEAD that was seen of the store on this host.
     #[must_use]
     pub fn highest(&self) -> Generation {
-        Generation(self.memory.generation)
+        Generation(self.memory.highest.generation)
+    }
+
+    /// Returns the highest HEAD that was seen of the store on this host.
+    #[must_use]
+    pub fn highest_head(&self) -> Highest {
+        Highest { rank: self.memory.highest.rank(), writer: self.memory.highest.writer() }
     }
 
     /// Returns when a sync last ended well.
@@ -104,29 +176,41 @@ impl HostState {
 
     /// Returns the newest that a remote showed.
     #[must_use]
-    pub fn shown(&self, address: &str) -> Option<(Generation, HeadHash)> {
+    pub fn shown(&self, address: &str) -> Option<Shown> {
         let remote = self.memory.remotes.get(address)?;
-        Some((Generation(remote.generation), remote.head.parse().ok()?))
+        let head: HeadHash = remote.head.parse().ok()?;
+        Some(Shown { rank: remote.rank.rank(), head, writer: remote.rank.writer() })
     }
 
-    /// Remembers that the store reached a generation here.
-    pub fn reached(&mut self, generation: Generation) {
-        self.memory.generation = self.memory.generation.max(generation.0);
-    }
-
-    /// Remembers what a remote showed, if it is newer than before.
-    pub fn saw(&mut self, address: &str, generation: Generation, head: HeadHash) {
-        self.reached(generation);
-        let remote = self.memory.remotes.entry(address.to_owned()).or_default();
-        if generation.0 >= remote.generation {
-            (remote.generation, remote.head) = (generation.0, head.to_string());
+    /// Remembers that the store reached a HEAD here, if none that ranks higher was seen.
+    pub fn reached(&mut self, head: &SignedHead) {
+        if head.head.rank() >= self.memory.highest.rank() {
+            self.memory.highest = RankMemory::of(head);
         }
     }
 
-    /// Forgets what a remote showed, when a person accepts less.
-    pub fn forget(&mut self, address: &str, highest: Generation) {
+    /// Remembers that a writer of this host made a generation, if nothing that ranks higher was seen.
+    pub fn committed(&mut self, rank: Rank, writer: PublicKey) {
+        if rank >= self.memory.highest.rank() {
+            let Rank { trust_version, generation } = rank;
+            self.memory.highest =
+                RankMemory { generation: generation.0, trust_version, writer: Some(writer.to_string()) };
+        }
+    }
+
+    /// Remembers what a remote showed, if it ranks higher than before.
+    pub fn saw(&mut self, address: &str, head: &SignedHead) {
+        self.reached(head);
+        let remote = self.memory.remotes.entry(address.to_owned()).or_default();
+        if head.head.rank() >= remote.rank.rank() {
+            (remote.rank, remote.head) = (RankMemory::of(head), head.hash().to_string());
+        }
+    }
+
+    /// Forgets what a remote showed, when a person accepts less: this HEAD is the highest now.
+    pub fn forget(&mut self, address: &str, highest: &SignedHead) {
         self.memory.remotes.remove(address);
-        self.memory.generation = highest.0;
+        self.memory.highest = RankMemory::of(highest);
     }
 
     /// Remembers that a sync ended well.

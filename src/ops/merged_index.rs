@@ -122,7 +122,7 @@ fn write_parts(
         let plain = part.encode();
         drop(part);
         let pointer = pointer_to(&writing.unlocked.keys, &maker, Kind::Index, &plain);
-        writer.put(&sealer.seal(Kind::Index, pointer.id, pointer.dedup_generation, &pointer.key, &plain)?)?;
+        writer.put(sealer.seal(Kind::Index, pointer.id, pointer.dedup_generation, &pointer.key, &plain)?)?;
         pointers.push(pointer);
     }
     let written = writer.finish()?;

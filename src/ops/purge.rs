@@ -109,7 +109,6 @@ fn lock_and_purge(
     run: Run<'_>,
 ) -> Result<Purged> {
     let (_lock, writing) = Writing::begin(disk, request.writer, request.cache, run)?;
-    let id = writing.store.id();
     // What an earlier purge owes is done first: until then its end cannot be told from this one's.
     let owed = obey(&writing.store, run)?;
     require_whole(&writing)?;
@@ -129,7 +128,6 @@ fn lock_and_purge(
         return Err(Error::new(ErrorKind::Conflict, text));
     }
     let done = carry_out(writing, paths, &found, request, run)?;
-    remember(request.cache, id, done.generation, run);
     let obeyed = obey(&Store::open(Arc::clone(disk))?, run)?;
     Ok(Purged { plan: Some(plan), obeyed, ..done })
 }
@@ -158,6 +156,7 @@ fn carry_out(
         None => Ok(writing.store.trust().clone()),
     };
     let record = publish::publish(&writing, before, made, &rekeyed, &stage, run)?;
+    remember(request.cache, &writing, record.head.generation, run);
     if let (Some(newest), Some(newer)) = (newest, newer) {
         carry_stats(request.cache, store, (newest, newer), &|key| !found.gone_keys.contains(key));
     }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use super::host_state::HostState;
 use super::transfer::caller::{CallError, Caller};
 use super::transfer::condemned::remove_condemned;
-use super::transfer::judge::{Descent, descent};
-use super::transfer::remote_state::{has_record, look, shown};
+use super::transfer::judge::{Descent, Shown, descent};
+use super::transfer::remote_state::{has_record, look};
 use super::transfer::sample::draw;
 use super::transfer::superseded::remove_superseded;
 use super::transfer::send::{Outgoing, Sending, outer_files, send_files, send_packs, send_recipes};
@@ -169,6 +169,7 @@ struct Pushing<'a> {
 impl Pushing<'_> {
     fn push(&self, request: &PushRequest<'_>, state: &mut HostState) -> Result<Pushed> {
         let mut store = open(self.disk)?;
+        state.check_fingerprint(&store)?;
         let mut caller = Caller::new(self.remote.as_ref(), self.run, self.meter);
         let mut shows = self.shows(&store, &mut caller)?;
         let renewed = self.renew(&store, request)?;
@@ -185,15 +186,16 @@ impl Pushing<'_> {
             pushed.changed = true;
         }
         let address = self.remote.address();
-        let mine = (store.head().head.generation, store.head().hash());
+        let mine = store.head().hash();
         // What this host saw end well before needs no second look.
-        if pushed.changed || state.shown(&address) != Some(mine) {
+        if pushed.changed || state.shown(&address).is_none_or(|shown| shown.head != mine) {
             self.mark(&store, &mut caller)?;
         }
         let superseded = remove_superseded(&mut caller, &store, state, self.run)?;
         pushed.removed_files = superseded;
         state.clear_sent(&address);
-        state.saw(&address, store.head().head.generation, store.head().hash());
+        state.saw(&address, store.head());
+        state.met(&store, store.head());
         let removed = remove_condemned(&mut caller, store.packs(), state, self.run)?;
         (pushed.removed_packs, pushed.removed_bytes) = (removed.packs, removed.bytes);
         Ok(pushed)
@@ -209,7 +211,7 @@ impl Pushing<'_> {
 
     /// Looks at what the remote shows and refuses what must not be written over.
     fn shows(&self, store: &Store, caller: &mut Caller<'_>) -> Result<Shows> {
-        let mine = shown(store.head());
+        let mine = Shown::of(store.head());
         let found = match look(caller, store.trust()) {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NoStore => return self.is_free(store, caller),
@@ -222,21 +224,29 @@ impl Pushing<'_> {
         }
         let address = caller.address();
         let conflict = |why: &str| Error::new(ErrorKind::Conflict, format!("{address} {why}: sync first"));
-        if theirs.generation > mine.generation {
-            return Err(conflict(&format!("is ahead, at generation {}", theirs.generation)));
+        let is_disowned = theirs.is_disowned_by(&store.trust().newest().trust);
+        if theirs.rank > mine.rank || (theirs.generation() > mine.generation() && !is_disowned) {
+            return Err(conflict(&format!("is ahead, at generation {}", theirs.generation())));
         }
         match descent(theirs, &store.packs().heads) {
             Descent::Proven => {}
+            _ if is_disowned => self.run.monitor.note(&format!(
+                "{address} shows generation {} of a writer that was removed since: it is replaced by {}",
+                theirs.generation(),
+                mine.generation()
+            )),
             Descent::Forgotten => {
                 self.run.monitor.note("the remote is too far behind to prove that it has the same history");
             }
-            Descent::Refuted => return Err(conflict(&format!("has another generation {}", theirs.generation))),
+            Descent::Refuted => return Err(conflict(&format!("has another generation {}", theirs.generation()))),
         }
         let head = found.head.clone();
         let packs = match Target::load(self.disk.as_ref(), None, found, caller) {
             Ok(target) => Some(Box::new(There { lost: self.lost_packs(&target.packs, caller)?, set: target.packs })),
             // What a remote without its manifests holds is looked at pack by pack.
             Err(TransferError::Vanished(_)) => None,
+            // Whoever stole a writer's key may have signed anything.
+            Err(TransferError::Failed(error)) if is_disowned && error.kind() == ErrorKind::Corrupt => None,
             Err(error) => return Err(error.into()),
         };
         Ok(Shows::Older(Box::new(head), packs))

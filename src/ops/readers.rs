@@ -48,8 +48,8 @@ pub fn add(
     cache: Option<&Path>,
     run: Run<'_>,
 ) -> Result<Handed> {
-    let change = |_: &Writing| Ok(Change { add: readers.clone(), ..Change::default() });
-    let (rekeyed, mut handed) = change_keys(disk, writer, cache, &change, run)?;
+    let change = |_: &Writing| Ok(Change { add: readers, ..Change::default() });
+    let (rekeyed, mut handed) = change_keys(disk, writer, cache, change, run)?;
     handed.holders = rekeyed.added.iter().filter_map(|tag| rekeyed.roster.holder(*tag).cloned()).collect();
     Ok(handed)
 }
@@ -73,7 +73,7 @@ pub fn revoke(
         let drop = names.iter().map(|name| Ok(one_of(&roster, KeyRole::Reader, name)?.tag)).collect::<Result<_>>()?;
         Ok(Change { drop, epoch: Step::Next, ..Change::default() })
     };
-    let (rekeyed, mut handed) = change_keys(disk, writer, cache, &change, run)?;
+    let (rekeyed, mut handed) = change_keys(disk, writer, cache, change, run)?;
     let went = rekeyed.roster.all().filter(|holder| holder.until == Some(handed.epoch));
     handed.holders = went.cloned().collect();
     Ok(handed)
@@ -88,7 +88,7 @@ pub fn revoke(
 /// Those of [`Writing::begin`].
 pub fn rotate(disk: &Arc<dyn Disk>, writer: &WriterKey, cache: Option<&Path>, run: Run<'_>) -> Result<Handed> {
     let change = |_: &Writing| Ok(Change { epoch: Step::Next, ..Change::default() });
-    let (rekeyed, mut handed) = change_keys(disk, writer, cache, &change, run)?;
+    let (rekeyed, mut handed) = change_keys(disk, writer, cache, change, run)?;
     handed.holders = rekeyed.roster.current().cloned().collect();
     Ok(handed)
 }
@@ -139,7 +139,7 @@ fn change_keys(
     disk: &Arc<dyn Disk>,
     writer: &WriterKey,
     cache: Option<&Path>,
-    change: &dyn Fn(&Writing) -> Result<Change>,
+    change: impl FnOnce(&Writing) -> Result<Change>,
     run: Run<'_>,
 ) -> Result<(Rekeyed, Handed)> {
     read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
@@ -150,7 +150,7 @@ fn change_keys(
         let mut next = Next::following(writing.store.packs(), writing.unlocked.sealed.clone(), run.clock.now());
         rekeyed.write(disk.as_ref(), &mut next)?;
         let record = writing.publish_under(writing.store.trust(), &rekeyed.keys, next)?;
-        remember(cache, writing.store.id(), record.head.generation, run);
+        remember(cache, &writing, record.head.generation, run);
         let readers = rekeyed.roster.current().filter(|holder| holder.role == KeyRole::Reader).count() as u64;
         let (epoch, generation) = (record.head.epoch, record.head.generation);
         Ok((rekeyed, Handed { holders: Vec::new(), epoch, generation, readers }))

@@ -378,7 +378,7 @@ impl<'a> Salvage<'a> {
         next.added = written.packs;
         let record = writing.publish(next)?;
         repaired.generation = Some(record.head.generation.0);
-        remember(request.cache, writing.store.id(), record.head.generation, self.run);
+        remember(request.cache, writing, record.head.generation, self.run);
         Ok(())
     }
 
@@ -392,7 +392,7 @@ impl<'a> Salvage<'a> {
                 self.run.check()?;
                 let frame = self.frame(packs[pack], *offset, entry, &mut opener)?;
                 let frame = frame.ok_or_else(|| StoreError::damaged("a frame that opened a moment ago"))?;
-                writer.put(&SealedObject { entry: *entry, frame })?;
+                writer.put(SealedObject { entry: *entry, frame })?;
             }
         }
         Ok(writer.finish()?)

@@ -11,10 +11,10 @@ use crate::disk::{Disk, read_all};
 use crate::error::Result;
 use crate::format::head::SignedHead;
 use crate::ops::Run;
+use crate::ops::freshness::Freshness;
 use crate::ops::gc::sweep::find_garbage;
 use crate::ops::gc::usual_patience;
-use crate::ops::host_state::{HostState, LastVerify};
-use crate::ops::sync::is_stale;
+use crate::ops::host_state::{Accepted, HostState, LastVerify, Likeness, ReplicaSeen};
 use crate::store::head::Soundness;
 use crate::store::manifest::PackSet;
 use crate::store::pack::{PackState, pack_state};
@@ -53,8 +53,12 @@ pub struct Status {
     pub time: Timestamp,
     /// Until when the publisher vouches for it.
     pub expires: Timestamp,
-    /// Whether that time has passed.
+    /// Now, as far as the clock and what was signed tell.
+    pub now: Timestamp,
+    /// Whether the publisher no longer vouches for it.
     pub stale: bool,
+    /// By how many seconds the newest signed time lies ahead of this machine's clock, where that is more than a day.
+    pub ahead_secs: Option<i64>,
     /// Whether it opened in another way than it should.
     pub soundness: Soundness,
     /// By which people recognise the store.
@@ -75,6 +79,12 @@ pub struct Status {
     pub last_verify: Option<LastVerify>,
     /// The highest generation that this host saw of the store.
     pub highest_seen: Generation,
+    /// The furthest that this host saw the replica id.
+    pub replica_seen: Option<ReplicaSeen>,
+    /// What that says of the store.
+    pub likeness: Likeness,
+    /// The ways back that a person took on this host, the oldest first.
+    pub accepted: Vec<Accepted>,
     /// Where it was cloned from.
     pub remote: Option<String>,
     /// What an interrupted sync left.
@@ -100,13 +110,17 @@ pub fn status(disk: Arc<dyn Disk>, identities: &[Identity], state: &HostState, r
     let condemned = &store.packs().top.condemned;
     let unlocked = store.unlock(identities).ok();
     let snapshot = unlocked.and_then(|unlocked| unlocked.sealed.snapshots.last().map(|newest| newest.id));
+    let fresh = Freshness::of_store(&store, state, run.clock.now());
+    let replica = readable(store.replica())?;
     Ok(Status {
         store: store.id(),
-        replica: readable(store.replica())?,
+        replica,
         generation: said.generation,
         time: said.time,
         expires: said.expires,
-        stale: is_stale(&said, run.clock.now()),
+        now: fresh.now,
+        stale: fresh.is_stale,
+        ahead_secs: fresh.ahead_secs,
         soundness: store.soundness(),
         fingerprint: store.trust().fingerprint(),
         snapshot,
@@ -117,6 +131,9 @@ pub fn status(disk: Arc<dyn Disk>, identities: &[Identity], state: &HostState, r
         last_sync: state.last_sync(),
         last_verify: state.last_verify(),
         highest_seen: state.highest(),
+        replica_seen: replica.and_then(|replica| state.replica(replica)),
+        likeness: state.likeness(&store),
+        accepted: state.accepted(),
         remote: readable(replica::read_remote(disk))?,
         unfinished: unfinished(&store)?,
         unclean: replica::read_unclean(disk)?.is_some(),
@@ -155,6 +172,10 @@ fn unfinished(store: &Store) -> Result<Option<Unfinished>> {
     let pending = readable(pending)?;
     let Some(bytes) = pending else { return Ok(None) };
     let Ok(target) = SignedHead::decode(&bytes) else { return Ok(None) };
+    // Anybody may have put it there.
+    if store.trust().check_head(&target).is_err() {
+        return Ok(None);
+    }
     let said = &target.head;
     if said.generation <= store.head().head.generation {
         return Ok(None);

@@ -4,19 +4,20 @@
 
 use std::sync::Arc;
 
-use super::host_state::HostState;
+use super::freshness::Freshness;
+use super::host_state::{Accepted, HostState};
 use super::purge::obey::obey;
 use super::transfer::caller::Caller;
 use super::transfer::judge::{Descent, Known, Shown, Verdict, descent, judge};
 use super::transfer::receive::{Local, Received, Settle, receive};
-use super::transfer::remote_state::{RemoteState, look, shown};
+use super::transfer::remote_state::{RemoteState, look};
 use super::transfer::target::Target;
 use super::transfer::{Meter, TransferError, gravest, settle};
+use crate::base::Generation;
 use crate::base::monitor::Problem;
-use crate::base::{Generation, Timestamp};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::head::Head;
+use crate::format::head::{Head, SignedHead};
 use crate::format::manifest::FileKind;
 use crate::ops::Run;
 use crate::remote::Remote;
@@ -55,6 +56,12 @@ pub struct Synced {
     pub packs_reused: u64,
     /// Bytes that crossed the wire both ways.
     pub wire_bytes: u64,
+    /// By how many seconds the newest signed time lies ahead of this machine's clock, where that is more than a day.
+    pub ahead_secs: Option<i64>,
+    /// The way back that was taken, as the request allowed.
+    pub went_back: Option<Accepted>,
+    /// A newer record stands in the store that nobody can vouch for, so that it stays degraded.
+    pub stays_degraded: bool,
     /// Remotes that were left aside, with the reason.
     pub ignored: Vec<(String, String)>,
 }
@@ -128,6 +135,7 @@ impl Syncing<'_> {
 
     fn round(&self, state: &mut HostState) -> std::result::Result<Synced, TransferError> {
         let store = Store::open(Arc::clone(self.disk)).map_err(Error::from)?;
+        state.check_fingerprint(&store)?;
         let mut ignored = Vec::new();
         let mut failures = Vec::new();
         let judged = self.survey(&store, state, &mut ignored, &mut failures)?;
@@ -139,10 +147,16 @@ impl Syncing<'_> {
             return match gravest(failures) {
                 Some(error) => Err(error.into()),
                 None if store.soundness() == Soundness::Older => Err(Error::from(StoreError::Degraded).into()),
-                None => Ok(self.outcome(&store, &store.head().head, &Received::default(), ignored)),
+                None => {
+                    state.met(&store, store.head());
+                    let fresh = Freshness::of_store(&store, state, self.run.clock.now());
+                    Ok(outcome(&store, &store.head().head, &Received::default(), fresh, ignored))
+                }
             };
         };
         let (target, sources) = self.target(&store, &judged, chosen, &mut ignored)?;
+        // What a remote showed counts even where not all of it comes: it may show something else when it is asked again.
+        state.saw(&sources[0].address(), &target.head);
         let local = Local {
             disk: self.disk,
             trust: store.trust(),
@@ -156,31 +170,46 @@ impl Syncing<'_> {
             distrusted: &[],
         };
         let received = receive(local, &target, &sources, self.run, self.meter)?;
-        if store.hidden().is_some_and(|hidden| hidden > target.head.head.generation) {
-            head::forget_newer(self.disk.as_ref(), target.head.head.generation).map_err(Error::from)?;
+        let stays_degraded = self.drop_newer(&store, target.head.head.generation)?;
+        let (address, now) = (sources[0].address(), self.run.clock.now());
+        let went_back = self.went_back(&store, &judged[chosen], state);
+        if let Some(accepted) = &went_back {
+            state.forget(&address, &target.head);
+            state.went_back(&store, &target.head, accepted);
         }
-        if judged[chosen].verdict == Verdict::RolledBack {
-            state.forget(&sources[0].address(), target.head.head.generation);
-        }
-        state.saw(&sources[0].address(), target.head.head.generation, target.head.hash());
-        state.synced(self.run.clock.now());
+        state.saw(&address, &target.head);
+        state.met(&store, &target.head);
+        state.synced(now);
         if target.packs.top.files.iter().any(|file| file.kind == FileKind::ORDER) {
             obey(&Store::open(Arc::clone(self.disk)).map_err(Error::from)?, self.run)?;
         }
-        Ok(self.outcome(&store, &target.head.head, &received, ignored))
+        let later: Vec<_> = state.signed_after(target.head.head.rank()).into_iter().collect();
+        let fresh = Freshness::of(&target.head, &target.trust, &later, now);
+        let synced = outcome(&store, &target.head.head, &received, fresh, ignored);
+        Ok(Synced { went_back, stays_degraded, ..synced })
     }
 
-    fn outcome(&self, before: &Store, now: &Head, received: &Received, ignored: Vec<(String, String)>) -> Synced {
-        Synced {
-            generation: now.generation,
-            changed: now.generation != before.head().head.generation,
-            stale: is_stale(now, self.run.clock.now()),
-            reused_bytes: received.reused_bytes,
-            packs_fetched: received.packs_fetched,
-            packs_reused: received.packs_reused,
-            ignored,
-            ..Synced::default()
+    /// Returns what there is to remember of a way back that a person took, where this was one.
+    fn went_back(&self, store: &Store, chosen: &Judged, state: &HostState) -> Option<Accepted> {
+        let (remote, to) = (self.remotes[chosen.at].address(), chosen.state.head.head.generation);
+        let held = store.hidden().newest().into_iter().chain([store.head().head.generation]);
+        let from = held.chain(state.shown(&remote).map(|shown| shown.generation())).max()?;
+        let is_back = chosen.verdict == Verdict::RolledBack || (self.request.accept_older && from > to);
+        is_back.then(|| Accepted { time: self.run.clock.now(), remote, from, to })
+    }
+
+    /// Removes what tells of a newer state than the one that was taken, where that was asked for; else says whether it stands.
+    fn drop_newer(&self, before: &Store, taken: Generation) -> Result<bool> {
+        if before.soundness() != Soundness::Older {
+            return Ok(false);
         }
+        // Had it been worth keeping, nothing below it would have been taken unasked.
+        let is_known = before.hidden().newest().is_some_and(|hidden| hidden > taken);
+        if is_known || self.request.accept_older {
+            head::forget_newer(self.disk.as_ref(), taken)?;
+            return Ok(false);
+        }
+        Ok(head::newest_name(self.disk.as_ref())?.is_some_and(|newest| newest > taken))
     }
 
     /// Looks at every remote and judges what it shows; those that failed go to `failures`.
@@ -194,7 +223,7 @@ impl Syncing<'_> {
         let mut seen = Vec::new();
         for (at, remote) in self.remotes.iter().enumerate() {
             let mut caller = Caller::new(remote.as_ref(), self.run, self.meter);
-            match look(&mut caller, store.trust()).and_then(|found| check_trust(store, found)) {
+            match look(&mut caller, store.trust()) {
                 Ok(found) => seen.push((at, found)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
                 Err(error) => {
@@ -204,27 +233,24 @@ impl Syncing<'_> {
             }
         }
         let recorded = self.recorded()?;
-        let mine = shown(store.head());
+        let mine = Shown::of(store.head());
         let judge_one = |at: usize, found: &RemoteState| {
             let address = self.remotes[at].address();
-            let before = state.shown(&address).map(|(generation, head)| Shown { generation, head });
-            let newer =
-                |(other, found): &(usize, RemoteState)| *other != at && found.head.head.generation >= mine.generation;
+            let newer = |(other, found): &(usize, RemoteState)| *other != at && found.head.head.rank() >= mine.rank;
             let known = Known {
                 mine,
                 my_heads: &store.packs().heads,
-                shown_before: before,
+                shown_before: state.shown(&address),
                 is_recorded: recorded.is_own(&address),
                 newer_elsewhere: seen.iter().any(newer),
             };
-            judge(&known, found.shown())
+            judge(&known, found.shown(), found.trust_of_head())
         };
         let verdicts: Vec<_> = seen.iter().map(|(at, found)| judge_one(*at, found)).collect();
         let judged = seen.into_iter().zip(verdicts).map(|((at, state), verdict)| Judged { at, state, verdict });
         let judged: Vec<_> = judged.collect();
         for found in judged.iter().filter(|found| matches!(found.verdict, Verdict::UpToDate | Verdict::Lagging)) {
-            let head = found.state.shown();
-            state.saw(&self.remotes[found.at].address(), head.generation, head.head);
+            state.saw(&self.remotes[found.at].address(), &found.state.head);
         }
         Ok(judged)
     }
@@ -252,8 +278,8 @@ impl Syncing<'_> {
             let address = self.remotes[found.at].address();
             let theirs = found.state.head.head.generation;
             let reason = match found.verdict {
-                Verdict::UpToDate | Verdict::Newer if self.forgets(store, found) => {
-                    let held = store.hidden().unwrap_or_default();
+                Verdict::UpToDate | Verdict::Newer | Verdict::Recovered if self.forgets(store, found) => {
+                    let held = store.hidden().newest().unwrap_or_default();
                     let reason = format!(
                         "{address} has generation {theirs}, and this store held {held}, which does not open any more \
                          (it is degraded): sync with a remote that has it, or take what there is with --accept-older"
@@ -262,33 +288,53 @@ impl Syncing<'_> {
                     ignored.push((address, reason));
                     continue;
                 }
-                Verdict::UpToDate | Verdict::Newer => continue,
-                Verdict::RolledBack if self.request.accept_older => continue,
+                Verdict::UpToDate | Verdict::Newer | Verdict::Recovered => continue,
+                Verdict::RolledBack if self.accepts(store, found) => continue,
                 Verdict::Lagging => {
                     let text = format!("{address} only has generation {theirs} so far");
                     self.run.monitor.note(&text);
                     ignored.push((address, format!("it only has generation {theirs} so far")));
                     continue;
                 }
+                Verdict::RolledBack if self.request.accept_older => format!(
+                    "{address} went back to generation {theirs} under an older trust file than is known, which nobody accepts"
+                ),
                 Verdict::RolledBack => format!("{address} went back to generation {theirs}"),
+                Verdict::OldTrust => format!(
+                    "{address} shows generation {theirs} under trust file {}, and a newer one is known: whoever signed it \
+                     may have been removed since",
+                    found.state.head.head.trust_version
+                ),
                 Verdict::Fork => format!("{address} shows another history at generation {theirs}"),
             };
             failures.push(Error::new(ErrorKind::NotTrusted, reason.clone()));
             ignored.push((address, reason));
         }
-        let newest = |wanted: &dyn Fn(Verdict) -> bool| {
-            let places =
-                (0..judged.len()).filter(|&at| wanted(judged[at].verdict) && !self.forgets(store, &judged[at]));
-            places.max_by_key(|&at| (judged[at].state.head.head.generation, std::cmp::Reverse(at)))
+        let newest = |wanted: &dyn Fn(&Judged) -> bool| {
+            let places = (0..judged.len()).filter(|&at| wanted(&judged[at]) && !self.forgets(store, &judged[at]));
+            places.max_by_key(|&at| (judged[at].state.head.head.rank(), std::cmp::Reverse(at)))
         };
-        newest(&|verdict| matches!(verdict, Verdict::UpToDate | Verdict::Newer))
-            .or_else(|| newest(&|verdict| self.request.accept_older && verdict == Verdict::RolledBack))
+        let is_usable =
+            |found: &Judged| matches!(found.verdict, Verdict::UpToDate | Verdict::Newer | Verdict::Recovered);
+        newest(&is_usable)
+            .or_else(|| newest(&|found| found.verdict == Verdict::RolledBack && self.accepts(store, found)))
+    }
+
+    /// Returns whether a person accepts a state that went back. Trust never does: what was signed under an older file than
+    /// this store knows is taken by nobody.
+    fn accepts(&self, store: &Store, found: &Judged) -> bool {
+        self.request.accept_older && found.state.head.head.trust_version >= store.trust().newest().trust.version
     }
 
     /// Returns whether taking a state would make the store forget that it held a newer one, and nobody asked for that.
     fn forgets(&self, store: &Store, found: &Judged) -> bool {
-        let theirs = found.state.head.head.generation;
-        !self.request.accept_older && store.hidden().is_some_and(|held| theirs < held)
+        let (theirs, trust) = (found.state.head.head.rank(), found.state.trust_of_head());
+        let held = store.hidden();
+        // What a writer signed that was removed since is nothing to be kept.
+        let counts = |record: &&SignedHead| !trust.disowns(record.head.trust_version, &record.head.writer);
+        let is_less = held.records.iter().filter(counts).any(|record| theirs < record.head.rank())
+            || held.promised.is_some_and(|promised| theirs.generation < promised);
+        !self.request.accept_older && is_less
     }
 
     /// Loads the chosen state and finds every remote that shows the same.
@@ -311,10 +357,10 @@ impl Syncing<'_> {
             let address = self.remotes[other.at].address();
             if other.state.head.bytes() == target.head.bytes() {
                 sources.push(Arc::clone(&self.remotes[other.at]));
-            } else if other.state.head.head.generation == target.head.head.generation {
+            } else if other.state.head.head.rank() == target.head.head.rank() {
                 let text = format!("{address} and {} show two histories of one generation", sources[0].address());
                 return Err(Error::new(ErrorKind::NotTrusted, text).into());
-            } else if matches!(other.verdict, Verdict::UpToDate | Verdict::Newer) {
+            } else if matches!(other.verdict, Verdict::UpToDate | Verdict::Newer | Verdict::Recovered) {
                 let theirs = other.state.head.head.generation;
                 ignored.push((address, format!("it only has generation {theirs} so far")));
             }
@@ -323,29 +369,52 @@ impl Syncing<'_> {
     }
 
     fn check_descent(&self, store: &Store, found: &Judged, target: &Target) -> Result<()> {
-        let (mine, theirs) = (shown(store.head()), found.state.shown());
+        let (mine, theirs) = (Shown::of(store.head()), found.state.shown());
         let descends = match found.verdict {
-            Verdict::Newer => descent(mine, &target.packs.heads),
-            Verdict::RolledBack if theirs.generation < mine.generation => descent(theirs, &store.packs().heads),
+            Verdict::Newer | Verdict::Recovered => descent(mine, &target.packs.heads),
+            Verdict::RolledBack if theirs.generation() < mine.generation() => descent(theirs, &store.packs().heads),
             _ => Descent::Proven,
         };
         let address = self.remotes[found.at].address();
         match descends {
             Descent::Proven => {}
+            _ if found.verdict == Verdict::Recovered => self.run.monitor.note(&format!(
+                "the writer who signed generation {} here was removed since: going on from generation {} of {address}",
+                mine.generation(),
+                theirs.generation()
+            )),
             Descent::Forgotten => self.run.monitor.note(&format!(
                 "generations {} and {} are too far apart to prove that one follows from the other",
-                mine.generation, theirs.generation
+                mine.generation(),
+                theirs.generation()
             )),
             Descent::Refuted => {
-                let text = format!("{address} shows a history that does not come from generation {}", mine.generation);
+                let mine = mine.generation();
+                let text = format!("{address} shows a history that does not come from generation {mine}");
                 return Err(Error::new(ErrorKind::NotTrusted, text));
             }
         }
-        if found.verdict == Verdict::RolledBack {
-            let text = format!("accepting the older generation {} of {address}", theirs.generation);
-            self.run.monitor.note(&text);
-        }
         Ok(())
+    }
+}
+
+fn outcome(
+    before: &Store,
+    now: &Head,
+    received: &Received,
+    fresh: Freshness,
+    ignored: Vec<(String, String)>,
+) -> Synced {
+    Synced {
+        generation: now.generation,
+        changed: now.generation != before.head().head.generation,
+        stale: fresh.is_stale,
+        ahead_secs: fresh.ahead_secs,
+        reused_bytes: received.reused_bytes,
+        packs_fetched: received.packs_fetched,
+        packs_reused: received.packs_reused,
+        ignored,
+        ..Synced::default()
     }
 }
 
@@ -363,21 +432,4 @@ impl Recorded {
             Self::Damaged => true,
         }
     }
-}
-
-/// Refuses a newer HEAD under an older trust file: whoever it names may have been removed since.
-fn check_trust(store: &Store, found: RemoteState) -> Result<RemoteState> {
-    let said = &found.head.head;
-    let pinned = store.trust().newest().trust.version;
-    if said.generation > store.head().head.generation && said.trust_version < pinned {
-        let text = format!("its HEAD is signed under trust file {}, but {pinned} is known", said.trust_version);
-        return Err(StoreError::NotTrusted(text).into());
-    }
-    Ok(found)
-}
-
-/// Returns whether the publisher no longer vouches for a HEAD as the newest.
-#[must_use]
-pub fn is_stale(head: &Head, now: Timestamp) -> bool {
-    now > head.expires
 }

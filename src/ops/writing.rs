@@ -4,17 +4,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::monitor::Problem;
-use crate::base::{DedupGeneration, Generation, PackHash, StoreId};
+use crate::base::{DedupGeneration, Generation, PackHash};
 use crate::crypto::Secret;
 use crate::crypto::sign::SignKey;
-use crate::disk::Disk;
+use crate::disk::{Disk, read_all};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::head::SignedHead;
+use crate::format::head::{Rank, SignedHead};
 use crate::format::manifest::PackRef;
 use crate::format::sealed::SnapshotRef;
 use crate::ops::Run;
-use crate::ops::host_state::HostState;
+use crate::ops::host_state::{HostState, Likeness};
 use crate::ops::local_keys::WriterKey;
 use crate::store::head::{self, Soundness};
 use crate::store::keyring::{KeyMaker, WriterKeys};
@@ -23,7 +24,7 @@ use crate::store::pack::{PackState, pack_state};
 use crate::store::reader::ObjectReader;
 use crate::store::trust::TrustChain;
 use crate::store::writer::{PackWriter, Written};
-use crate::store::{self, Basis, Next, Store, StoreError, Unlocked};
+use crate::store::{self, Basis, Next, Store, StoreError, Unlocked, layout};
 
 /// The state that a writer starts from.
 pub struct Writing {
@@ -199,22 +200,41 @@ impl Writing {
 /// # Errors
 /// [`ErrorKind::Conflict`].
 pub fn require_newest(store: &Store, state: &HostState) -> Result<()> {
-    let (opened, seen) = (store.head().head.generation, state.highest());
-    if seen <= opened {
+    state.check_fingerprint(store)?;
+    if state.likeness(store) == Likeness::Forked {
+        let replica = store.replica()?.map_or_else(String::new, |replica| format!(" {replica}"));
+        let text = format!(
+            "the replica{replica} had another history on this host: one of the two is a copy, and both wrote. Sync this store \
+             with the one that counts, or give it an id of its own by `chunkstore repair --new-replica`"
+        );
+        return Err(Error::new(ErrorKind::Conflict, text));
+    }
+    let (opened, seen) = (store.head().head.rank(), state.highest_head());
+    let is_newest = opened.generation >= seen.rank.generation && opened.trust_version >= seen.rank.trust_version;
+    // What a writer signed that was removed since is nothing to wait for.
+    if is_newest || seen.is_disowned_by(&store.trust().newest().trust) {
         return Ok(());
     }
+    let (opened, seen) = (opened.generation, seen.rank.generation);
     let text =
         format!("the store opens at generation {opened}, but this host has seen {seen}: sync it before committing");
     Err(Error::new(ErrorKind::Conflict, text))
 }
 
-/// Remembers on the host that a store reached a generation; where that cannot be written, the store stands all the same.
-pub fn remember(cache: Option<&Path>, store: StoreId, generation: Generation, run: Run<'_>) {
-    let mut state = HostState::load(cache, store);
-    if state.highest() >= generation {
+/// Remembers on the host that a writer made a generation of its state; where that cannot be written, the store stands all
+/// the same.
+pub fn remember(cache: Option<&Path>, writing: &Writing, generation: Generation, run: Run<'_>) {
+    let mut state = HostState::load(cache, writing.store.id());
+    let head = &writing.store.head().head;
+    let rank = Rank { generation, ..head.rank() };
+    let made = read_all(writing.disk(), &layout::head_record(generation), HEAD_MAX_BYTES).ok().flatten();
+    let made = made.and_then(|bytes| SignedHead::decode(&bytes).ok());
+    let is_news = made.is_some_and(|made| state.met(&writing.store, &made));
+    let writer = if generation == head.generation { head.writer } else { writing.signer.public() };
+    if state.highest_head().rank >= rank && !is_news {
         return;
     }
-    state.reached(generation);
+    state.committed(rank, writer);
     if let Err(error) = state.save() {
         // The next run only lacks the host's half of the memory.
         run.monitor.note(&format!("cannot remember the new generation on this host: {error}"));

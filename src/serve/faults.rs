@@ -1,5 +1,6 @@
 //! [`Faults`]: what a server is told to do wrong. Shared with whoever scripts it.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -111,9 +112,28 @@ impl Fault {
     }
 }
 
+/// What a download of one path gets, whatever stands there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// What stands there.
+    File,
+    /// Word that nothing stands there.
+    Missing,
+    /// These bytes.
+    Bytes(Arc<[u8]>),
+    /// These bytes, and then the end of both connections.
+    Reset(Arc<[u8]>),
+    /// These bytes, and then more without an end.
+    Endless(Arc<[u8]>),
+    /// These bytes, and then a byte now and then.
+    Crawl(Arc<[u8]>),
+}
+
 #[derive(Default)]
 struct Script {
     rules: Vec<(Fault, u32)>,
+    /// What is left to answer by path; the last answer stays.
+    answers: HashMap<String, Vec<Answer>>,
     released: bool,
 }
 
@@ -135,9 +155,16 @@ impl Faults {
         self.lock().rules.push((fault, times));
     }
 
-    /// Drops all faults.
+    /// Has downloads of a path, written from `/`, answered so: one after the other, the last for ever.
+    pub fn answer(&self, path: &str, answers: &[Answer]) {
+        self.lock().answers.insert(path.to_owned(), answers.to_vec());
+    }
+
+    /// Drops all faults and answers.
     pub fn heal(&self) {
-        self.lock().rules.clear();
+        let mut script = self.lock();
+        script.rules.clear();
+        script.answers.clear();
     }
 
     /// Ends every standstill that a fault brought about.
@@ -167,6 +194,15 @@ impl Faults {
 
     pub(super) fn of_download(&self) -> Option<Fault> {
         self.take(Fault::is_of_download)
+    }
+
+    pub(super) fn answer_to(&self, path: &str) -> Answer {
+        let mut script = self.lock();
+        match script.answers.get_mut(path) {
+            Some(answers) if answers.len() > 1 => answers.remove(0),
+            Some(answers) => answers.first().cloned().unwrap_or(Answer::File),
+            None => Answer::File,
+        }
     }
 
     pub(super) fn of_upload(&self) -> Option<Fault> {

@@ -3,15 +3,16 @@
 use std::fmt::Write as _;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Shared;
 use super::data::{self, Ended};
-use super::faults::Fault;
+use super::faults::{Answer, Fault};
 use super::wire::{Control, Wire};
 use crate::disk::served::{ServedMetadata, ServedPath};
-use crate::disk::{DiskError, DiskErrorKind};
+use crate::disk::{DiskError, DiskErrorKind, ReadAt};
 
 /// Failed logins after which the connection ends.
 const FAILED_LOGINS_MAX: u32 = 3;
@@ -388,13 +389,9 @@ impl Session<'_> {
 
     fn retrieve(&mut self, path: &ServedPath, offset: u64) -> io::Result<Next> {
         self.shared.counters.retrieves.fetch_add(1, Ordering::Relaxed);
-        let fault = self.shared.faults.of_download();
-        let other = match &fault {
-            Some(Fault::ServeInstead { path }) => ServedPath::default().resolve(path),
-            _ => None,
-        };
-        let file = match self.shared.dir.open(other.as_ref().unwrap_or(path)) {
-            Ok(file) => file,
+        let (file, fault) = match self.to_send(path) {
+            Ok(Some(found)) => found,
+            Ok(None) => return self.go(550, "No such file."),
             Err(error) => return self.refuse(&error),
         };
         if offset > file.len_bytes() {
@@ -403,6 +400,32 @@ impl Session<'_> {
         let Some(wire) = self.open_data()? else { return Ok(Next::Go) };
         let ended = data::send_file(self.shared, wire, &*file, offset, fault.as_ref());
         self.ended(ended)
+    }
+
+    /// Finds what a download is to get, and what goes wrong with it; nothing where the script says that there is none.
+    fn to_send(&self, path: &ServedPath) -> Result<Option<(Box<dyn ReadAt>, Option<Fault>)>, DiskError> {
+        let held = |bytes: Arc<[u8]>| Box::new(data::Held(bytes)) as Box<dyn ReadAt>;
+        Ok(match self.shared.faults.answer_to(&path.to_string()) {
+            Answer::File => {
+                let fault = self.shared.faults.of_download();
+                let other = match &fault {
+                    Some(Fault::ServeInstead { path }) => ServedPath::default().resolve(path),
+                    _ => None,
+                };
+                Some((self.shared.dir.open(other.as_ref().unwrap_or(path))?, fault))
+            }
+            Answer::Missing => None,
+            Answer::Bytes(bytes) => Some((held(bytes), None)),
+            Answer::Reset(bytes) => {
+                let after_bytes = bytes.len() as u64;
+                Some((held(bytes), Some(Fault::Reset { after_bytes })))
+            }
+            Answer::Endless(bytes) => Some((held(bytes), Some(Fault::Endless))),
+            Answer::Crawl(bytes) => {
+                let after_bytes = bytes.len() as u64;
+                Some((held(bytes), Some(Fault::Crawl { after_bytes })))
+            }
+        })
     }
 
     fn store(&mut self, path: &ServedPath, keep_bytes: u64) -> io::Result<Next> {

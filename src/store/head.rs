@@ -3,6 +3,9 @@
 //! Committing creates `heads/<n>` under its final name and syncs it: that is the durable point, since it needs no
 //! rename. `HEAD` is rewritten afterwards for readers that look there first; on FAT that rename may leave it empty,
 //! which costs nothing. Opening takes the newest record that holds, wherever it stands.
+//!
+//! The newest is the one of the highest rank: a record under a newer trust file comes after all under older ones, so that a
+//! high generation which a stolen key signed is behind the state that was signed once its writer had been removed.
 
 use super::error::StoreError;
 use super::layout;
@@ -13,7 +16,7 @@ use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::{Generation, StoreId, StorePath};
 use crate::disk::{Disk, DiskErrorKind, read_all, write_whole};
 use crate::format::FormatError;
-use crate::format::head::SignedHead;
+use crate::format::head::{Head, SignedHead};
 
 /// How many records `heads/` keeps: the last two valid ones are what gc spares, two more are kept for luck.
 pub const RECORDS_KEPT: usize = 4;
@@ -37,11 +40,30 @@ pub struct Found {
     pub packs: PackSet,
     /// How far it is the one that should have opened.
     pub soundness: Soundness,
-    /// The newest generation above it that surely was one: a record that holds says so, or without `HEAD` the name of one.
-    pub hidden: Option<Generation>,
+    /// What was newer and does not open any more.
+    pub hidden: Hidden,
+    /// Version of the newest trust file that a record which holds names.
+    pub trust_version: u32,
     /// Whether `HEAD` and `heads/<n>` both are this very record, so that the run that made it got past its durable point
     /// and neither was lost since.
     pub is_settled: bool,
+}
+
+/// What a store held beyond the state that opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hidden {
+    /// Records that hold and whose manifests are missing or wrong.
+    pub records: Vec<SignedHead>,
+    /// The newest generation that names in `heads/` tell of, where there is no `HEAD` that could say otherwise.
+    pub promised: Option<Generation>,
+}
+
+impl Hidden {
+    /// Returns the newest generation that is told of.
+    #[must_use]
+    pub fn newest(&self) -> Option<Generation> {
+        self.records.iter().map(|record| record.head.generation).chain(self.promised).max()
+    }
 }
 
 /// Promised by a directory of records that does not list.
@@ -52,10 +74,25 @@ struct Candidate {
     /// The generation that its name promises.
     promised: Option<Generation>,
     record: Option<SignedHead>,
+    /// The version of the trust file that it names, if that is in the chain.
+    trust_version: Option<u32>,
     /// Whether it is no torn file and yet no record: the medium does not give it, the chain of trust lacks what it names, or
     /// it is of a newer format.
     may_be_whole: bool,
     too_new: Option<FormatError>,
+}
+
+impl Candidate {
+    fn nothing(path: StorePath, promised: Option<Generation>) -> Self {
+        Self { path, promised, record: None, trust_version: None, may_be_whole: false, too_new: None }
+    }
+
+    /// Returns whether its name promises a newer state than the one that opened. What was signed under an older trust file is
+    /// behind it, whatever its generation.
+    fn is_newer(&self, opened: &Head) -> bool {
+        let is_outdated = self.trust_version.is_some_and(|version| version < opened.trust_version);
+        self.promised.is_some_and(|promised| promised > opened.generation) && !is_outdated
+    }
 }
 
 /// Finds the newest record that holds: signed under the chain of trust, its manifests there and right.
@@ -79,7 +116,8 @@ pub fn find_newest(disk: &dyn Disk, store: StoreId, trust: &TrustChain) -> Resul
                 };
                 let is_settled = own.iter().all(stands);
                 let hidden = hidden(&candidates, &records[..at], record);
-                return Ok(Found { head: (*record).clone(), packs, soundness, hidden, is_settled });
+                let trust_version = records[0].head.trust_version;
+                return Ok(Found { head: (*record).clone(), packs, soundness, hidden, trust_version, is_settled });
             }
             Err(error @ (StoreError::Gone(_) | StoreError::Disk(_))) => return Err(error),
             Err(error) => failure = failure.or(Some(error)),
@@ -116,7 +154,7 @@ pub fn newest_valid(
 
 fn newest_first(candidates: &[Candidate]) -> Vec<&SignedHead> {
     let mut records: Vec<&SignedHead> = candidates.iter().filter_map(|found| found.record.as_ref()).collect();
-    records.sort_by_key(|record| std::cmp::Reverse(record.head.generation));
+    records.sort_by_key(|record| std::cmp::Reverse(record.head.rank()));
     records.dedup_by(|a, b| a.bytes() == b.bytes());
     records
 }
@@ -148,13 +186,7 @@ fn read_candidates(disk: &dyn Disk, trust: &TrustChain) -> Result<Vec<Candidate>
         // What does not list costs its records, not the store; any of them may be newer than what opens.
         Err(error) if error.is_damage() => {
             let promised = Some(UNKNOWN);
-            candidates.push(Candidate {
-                path: layout::heads(),
-                promised,
-                record: None,
-                may_be_whole: true,
-                too_new: None,
-            });
+            candidates.push(Candidate { may_be_whole: true, ..Candidate::nothing(layout::heads(), promised) });
         }
         Err(error) => return Err(error),
     }
@@ -170,31 +202,35 @@ fn read_candidate(
     path: &StorePath,
     promised: Option<Generation>,
 ) -> Result<Candidate, StoreError> {
-    let nothing =
-        |may_be_whole, too_new| Candidate { path: path.clone(), promised, record: None, may_be_whole, too_new };
+    let nothing = || Candidate::nothing(path.clone(), promised);
     let bytes = match read_all(disk, path, HEAD_MAX_BYTES) {
         Ok(Some(bytes)) => bytes,
-        Ok(None) => return Ok(nothing(false, None)),
+        Ok(None) => return Ok(nothing()),
         Err(error) if error.kind == DiskErrorKind::Gone => return Err(error.into()),
         // A bad sector or a foreign thing in the way costs this record, not the store.
-        Err(error) => return Ok(nothing(matches!(error.kind, DiskErrorKind::Io | DiskErrorKind::Denied), None)),
+        Err(error) => {
+            let may_be_whole = matches!(error.kind, DiskErrorKind::Io | DiskErrorKind::Denied);
+            return Ok(Candidate { may_be_whole, ..nothing() });
+        }
     };
     match SignedHead::decode(&bytes) {
-        Ok(record) if promised.is_some_and(|generation| generation != record.head.generation) => {
-            Ok(nothing(false, None))
+        Ok(record) if promised.is_some_and(|generation| generation != record.head.generation) => Ok(nothing()),
+        Ok(record) => {
+            let is_known =
+                trust.version(record.head.trust_version).is_some_and(|file| file.hash() == record.head.trust);
+            let trust_version = is_known.then_some(record.head.trust_version);
+            let holds = trust.check_head(&record).is_ok();
+            Ok(Candidate { record: holds.then_some(record), trust_version, may_be_whole: !holds, ..nothing() })
         }
-        Ok(record) if trust.check_head(&record).is_err() => Ok(nothing(true, None)),
-        Ok(record) => Ok(Candidate { record: Some(record), ..nothing(false, None) }),
-        Err(error @ FormatError::TooNew(_)) => Ok(nothing(true, Some(error))),
-        Err(_) => Ok(nothing(false, None)),
+        Err(error @ FormatError::TooNew(_)) => Ok(Candidate { may_be_whole: true, too_new: Some(error), ..nothing() }),
+        Err(_) => Ok(nothing()),
     }
 }
 
 /// Judges the state when the newest readable record opened.
 fn judge(candidates: &[Candidate], opened: &SignedHead) -> Soundness {
     let head_holds = candidates.iter().any(|found| found.path == layout::head() && found.record.is_some());
-    let is_newer = |found: &&Candidate| found.promised.is_some_and(|promised| promised > opened.head.generation);
-    let mut newer = candidates.iter().filter(is_newer);
+    let mut newer = candidates.iter().filter(|found| found.is_newer(&opened.head));
     // A newer record that is torn beside a HEAD that holds is a commit that was cut off before its durable point. Any
     // other may be a whole commit, and without HEAD, which is only rewritten after its record is durable, even a torn one was.
     if newer.any(|found| found.may_be_whole || !head_holds) {
@@ -203,13 +239,13 @@ fn judge(candidates: &[Candidate], opened: &SignedHead) -> Soundness {
     if head_holds { Soundness::Sound } else { Soundness::HeadLost }
 }
 
-/// Returns the newest generation that the store had and that did not open. `HEAD` is written after a record, so what stands
-/// under a newer name while `HEAD` holds may never have been one.
-fn hidden(candidates: &[Candidate], newer: &[&SignedHead], opened: &SignedHead) -> Option<Generation> {
+/// Returns what the store had and what did not open. `HEAD` is written after a record, so what stands under a newer name while
+/// `HEAD` holds may never have been one.
+fn hidden(candidates: &[Candidate], newer: &[&SignedHead], opened: &SignedHead) -> Hidden {
     let head_holds = candidates.iter().any(|found| found.path == layout::head() && found.record.is_some());
-    let promised = candidates.iter().filter(|_| !head_holds).filter_map(|found| found.promised);
-    let promised = promised.filter(|promised| *promised > opened.head.generation && *promised != UNKNOWN);
-    newer.iter().map(|record| record.head.generation).chain(promised).max()
+    let told = candidates.iter().filter(|found| !head_holds && found.record.is_none() && found.is_newer(&opened.head));
+    let promised = told.filter_map(|found| found.promised).filter(|promised| *promised != UNKNOWN).max();
+    Hidden { records: newer.iter().map(|record| (*record).clone()).collect(), promised }
 }
 
 /// Makes a record the committed state: creates `heads/<n>`, then rewrites `HEAD`, then prunes old records.
@@ -225,7 +261,20 @@ pub fn swing(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> {
     create_immutable(disk, &layout::head_record(record.head.generation), record.bytes())?;
     disk.sync_dir(&layout::heads())?;
     rewrite_head(disk, record)?;
-    prune(disk, record.head.generation)
+    prune(disk, &record.head)
+}
+
+/// Makes room for a record whose name another one has, as after a stolen key was used: the state that stands is named by `HEAD`
+/// first, so that it opens until the new record is durable.
+///
+/// # Durability
+/// The state that stands is what opens once this returns.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn make_way(disk: &dyn Disk, standing: &SignedHead, coming: &SignedHead) -> Result<(), StoreError> {
+    let is_in_the_way = standing.head.generation == coming.head.generation && standing.bytes() != coming.bytes();
+    if is_in_the_way && !holds(disk, &layout::head(), standing.bytes()) { rewrite_head(disk, standing) } else { Ok(()) }
 }
 
 /// Ends what a run began that was cut off or killed: makes the record that opened durable and `HEAD` name it.
@@ -249,7 +298,8 @@ pub fn settle(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> {
         }
     }
     disk.sync_dir(&layout::heads())?;
-    rewrite_head(disk, record)
+    rewrite_head(disk, record)?;
+    remove_outranked(disk, &record.head)
 }
 
 /// Removes records newer than a state that someone accepted as the newest, oldest first and each synced before the next, so
@@ -278,15 +328,32 @@ fn rewrite_head(disk: &dyn Disk, record: &SignedHead) -> Result<(), StoreError> 
     Ok(disk.sync_dir(&StorePath::root())?)
 }
 
-fn prune(disk: &dyn Disk, newest: Generation) -> Result<(), StoreError> {
+fn prune(disk: &dyn Disk, newest: &Head) -> Result<(), StoreError> {
+    remove_outranked(disk, newest)?;
     let mut older = names(disk)?;
-    older.retain(|generation| *generation < newest);
+    older.retain(|generation| *generation < newest.generation);
     older.sort_unstable();
     let surplus = older.len().saturating_sub(RECORDS_KEPT - 1);
     for generation in &older[..surplus] {
         disk.remove(&layout::head_record(*generation))?;
     }
     Ok(())
+}
+
+/// Removes records of higher generations that were signed under an older trust file: what a stolen key left, and of no use to
+/// anyone. The newest record must be durable before.
+fn remove_outranked(disk: &dyn Disk, newest: &Head) -> Result<(), StoreError> {
+    let mut removed = false;
+    for generation in names(disk)?.into_iter().filter(|generation| *generation > newest.generation) {
+        let path = layout::head_record(generation);
+        // What does not read is left for whoever looks at damage.
+        let Ok(Some(bytes)) = read_all(disk, &path, HEAD_MAX_BYTES) else { continue };
+        if SignedHead::decode(&bytes).is_ok_and(|record| record.head.rank() < newest.rank()) {
+            disk.remove(&path)?;
+            removed = true;
+        }
+    }
+    if removed { Ok(disk.sync_dir(&layout::heads())?) } else { Ok(()) }
 }
 
 #[cfg(test)]

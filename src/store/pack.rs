@@ -1,7 +1,8 @@
 //! Packs between objects and files: built whole in memory, named by their hash, created once and synced.
 //!
 //! A pack is at most 16 MiB, so building one costs one buffer; its bytes follow from its objects alone, so an
-//! interrupted run that starts again makes the same files and finds them.
+//! interrupted run that starts again makes the same files and finds them. Its frames are shuffled, so that what a place in
+//! a pack tells, as recipes do, says nothing of the place in a tree.
 
 use super::error::StoreError;
 use super::layout;
@@ -19,13 +20,17 @@ use crate::format::pack::{
 /// The most that one entry adds to a pack's index.
 const INDEX_ENTRY_MAX_BYTES: u64 = 32 + 2 + 5 + 4 + 4;
 
+/// What the order of the frames is drawn from, of the index key.
+const ORDER_CONTEXT: &str = "chunkstore 1 frame order";
+
 /// A pack being filled.
 pub struct PackBuilder {
     store: StoreId,
     class: Class,
     epoch: Epoch,
-    frames: Vec<u8>,
-    entries: Vec<PackEntry>,
+    objects: Vec<SealedObject>,
+    frames_len_bytes: u64,
+    shuffled: bool,
 }
 
 /// A finished pack that is not written yet.
@@ -39,42 +44,58 @@ pub struct BuiltPack {
 }
 
 impl PackBuilder {
-    /// Starts a pack.
+    /// Starts a pack of new objects: it shuffles them.
     #[must_use]
     pub fn new(store: StoreId, class: Class, epoch: Epoch) -> Self {
-        Self { store, class, epoch, frames: vec![0; PACK_HEADER_BYTES], entries: Vec::new() }
+        Self { store, class, epoch, objects: Vec::new(), frames_len_bytes: 0, shuffled: true }
+    }
+
+    /// Keeps the order in which objects come, for frames that are copied out of packs that were shuffled: what stood
+    /// together there stands together here, so that recipes stay short.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.shuffled = false;
+        self
     }
 
     /// Returns whether it holds nothing yet.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.objects.is_empty()
     }
 
     /// Returns whether a frame still fits below the target length.
     #[must_use]
     pub fn fits(&self, frame_len_bytes: u64) -> bool {
-        let index = (self.entries.len() as u64 + 1) * INDEX_ENTRY_MAX_BYTES + 16 + SEAL_OVERHEAD_BYTES;
-        self.entries.is_empty() || self.frames.len() as u64 + frame_len_bytes + index <= PACK_TARGET_BYTES
+        let index = (self.objects.len() as u64 + 1) * INDEX_ENTRY_MAX_BYTES + 16 + SEAL_OVERHEAD_BYTES;
+        let frames = PACK_HEADER_BYTES as u64 + self.frames_len_bytes + frame_len_bytes;
+        self.objects.is_empty() || frames + index <= PACK_TARGET_BYTES
     }
 
     /// Adds an object.
-    pub fn push(&mut self, object: &SealedObject) {
-        self.frames.extend_from_slice(&object.frame);
-        self.entries.push(object.entry);
+    pub fn push(&mut self, object: SealedObject) {
+        self.frames_len_bytes += object.frame.len() as u64;
+        self.objects.push(object);
     }
 
-    /// Seals the index, pads the length, and names the file: with a clash counter that makes a name which is not taken. Takes no
-    /// memory beside that of the frames.
+    /// Shuffles the frames, seals the index, pads the length, and names the file: with a clash counter that makes a name which is
+    /// not taken. The frames are let go of while they are laid out.
+    ///
+    /// The order follows from the objects and the index key alone, whatever order they came in.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if the cipher refuses.
-    pub fn finish(self, index_key: &Secret, is_taken: &dyn Fn(&PackHash) -> bool) -> Result<BuiltPack, StoreError> {
-        let index = encode_index(&self.entries, 0);
-        let bare = self.frames.len() as u64 + index.len() as u64 + SEAL_OVERHEAD_BYTES;
+    pub fn finish(mut self, index_key: &Secret, is_taken: &dyn Fn(&PackHash) -> bool) -> Result<BuiltPack, StoreError> {
+        if self.shuffled {
+            shuffle(&mut self.objects, index_key);
+        }
+        let entries: Vec<PackEntry> = self.objects.iter().map(|object| object.entry).collect();
+        let index = encode_index(&entries, 0);
+        let index_offset = PACK_HEADER_BYTES as u64 + self.frames_len_bytes;
+        let bare = index_offset + index.len() as u64 + SEAL_OVERHEAD_BYTES;
         let len_bytes = padme(bare);
         let padded = index.len() + usize::try_from(len_bytes - bare).unwrap_or(0);
-        let sealed = seal_outer(self.store, Purpose::PackIndex, index_key, &encode_index(&self.entries, padded))?;
+        let sealed = seal_outer(self.store, Purpose::PackIndex, index_key, &encode_index(&entries, padded))?;
         let mut header = PackHeader {
             clash_counter: 0,
             class: self.class,
@@ -84,8 +105,11 @@ impl PackBuilder {
             // The index is part of a pack of at most 64 MiB.
             index_len_bytes: sealed.len() as u32,
         };
-        let mut bytes = self.frames;
-        bytes.reserve_exact(sealed.len());
+        let mut bytes = Vec::with_capacity(usize::try_from(len_bytes).unwrap_or(0));
+        bytes.resize(PACK_HEADER_BYTES, 0);
+        for object in self.objects {
+            bytes.extend_from_slice(&object.frame);
+        }
         bytes.extend_from_slice(&sealed);
         let hash = loop {
             bytes[..PACK_HEADER_BYTES].copy_from_slice(&header.encode(self.store));
@@ -96,14 +120,22 @@ impl PackBuilder {
             header.clash_counter += 1;
         };
         let mut offset = PACK_HEADER_BYTES as u64;
-        let entries = self.entries.iter().map(|entry| {
+        let entries = entries.into_iter().map(|entry| {
             let at = offset;
             offset += entry.sealed_len_bytes;
-            (at, *entry)
+            (at, entry)
         });
         let entries = entries.collect();
         Ok(BuiltPack { listed: PackRef { hash, len_bytes, class: self.class, set_label: 0 }, bytes, entries })
     }
+}
+
+/// Puts objects into the order of the keyed hashes of their ids, which only who can open the index can tell from chance.
+fn shuffle(objects: &mut [SealedObject], index_key: &Secret) {
+    let key = index_key.derive(ORDER_CONTEXT);
+    objects.sort_by_cached_key(|SealedObject { entry, .. }| {
+        key.keyed_hash(&[&[entry.kind.byte()], &entry.id.0, &entry.dedup_generation.0.to_le_bytes()])
+    });
 }
 
 /// Creates an immutable file under its final name and syncs it; its directory is synced by the caller.
@@ -272,3 +304,6 @@ pub fn read_exactly(file: &dyn ReadAt, offset: u64, len_bytes: u64, what: &str) 
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -141,7 +141,12 @@ pub fn survey(disk: &dyn Disk) -> Result<Option<Survey>, StoreError> {
     let (newest, mut hides_newer) = look.manifests(&records)?;
     look.own_files()?;
     let opened = newest.as_ref().map_or(Generation(0), |newest| newest.head.generation);
-    let is_newer = |record: &&Record| record.promised.is_some_and(|promised| promised > opened);
+    let trust_version = newest.as_ref().map_or(0, |newest| newest.head.trust_version);
+    let is_newer = |record: &&Record| {
+        // What was signed under an older trust file is behind, whatever its generation.
+        let is_outdated = record.signed.as_ref().is_some_and(|signed| signed.head.trust_version < trust_version);
+        record.promised.is_some_and(|promised| promised > opened) && !is_outdated
+    };
     hides_newer |= records.iter().filter(is_newer).any(|record| record.standing == Standing::MayBeWhole);
     let torn = records.iter().filter(is_newer).filter(|record| record.standing == Standing::Torn);
     let torn = torn.map(|record| record.path.clone()).collect();
@@ -342,8 +347,9 @@ impl Look<'_> {
         let generation = |record: &Record| record.signed.as_ref().map(|signed| signed.head.generation);
         let at_head =
             records.iter().find(|record| record.path == layout::head()).filter(is_record).and_then(generation);
-        let newest = records.iter().filter(is_record).filter_map(generation).max();
-        let own = newest.map(layout::head_record);
+        let signed = records.iter().filter(is_record).filter_map(|record| record.signed.as_ref());
+        let newest = signed.max_by_key(|signed| signed.head.rank());
+        let own = newest.map(|newest| layout::head_record(newest.head.generation));
         for record in &*records {
             // A commit that was cut off leaves a torn record that is newer than HEAD. HEAD.new vouches for nothing, and the
             // next writer replaces whatever it can.
@@ -383,7 +389,7 @@ impl Look<'_> {
         let hides = records.iter().any(|record| vouched && record.standing == Standing::Unvouched);
         let of_standing = records.iter().filter(|record| record.standing == wanted);
         let mut candidates: Vec<_> = of_standing.filter_map(|record| record.signed.as_ref()).collect();
-        candidates.sort_by_key(|signed| std::cmp::Reverse(signed.head.generation));
+        candidates.sort_by_key(|signed| std::cmp::Reverse(signed.head.rank()));
         candidates.dedup_by(|a, b| a.bytes() == b.bytes());
         for (at, signed) in candidates.into_iter().enumerate() {
             if let Some(packs) = self.chain(signed)? {

@@ -79,6 +79,13 @@ impl TrustChain {
         Ok(chain)
     }
 
+    /// Returns the chain as far as one of its versions: what a HEAD under that version knows of.
+    #[must_use]
+    pub fn up_to(&self, version: u32) -> Self {
+        let len = (version as usize).clamp(1, self.files.len());
+        Self { files: self.files[..len].to_vec() }
+    }
+
     /// Returns the newest file.
     #[must_use]
     pub fn newest(&self) -> &SignedTrust {
@@ -117,7 +124,7 @@ impl TrustChain {
         let Some(trust) = self.version(said.trust_version).filter(|trust| trust.hash() == said.trust) else {
             return refuse("its HEAD names a trust file that is not in the chain");
         };
-        if !trust.trust.writers.iter().any(|writer| writer.key == said.writer) {
+        if !trust.trust.is_writer(&said.writer) {
             return refuse("its HEAD is signed by a key that is no writer");
         }
         if said.generation < trust.trust.floor {

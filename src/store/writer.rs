@@ -46,6 +46,7 @@ pub struct PackWriter<'a> {
     poisoned: bool,
     writes: bool,
     beside: bool,
+    in_order: bool,
 }
 
 impl<'a> PackWriter<'a> {
@@ -71,6 +72,7 @@ impl<'a> PackWriter<'a> {
             poisoned: false,
             writes: true,
             beside: false,
+            in_order: false,
         }
     }
 
@@ -88,11 +90,18 @@ impl<'a> PackWriter<'a> {
         self
     }
 
+    /// Keeps the order in which objects come, as [`PackBuilder::in_order`].
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.in_order = true;
+        self
+    }
+
     /// Adds an object to the pack of its class; writes that pack first if the object does not fit.
     ///
     /// # Errors
     /// [`StoreError::NoSpace`], [`StoreError::Poisoned`] after an earlier failure, and others.
-    pub fn put(&mut self, object: &SealedObject) -> Result<(), StoreError> {
+    pub fn put(&mut self, object: SealedObject) -> Result<(), StoreError> {
         let class = object.entry.kind.class();
         if !self.builder(class).fits(object.frame.len() as u64) {
             self.flush(class)?;
@@ -139,6 +148,7 @@ impl<'a> PackWriter<'a> {
     }
 
     fn write(&mut self, builder: PackBuilder) -> Result<(), StoreError> {
+        let builder = if self.in_order { builder.in_order() } else { builder };
         let built = builder.finish(&self.index_key, &|hash| self.name_is_taken(hash))?;
         let hash = built.listed.hash;
         let is_listed = self.listed.is_some_and(|listed| listed.pack(&hash).is_some());

@@ -64,7 +64,7 @@ impl Handmade {
         let keys = &self.keys.reader;
         let index_key = keys.index_key(keys.epoch()).unwrap();
         let mut packs = PackWriter::new(&self.disk, STORE, keys.epoch(), index_key, None);
-        self.sealed.drain(..).for_each(|object| packs.put(&object).unwrap());
+        self.sealed.drain(..).for_each(|object| packs.put(object).unwrap());
         let mut index = ObjectIndex::default();
         for pack in packs.finish().unwrap().packs {
             let entries = read_index(&self.disk, STORE, &pack, &|epoch| keys.index_key(epoch)).unwrap();

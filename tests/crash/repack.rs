@@ -44,7 +44,7 @@ impl Repacker<'_> {
                 let mut plain = vec![0; len];
                 self.random.fill(&mut plain);
                 let pointer = pointer_to(&keys.reader, &maker, Kind::Chunk, &plain);
-                builder.push(&sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap());
+                builder.push(sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap());
             }
             Change { added: vec![self.write(keys, builder).0], ..Change::default() }
         })
@@ -58,7 +58,7 @@ impl Repacker<'_> {
     /// Repacks some packs, by their place, in the same way.
     pub fn repack_these(&self, grace_secs: i64, picks: impl Fn(usize) -> bool) -> SignedHead {
         self.publish(|store, keys| {
-            let mut builder = PackBuilder::new(store.id(), Class::Data, keys.reader.epoch());
+            let mut builder = PackBuilder::new(store.id(), Class::Data, keys.reader.epoch()).in_order();
             let mut from = Vec::new();
             let packs = store.packs().packs().iter().enumerate();
             let removed: Vec<_> = packs.filter(|(at, _)| picks(*at)).map(|(_, pack)| *pack).collect();
@@ -68,7 +68,7 @@ impl Repacker<'_> {
                 let entries = read_index(self.disk.as_ref(), store.id(), pack, &index_key).unwrap();
                 for (offset, entry) in entries.into_iter().step_by(2) {
                     let frame = read_exactly(file.as_ref(), offset, entry.sealed_len_bytes, "a pack").unwrap();
-                    builder.push(&SealedObject { entry, frame });
+                    builder.push(SealedObject { entry, frame });
                     from.push((pack.hash, offset));
                 }
             }

@@ -86,9 +86,7 @@ impl Publisher {
             let mut plain = vec![0; length];
             self.random.fill(&mut plain);
             let pointer = pointer_to(&keys.reader, &maker, Kind::Chunk, &plain);
-            packs
-                .put(&sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap())
-                .unwrap();
+            packs.put(sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap()).unwrap();
             added.extend(packs.finish().unwrap().packs);
         }
         let next = Next { added, ..Next::following(store.packs(), unlocked.sealed, NOW) };

@@ -21,9 +21,8 @@ mod killed;
 mod publisher;
 mod read_only;
 mod purge;
-#[path = "../crash/purge.rs"]
-#[expect(dead_code, reason = "the sweep over cuts is the business of another suite")]
-mod purge_sweep;
+#[path = "../crash/purged.rs"]
+mod purged;
 #[path = "../crash/repack.rs"]
 mod repack;
 mod repair;

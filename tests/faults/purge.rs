@@ -6,7 +6,7 @@ use chunkstore::error::ErrorKind;
 use chunkstore::ops::verify::ProblemKind;
 
 use crate::calls::{check_kind, is_long};
-use crate::purge_sweep::{is_ended, run, without_purged};
+use crate::purged::{is_ended, run, without_purged};
 use crate::sync::each_call;
 use crate::waste::{Waste, open};
 

@@ -6,17 +6,20 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 mod contract;
+mod copies;
 mod failures;
 mod folders;
 mod forget;
 mod healing;
 #[cfg(target_os = "linux")]
 mod messages;
+mod readers;
 mod reading;
 mod repairing;
 mod space;
 mod stale;
 mod story;
+mod terminal;
 mod upkeep;
 mod usage;
 mod wire;

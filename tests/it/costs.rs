@@ -176,7 +176,8 @@ fn an_unchanged_commit_opens_no_file_and_writes_nothing() {
         assert_eq!((spent.bytes_written, spent.appends, spent.renames, spent.removes, spent.dirs), (0, 0, 0, 0, 0));
         assert_eq!((spent.creates, spent.syncs, spent.dir_syncs), (1, 1, 1), "the marker is made durable once more");
         let snapshot_and_trees = 1 + 1 + DIRS;
-        assert_eq!(spent.reads, 15 + snapshot_and_trees, "whatever the directories hold");
+        let who_this_is = 3;
+        assert_eq!(spent.reads, 15 + who_this_is + snapshot_and_trees, "whatever the directories hold");
     }
 }
 
@@ -189,7 +190,8 @@ fn a_commit_of_one_changed_file_opens_that_file_alone() {
         let (committed, spent, asked) = costs.commit();
         assert!(committed.changed);
         assert_eq!((asked.opens, asked.reads, asked.stats, asked.lists), (1, 1, 1 + 3, DIRS + 1));
-        assert_eq!(spent.reads, 15 + 1 + 1 + DIRS, "whatever the directories hold");
+        let who_this_is = 3;
+        assert_eq!(spent.reads, 15 + who_this_is + 1 + 1 + DIRS, "whatever the directories hold");
     }
 }
 
@@ -290,7 +292,7 @@ fn a_sync_with_nothing_new_writes_nothing_and_reads_a_dozen_small_files() {
         assert!(!synced.changed);
         assert_eq!(writing(here), 0, "{here:?}");
         assert_eq!((there.opens, there.metadata, writing(there)), (1, 0, 0), "its HEAD");
-        assert_eq!((here.opens, here.reads), (19, 14), "{here:?}");
+        assert_eq!((here.opens, here.reads), (20, 15), "{here:?}");
         assert_eq!(here.metadata, costs.packs() + 1, "the length of each pack, and whether a run is pending");
     }
 }

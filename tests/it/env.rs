@@ -28,6 +28,7 @@ use chunkstore::remote::mem::MemRemote;
 use chunkstore::remote::{Remote, RemoteError, Session};
 use chunkstore::store::object::{Sealer, pointer_to};
 use chunkstore::store::pack::{create_immutable, pack_is_whole};
+use chunkstore::store::trust::TrustChain;
 use chunkstore::store::writer::PackWriter;
 use chunkstore::store::{self, Basis, Next, Store, layout};
 use tempfile::TempDir;
@@ -120,13 +121,15 @@ impl Publisher {
             self.world.random.fill(&mut plain);
             let pointer = pointer_to(&keys.reader, &maker, Kind::Chunk, &plain);
             let object = sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap();
-            packs.put(&object).unwrap();
+            packs.put(object).unwrap();
             added.extend(packs.finish().unwrap().packs);
         }
         let now = self.world.run().clock.now();
         let mut next = Next { added, ..Next::following(store.packs(), unlocked.sealed, now) };
         change(&mut next);
-        let basis = Basis { store: self.id, trust: store.trust(), current: Some((store.head(), store.packs())) };
+        // With a trust file that no record names yet.
+        let trust = &TrustChain::load(self.disk.as_ref(), self.id).unwrap();
+        let basis = Basis { store: self.id, trust, current: Some((store.head(), store.packs())) };
         store::commit(self.disk.as_ref(), &basis, &keys.reader, &signer, next).unwrap()
     }
 

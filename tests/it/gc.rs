@@ -12,7 +12,11 @@ use chunkstore::disk::{Disk, LockKind, SimDisk, read_all};
 use chunkstore::error::{ErrorKind, Result};
 use chunkstore::format::Class;
 use chunkstore::format::manifest::PackRef;
+use chunkstore::format::sealed::IndexRef;
 use chunkstore::ops::Run;
+use chunkstore::ops::gc::mark::mark;
+use chunkstore::ops::gc::plan::Plan;
+use chunkstore::ops::gc::repack::repack;
 use chunkstore::ops::gc::{Collected, GcRequest, PackChanges, gc};
 use chunkstore::ops::verify::{VerifyRequest, verify};
 use chunkstore::ops::writing::Writing;
@@ -493,4 +497,54 @@ fn another_program_that_writes_is_waited_for() {
     drop(lock);
     let disk: Arc<dyn Disk> = Arc::new(SimDisk::new(chunkstore::disk::sim::Profile::Ext4));
     assert_eq!(kind(gc(&disk, &GcRequest::default(), scene.run())), ErrorKind::NoStore);
+}
+
+/// A plan that copies these packs and nothing else.
+fn copy_of(packs: &[PackRef]) -> Plan {
+    Plan { repack: packs.to_vec(), ..Plan::default() }
+}
+
+fn look(scene: &Scene) -> Writing {
+    Writing::look(scene.shared_disk(), &scene.writer(), scene.run()).unwrap()
+}
+
+/// What is copied alone and whole comes out as the very pack that it was, which must not go then.
+#[test]
+fn a_pack_that_is_copied_as_it_is_stays() {
+    let scene = Scene::new();
+    scene.write("a", &noise(1, 50_000));
+    scene.commit("one").unwrap();
+    let writing = look(&scene);
+    let marked = mark(&writing, scene.run()).unwrap();
+    for pack in writing.store.packs().packs() {
+        let mut sealed = writing.unlocked.sealed.clone();
+        let done = repack(&writing, &marked, &copy_of(&[*pack]), &mut sealed, scene.run()).unwrap();
+        assert_eq!((done.gone, done.written.packs), (vec![], vec![]), "{pack:?}");
+        assert_eq!(done.recipes, []);
+    }
+}
+
+/// A part of a merged index that is copied with other objects is found where it stands now.
+#[test]
+fn the_place_of_a_merged_index_moves_with_it() {
+    let scene = Scene::new();
+    for week in 0..24 {
+        scene.write("changes", &noise(week, 40_000));
+        scene.commit("a week").unwrap();
+    }
+    let writing = look(&scene);
+    let marked = mark(&writing, scene.run()).unwrap();
+    let mut sealed = writing.unlocked.sealed.clone();
+    let part = sealed.indexes[0];
+    let of_part = *writing.store.packs().pack(&part.pack).unwrap();
+    let other = scene.packs(Class::Meta).into_iter().find(|pack| pack.hash != part.pack).unwrap();
+    let done = repack(&writing, &marked, &copy_of(&[other, of_part]), &mut sealed, scene.run()).unwrap();
+    assert_eq!((done.gone.len(), done.written.packs.len()), (2, 1));
+    let moved = sealed.indexes[0];
+    assert_eq!(moved.pack, done.written.packs[0].hash);
+    let frame_of = |part: &IndexRef| {
+        let bytes = scene.disk.content(layout::pack(&part.pack).as_str()).unwrap();
+        bytes[part.offset as usize..][..part.sealed_len_bytes as usize].to_vec()
+    };
+    assert_eq!(frame_of(&moved), frame_of(&part));
 }

@@ -1,10 +1,14 @@
 //! Snapshots made by hand: whatever a writer who keeps no rules could sign.
 
+use std::sync::Arc;
+
 use chunkstore::base::{DedupGeneration, EntryName, FileId, Generation, ReplicaId};
+use chunkstore::disk::Disk;
 use chunkstore::format::sealed::SnapshotRef;
 use chunkstore::format::snapshot::{Snapshot, Totals};
-use chunkstore::format::tree::{Content, Entry, Meta, Node};
+use chunkstore::format::tree::{Content, Entry, Meta, Node, TreeNode};
 use chunkstore::format::{Extent, Kind, Pointer};
+use chunkstore::ops::local_keys::WriterKey;
 use chunkstore::store::keyring::WriterKeys;
 use chunkstore::store::object::{SealedObject, Sealer, pointer_to, snapshot_pointer};
 use chunkstore::store::writer::PackWriter;
@@ -21,6 +25,9 @@ pub struct Hand {
     sealer: Sealer,
     objects: Vec<SealedObject>,
     pub totals: Totals,
+    pub author: String,
+    pub message: String,
+    pub tags: Vec<String>,
 }
 
 impl Hand {
@@ -34,7 +41,8 @@ impl Hand {
         pointer
     }
 
-    fn entry(name: &str, number: u64, node: Node) -> Entry {
+    /// An entry of any kind.
+    pub fn entry(name: &str, number: u64, node: Node) -> Entry {
         let mut file_id = [0; 16];
         file_id[..8].copy_from_slice(&number.to_le_bytes());
         let meta = Meta { mode: 0o644, mtime_secs: 1_000_000_000, ..Meta::default() };
@@ -71,6 +79,14 @@ impl Hand {
         Self::entry(name, number, Node::Dir { tree })
     }
 
+    /// A directory of one file whose name is forged after it was written: of the same length, and none that an entry may have.
+    pub fn forged(&mut self, name: &str, number: u64, bytes: &[u8]) -> Pointer {
+        let (honest, forged) = ("Q".repeat(name.len()), name.as_bytes());
+        let plain = TreeNode::Leaf(vec![self.file(&honest, number, bytes)]).encode();
+        let at = plain.windows(honest.len()).position(|window| window == honest.as_bytes()).unwrap();
+        self.put(Kind::Tree, &[&plain[..at], forged, &plain[at + honest.len()..]].concat())
+    }
+
     /// Puts the last object into the pack so many times more.
     pub fn repeat_last(&mut self, times: usize) {
         for _ in 0..times {
@@ -94,14 +110,19 @@ impl Hand {
 
 /// Commits what `make` returns as the root of a snapshot; its totals are what was counted, or were set.
 pub fn commit(scene: &Scene, make: impl FnOnce(&mut Hand) -> Pointer) {
-    let store = Store::open(scene.shared_disk()).unwrap();
-    let writer = scene.writer();
+    commit_to(scene.shared_disk(), scene.writer(), make);
+}
+
+/// The same into a store on any disk.
+pub fn commit_to(disk: Arc<dyn Disk>, writer: WriterKey, make: impl FnOnce(&mut Hand) -> Pointer) {
+    let store = Store::open(Arc::clone(&disk)).unwrap();
     let signer = writer.signer();
     let (keys, unlocked) = store.unlock_writer(&[writer.identity]).unwrap();
     let sealer = Sealer::new(store.id(), 1).unwrap();
-    let mut hand = Hand { store, keys, unlocked, sealer, objects: vec![], totals: Totals::default() };
+    let (totals, author, message) = (Totals::default(), "hand@made".to_owned(), String::new());
+    let mut hand = Hand { store, keys, unlocked, sealer, objects: vec![], totals, author, message, tags: vec![] };
     let root = make(&mut hand);
-    let Hand { store, keys, unlocked, mut sealer, objects, totals } = hand;
+    let Hand { store, keys, unlocked, mut sealer, objects, totals, author, message, tags } = hand;
     let reader = &keys.reader;
     let generation = Generation(store.head().head.generation.0 + 1);
     let snapshot = Snapshot {
@@ -113,8 +134,8 @@ pub fn commit(scene: &Scene, make: impl FnOnce(&mut Hand) -> Pointer) {
         sequence: generation.0,
         epoch: reader.epoch(),
         time: NOW,
-        author: "hand@made".to_owned(),
-        message: String::new(),
+        author,
+        message,
         totals,
         conflicts: vec![],
         extensions: vec![],
@@ -123,13 +144,13 @@ pub fn commit(scene: &Scene, make: impl FnOnce(&mut Hand) -> Pointer) {
     let (id, len_bytes) = (reader.object_id(Kind::Snapshot, &plain), plain.len() as u64);
     let pointer = snapshot_pointer(reader, id, snapshot.epoch, len_bytes).unwrap();
     let index_key = reader.index_key(reader.epoch()).unwrap();
-    let mut packs = PackWriter::new(&scene.disk, store.id(), reader.epoch(), index_key, Some(store.packs()));
-    objects.iter().for_each(|object| packs.put(object).unwrap());
-    packs.put(&sealer.seal(Kind::Snapshot, id, pointer.dedup_generation, &pointer.key, &plain).unwrap()).unwrap();
+    let mut packs = PackWriter::new(disk.as_ref(), store.id(), reader.epoch(), index_key, Some(store.packs()));
+    objects.into_iter().for_each(|object| packs.put(object).unwrap());
+    packs.put(sealer.seal(Kind::Snapshot, id, pointer.dedup_generation, &pointer.key, &plain).unwrap()).unwrap();
     let mut sealed = unlocked.sealed;
-    sealed.snapshots.push(SnapshotRef { id, epoch: snapshot.epoch, len_bytes, generation, time: NOW, tags: vec![] });
+    sealed.snapshots.push(SnapshotRef { id, epoch: snapshot.epoch, len_bytes, generation, time: NOW, tags });
     let added = packs.finish().unwrap().packs;
     let next = Next { added, ..Next::following(store.packs(), sealed, NOW) };
     let basis = Basis { store: store.id(), trust: store.trust(), current: Some((store.head(), store.packs())) };
-    store::commit(&scene.disk, &basis, reader, &signer, next).unwrap();
+    store::commit(disk.as_ref(), &basis, reader, &signer, next).unwrap();
 }

@@ -9,6 +9,7 @@
     reason = "tests fail by panicking, set their own scene, and say what they cannot check here"
 )]
 
+mod attacks;
 mod carried;
 mod cli;
 mod clone;
@@ -21,12 +22,15 @@ mod forget;
 mod gc;
 mod handmade;
 mod heal;
+mod keyless;
 mod known_losses;
 mod last_generation;
+mod planted;
 #[path = "../crash/publisher.rs"]
 mod publisher;
 mod purge;
 mod push;
+mod readers;
 mod reading;
 mod recipes;
 #[path = "../crash/repack.rs"]

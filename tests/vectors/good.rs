@@ -25,7 +25,7 @@ use chunkstore::format::tree::{Child, Content, Entry, Meta, Node, TreeNode};
 use chunkstore::format::trust::{SignedTrust, Trust, Writer};
 use chunkstore::format::{Class, Codec, Extent, FormatError, Kind, Pointer};
 use chunkstore::store::keyring::{KeyFileContent, WriterKeys, decode_key_file};
-use chunkstore::store::object::{Opener, Purpose, Sealer, open_outer, pointer_to, seal_outer};
+use chunkstore::store::object::{Opener, Purpose, SealedObject, Sealer, open_outer, pointer_to, seal_outer};
 use chunkstore::store::pack::PackBuilder;
 
 use super::Vector;
@@ -192,15 +192,15 @@ pub fn sealed_part() -> SealedPart {
     }
 }
 
-fn pack() -> Vec<u8> {
-    let maker = keys().key_maker(DedupGeneration(1)).unwrap();
+pub fn sealed_chunk(plaintext: &[u8]) -> SealedObject {
+    let pointer = pointer(Kind::Chunk, plaintext);
     let mut sealer = Sealer::new(STORE, 3).unwrap();
+    sealer.seal(Kind::Chunk, pointer.id, pointer.dedup_generation, &pointer.key, plaintext).unwrap()
+}
+
+fn pack() -> Vec<u8> {
     let mut builder = PackBuilder::new(STORE, Class::Data, Epoch(1));
-    for plaintext in [CHUNK, b"second chunk"] {
-        let id = keys().reader.object_id(Kind::Chunk, plaintext);
-        let key = maker.object_key(Kind::Chunk, &id);
-        builder.push(&sealer.seal(Kind::Chunk, id, DedupGeneration(1), &key, plaintext).unwrap());
-    }
+    [CHUNK, b"second chunk"].into_iter().for_each(|plaintext| builder.push(sealed_chunk(plaintext)));
     builder.finish(&index_key(), &|_| false).unwrap().bytes
 }
 
@@ -458,6 +458,7 @@ fn derived() -> Vec<(String, String)> {
         ("roster-key", hex::encode(roster)),
         ("root-key", hex::encode(root)),
         ("pack-index-key", hex::encode(index)),
+        ("frame-order-key", hex::encode(derive("chunkstore 1 frame order", &index))),
         ("commitment-key", hex::encode(commitment_key)),
         ("commitment-of-epoch-1", hex::encode(commitment.as_bytes())),
         ("node-boundary-key", hex::encode(boundary)),

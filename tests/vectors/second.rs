@@ -1,12 +1,13 @@
 //! A second implementation of the rules that have no encoder of their own, written from `objects-format.md` alone.
 
-use chunkstore::base::{DedupGeneration, ObjectId};
+use chunkstore::base::{DedupGeneration, Epoch, ObjectId};
 use chunkstore::chunker::Chunker;
 use chunkstore::crypto::{Secret, seal};
 use chunkstore::format::list::ListNode;
 use chunkstore::format::pack::padme;
 use chunkstore::format::tree::{Content, Entry, Node, TreeNode, entry_len_alone};
-use chunkstore::format::{Extent, Kind, ObjectKey, Pointer};
+use chunkstore::format::{Class, Extent, Kind, ObjectKey, Pointer};
+use chunkstore::store::pack::PackBuilder;
 use chunkstore::tree::build::{build_content, build_tree};
 
 use super::good;
@@ -221,4 +222,21 @@ fn list_node_boundaries_follow_from_the_document() {
     let joined = list_levels(&extents[..one_leaf_over(&levels)]);
     assert_eq!(joined.len(), 2);
     assert_eq!(joined[1][0].0, levels[1][0].0 + 1);
+}
+
+/// The order of frames as "Pack" has it.
+#[test]
+fn the_order_of_frames_follows_from_the_document() {
+    let index_key = Secret::from_bytes([9; 32]);
+    let order_key = blake3::derive_key("chunkstore 1 frame order", index_key.expose());
+    let objects: Vec<_> = (0..200u32).map(|at| good::sealed_chunk(&at.to_le_bytes())).collect();
+    let mut expected: Vec<_> = objects.iter().map(|object| object.entry).collect();
+    expected.sort_by_key(|entry| {
+        let input = [&[1], &entry.id.0[..], &[1, 0, 0, 0]].concat();
+        *blake3::keyed_hash(&order_key, &input).as_bytes()
+    });
+    let mut builder = PackBuilder::new(good::STORE, Class::Data, Epoch(1));
+    objects.into_iter().for_each(|object| builder.push(object));
+    let pack = builder.finish(&index_key, &|_| false).unwrap();
+    assert_eq!(pack.entries.iter().map(|(_, entry)| *entry).collect::<Vec<_>>(), expected);
 }

@@ -1,3 +1,5 @@
+//! Codes that a scanner can find, and texts that fit into none.
+
 use super::*;
 
 #[test]

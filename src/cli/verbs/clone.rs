@@ -89,6 +89,7 @@ fn show(done: &Cloned, path: &str, context: &Context) -> Result<()> {
     if done.stale {
         output.text(super::STALE)?;
     }
+    context.tell_ahead(done.ahead_secs);
     output.json(&json!({
         "event": "done",
         "store_id": done.store.to_string(),
@@ -96,6 +97,7 @@ fn show(done: &Cloned, path: &str, context: &Context) -> Result<()> {
         "fingerprint": done.fingerprint,
         "generation": done.generation.0,
         "stale": done.stale,
+        "ahead_secs": done.ahead_secs,
         "fetched_bytes": done.fetched_bytes,
         "sent_bytes": 0,
         "reused_bytes": done.reused_bytes,

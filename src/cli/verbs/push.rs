@@ -8,7 +8,6 @@ use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
 use crate::cli::remotes::Need;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::host_state::HostState;
 use crate::ops::push::{PushRequest, Pushed, RenewKeys, push};
 use crate::store::{Store, replica};
 
@@ -29,7 +28,7 @@ pub fn run(args: &PushArgs, context: &Context) -> Result<Outcome> {
             remotes.find_recorded(&recorded, Need::Publish)?
         }
     };
-    let mut state = HostState::load(context.settings.cache.as_deref(), store);
+    let mut state = context.host_state(store);
     let progress = context.start(Shape::Events)?;
     let renew = |store: &Store| renew_keys(store, context);
     let done = push(&disk, &remote, &PushRequest { renew: Some(&renew) }, &mut state, context.run(&progress));

@@ -10,6 +10,7 @@ use crate::cli::output::{on_one_line, shown};
 use crate::cli::report::sentence;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::repair::{RepairRequest, Repaired, repair};
+use crate::ops::replica_id::{Renewed, renew};
 use crate::ops::verify::which_store;
 
 /// Repairs a store, with the writer's key where it is at hand.
@@ -17,6 +18,9 @@ use crate::ops::verify::which_store;
 /// # Errors
 /// Those of the op.
 pub fn run(args: &RepairArgs, context: &Context) -> Result<Outcome> {
+    if args.new_replica {
+        return draw_replica(context);
+    }
     let disk = context.disk()?;
     let within = |error: Error| error.within(format!("cannot repair {}", shown(&context.store_path())));
     let store = which_store(&disk).map_err(within)?;
@@ -37,6 +41,20 @@ pub fn run(args: &RepairArgs, context: &Context) -> Result<Outcome> {
     document(&done, args.dry_run, context)?;
     context.output.flush()?;
     Ok(conclude(&done, closed.as_deref(), context))
+}
+
+/// Gives a copy of a store a replica id of its own.
+fn draw_replica(context: &Context) -> Result<Outcome> {
+    let (disk, _) = context.marked_disk()?;
+    let progress = context.start(Shape::Document)?;
+    let done = renew(disk.as_ref(), context.run(&progress));
+    progress.finish();
+    let Renewed { old, new } = done?;
+    let old = old.map(|old| old.to_string());
+    context.output.field("replica id", new.to_string())?;
+    context.output.field("was", old.as_deref().unwrap_or("-"))?;
+    context.output.json(&json!({"replica_id": new.to_string(), "old_replica_id": old}))?;
+    Ok(Outcome::Done)
 }
 
 fn show(done: &Repaired, dry_run: bool, context: &Context) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
 use crate::cli::output::{on_one_line, shown};
 use crate::error::Result;
-use crate::ops::host_state::{HostState, LastVerify};
+use crate::ops::host_state::{Accepted, LastVerify, Likeness};
 use crate::ops::status::{Orphans, Status, Unfinished, orphans, status};
 use crate::store::head::Soundness;
 
@@ -19,7 +19,7 @@ use crate::store::head::Soundness;
 /// Those of the op.
 pub fn run(args: &StatusArgs, context: &Context) -> Result<Outcome> {
     let store = context.store()?;
-    let state = HostState::load(context.settings.cache.as_deref(), store.id());
+    let state = context.host_state(store.id());
     let identities = context.identities_at_hand(store.id()).unwrap_or_default();
     drop(store);
     let progress = context.start(Shape::Document)?;
@@ -30,6 +30,9 @@ pub fn run(args: &StatusArgs, context: &Context) -> Result<Outcome> {
     Ok(if status.stale { Outcome::Stale } else { Outcome::Done })
 }
 
+/// How many of the ways back that a person took are shown; `--json` has them all.
+const ACCEPTED_SHOWN: usize = 3;
+
 fn show(status: &Status, orphans: Option<Orphans>, context: &Context) -> Result<()> {
     let output = &context.output;
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
@@ -39,7 +42,7 @@ fn show(status: &Status, orphans: Option<Orphans>, context: &Context) -> Result<
     output.field("fingerprint", &status.fingerprint)?;
     output.field("generation", status.generation.to_string())?;
     output.field("snapshot", or_none(status.snapshot.map(|id| id.to_string())))?;
-    let now = context.clock.now();
+    let now = status.now;
     output.field("signed", when(status.time, now))?;
     let expires = if status.stale { "expired" } else { "expires" };
     output.field(expires, super::short_time(status.expires.to_string()))?;
@@ -53,7 +56,10 @@ fn show(status: &Status, orphans: Option<Orphans>, context: &Context) -> Result<
     output.field("remote", or_none(status.remote.as_deref().map(on_one_line)))?;
     output.field("last sync", or_none(status.last_sync.map(|time| when(time, now))))?;
     output.field("last verify", or_none(status.last_verify.map(|last| verify_text(last, now))))?;
-    for line in remarks(status) {
+    for accepted in status.accepted.iter().rev().take(ACCEPTED_SHOWN).rev() {
+        output.field("went back", accepted_text(accepted))?;
+    }
+    for line in remarks(status).into_iter().chain(of_replica(status, &context.place())) {
         output.field("state", line)?;
     }
     Ok(())
@@ -72,6 +78,34 @@ fn verify_text(last: LastVerify, now: Timestamp) -> String {
     };
     let sample = if last.sample { " in a sample" } else { "" };
     format!("{}: {found}{sample}", when(last.time, now))
+}
+
+fn accepted_text(accepted: &Accepted) -> String {
+    let Accepted { time, remote, from, to } = accepted;
+    let time = super::short_time(time.to_string());
+    format!("{time}, from generation {from} to {to} of {}", on_one_line(remote))
+}
+
+/// Says what this host knows of other stores with the same replica id.
+fn of_replica(status: &Status, place: &str) -> Option<String> {
+    let seen = status.replica_seen.as_ref()?;
+    let at = seen.places.last().filter(|last| *last != place).map(|last| format!(" at {}", on_one_line(last)));
+    let at = at.unwrap_or_default();
+    let own = "`chunkstore repair --new-replica` gives it an id of its own";
+    match status.likeness {
+        Likeness::Forked => Some(format!(
+            "another history was seen here under its replica id{at}: one of the two is a copy, and both wrote; it takes no \
+             commit, and {own}"
+        )),
+        Likeness::Behind => Some(format!(
+            "its replica id was seen here at generation {}{at}: this is a copy of that store, or restored from a backup; {own}",
+            seen.rank.generation
+        )),
+        Likeness::Same if !at.is_empty() => Some(format!(
+            "its replica id was last seen here{at}: if that store is there still, this one is a copy, and {own}"
+        )),
+        Likeness::Same => None,
+    }
 }
 
 /// Says what is out of the ordinary.
@@ -108,6 +142,7 @@ fn remarks(status: &Status) -> Vec<String> {
     if status.stale {
         lines.push(super::STALE.into());
     }
+    lines.extend(status.ahead_secs.map(super::ahead));
     lines
 }
 
@@ -116,6 +151,14 @@ fn percent_of(left: &Unfinished) -> u64 {
     match u128::from(left.total_bytes) {
         0 => 100,
         total => u64::try_from(u128::from(left.here_bytes) * 100 / total).unwrap_or(100),
+    }
+}
+
+fn likeness_name(likeness: Likeness) -> &'static str {
+    match likeness {
+        Likeness::Same => "same",
+        Likeness::Behind => "behind",
+        Likeness::Forked => "forked",
     }
 }
 
@@ -129,6 +172,7 @@ fn object_of(status: &Status, orphans: Option<Orphans>) -> Value {
         "time": status.time.to_string(),
         "expires": status.expires.to_string(),
         "stale": status.stale,
+        "ahead_secs": status.ahead_secs,
         "degraded": status.soundness != Soundness::Sound,
         "last_sync": status.last_sync.map(|time| time.to_string()),
         "last_verify": status.last_verify.map(|last| json!({
@@ -147,6 +191,12 @@ fn object_of(status: &Status, orphans: Option<Orphans>) -> Value {
         "free_bytes": status.free_bytes,
         "remote": status.remote,
         "highest_seen": status.highest_seen.0,
+        "replica_seen": status.replica_seen.as_ref().map(|seen| json!({
+            "generation": seen.rank.generation.0,
+            "places": seen.places,
+            "likeness": likeness_name(status.likeness),
+        })),
+        "accepted": status.accepted.iter().map(super::accepted_object).collect::<Vec<_>>(),
         "unclean": status.unclean,
         "unfinished": status.unfinished.as_ref().map(|left| json!({
             "generation": left.generation.0,

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::accepted_object;
 use crate::base::units::show_size;
 use crate::cli::args::SyncArgs;
 use crate::cli::context::{Context, Shape};
@@ -9,7 +10,7 @@ use crate::cli::outcome::Outcome;
 use crate::cli::output::on_one_line;
 use crate::cli::remotes::{Need, Several};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::host_state::HostState;
+use crate::ops::host_state::Accepted;
 use crate::ops::sync::{SyncRequest, Synced, sync};
 use crate::store::replica;
 
@@ -32,7 +33,7 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Outcome> {
         makes.withheld(&recorded).iter().for_each(|line| context.notices.line(line));
         remotes.push(makes.find_recorded(&recorded, Need::Read)?);
     }
-    let mut state = HostState::load(context.settings.cache.as_deref(), store);
+    let mut state = context.host_state(store);
     let progress = context.start(Shape::Events)?;
     let request = SyncRequest { accept_older: args.accept_older };
     let done = sync(&disk, &remotes, request, &mut state, context.run(&progress));
@@ -47,6 +48,19 @@ fn show(done: &Synced, context: &Context) -> Result<()> {
     for (remote, reason) in &done.ignored {
         context.notices.line(&format!("chunkstore: left aside {}: {}", on_one_line(remote), on_one_line(reason)));
     }
+    if let Some(Accepted { remote, from, to, .. }) = &done.went_back {
+        let remote = on_one_line(remote);
+        context
+            .notices
+            .line(&format!("chunkstore: went back from generation {from} to {to} of {remote}, as asked for"));
+    }
+    if done.stays_degraded {
+        context.notices.line(
+            "chunkstore: a newer record stands in heads/ that nobody can vouch for: the store stays degraded until \
+             --accept-older removes it",
+        );
+    }
+    context.tell_ahead(done.ahead_secs);
     let output = &context.output;
     if done.changed {
         output.text(format!("now at generation {}", done.generation))?;
@@ -67,6 +81,9 @@ fn show(done: &Synced, context: &Context) -> Result<()> {
         "generation": done.generation.0,
         "changed": done.changed,
         "stale": done.stale,
+        "ahead_secs": done.ahead_secs,
+        "went_back": done.went_back.as_ref().map(accepted_object),
+        "stays_degraded": done.stays_degraded,
         "fetched_bytes": done.fetched_bytes,
         "sent_bytes": done.sent_bytes,
         "reused_bytes": done.reused_bytes,

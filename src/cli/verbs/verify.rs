@@ -14,8 +14,9 @@ use crate::cli::report::{hint, sentence};
 use crate::crypto::wrap::Identity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::heal::{Failure, Healing};
-use crate::ops::host_state::{HostState, LastVerify};
+use crate::ops::host_state::LastVerify;
 use crate::ops::verify::{Finding, Report, VerifyRequest, verify, which_store};
+use crate::store::Store;
 
 /// What to do about what a remote could not mend.
 const LEFT_HINT: &str = "another --heal REMOTE may have what is left, `chunkstore sync` brings a newer state; else a fresh \
@@ -30,6 +31,9 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Outcome> {
     let disk = context.disk()?;
     let within = |error: Error| error.within(format!("cannot open {}", shown(&context.store_path())));
     let store = which_store(&disk).map_err(within)?;
+    if let (Some(id), Ok(opened)) = (store, Store::open(disk.clone())) {
+        context.host_state(id).check_fingerprint(&opened).map_err(within)?;
+    }
     let asked = args.read_data || context.settings.identities_typed;
     let (identities, closed) = match store {
         None => (Vec::new(), Some("nothing tells which store it is".to_owned())),
@@ -69,7 +73,7 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Outcome> {
 
 /// Remembers on this host how the store was verified; in the store nothing is written.
 fn remember(report: &Report, store: StoreId, context: &Context) {
-    let mut state = HostState::load(context.settings.cache.as_deref(), store);
+    let mut state = context.host_state(store);
     let (problems, sample) = (report.left().count() as u64, report.packs < report.total_packs);
     state.verified(LastVerify { time: context.clock.now(), problems, sample });
     if let Err(error) = state.save() {

@@ -1,7 +1,7 @@
 //! A folder through the standard library alone, for systems without directory handles.
 //!
-//! Limits: names must be UTF-8; each component is checked for being a link before it is used, which whoever
-//! changes the folder at the same moment can outrun; owners, modes, special files, hard links' numbers and
+//! Names are those that Windows takes, whatever the system ([`crate::disk::windows_names`]). Limits: each component
+//! is checked for being a link before it is used, which whoever changes the folder at the same moment can outrun; owners, modes, special files, hard links' numbers and
 //! times of links and directories are not kept; [`Folder::sync_all`] syncs what this handle created or renamed, file by file.
 
 use std::collections::BTreeSet;
@@ -15,6 +15,7 @@ use crate::base::{EntryName, RelPath};
 use crate::disk::folder::{
     Attributes, ExtendedAttribute, FileKind, FileTime, Folder, FolderFile, FolderWriter, Hole, Listing, Stat,
 };
+use crate::disk::windows_names::windows_takes;
 use crate::disk::{DiskError, DiskErrorKind};
 
 /// A folder reached by path names.
@@ -43,9 +44,10 @@ impl PortableFolder {
         let mut full = self.root.clone();
         let depth = path.depth();
         for (at, name) in path.names().enumerate() {
-            let text = std::str::from_utf8(name.as_bytes()).ok().filter(|text| !text.contains(['\\', ':']));
-            let text =
-                text.ok_or_else(|| DiskError::of(DiskErrorKind::BadName, act, path, "no name of this system"))?;
+            let text = std::str::from_utf8(name.as_bytes()).ok().filter(|text| windows_takes(text.as_bytes()));
+            let text = text.ok_or_else(|| {
+                DiskError::of(DiskErrorKind::BadName, act, path, "a name that stands for something else on this system")
+            })?;
             full.push(text);
             if at + 1 < depth && !fs::symlink_metadata(&full).map_err(|e| DiskError::new(act, path, e))?.is_dir() {
                 return Err(DiskError::of(DiskErrorKind::WrongType, act, path, "a link or file on the way"));

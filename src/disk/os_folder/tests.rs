@@ -99,3 +99,28 @@ fn going_by_component_refuses_links_too() {
     assert_eq!(folder.list(&through).unwrap_err().kind, DiskErrorKind::WrongType);
     assert!(folder.list(&deep).is_ok());
 }
+
+#[test]
+fn the_portable_folder_takes_no_name_that_leads_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, outside) = (dir.path().join("root"), dir.path().join("outside"));
+    fs::create_dir(&root).unwrap();
+    fs::create_dir(&outside).unwrap();
+    let folder = PortableFolder::open(&root).unwrap();
+    for name in ["CON", "LPT1.txt", "a:b", "..\\outside\\x", "C:x", "dot.", "blank ", "\x1b[2J"] {
+        let bad = path(name);
+        assert_eq!(folder.create_file(&bad).err().unwrap().kind, DiskErrorKind::BadName, "{name:?}");
+        assert_eq!(folder.create_dir(&bad).unwrap_err().kind, DiskErrorKind::BadName, "{name:?}");
+        let below = RelPath::new(&[name.as_bytes(), b"/x"].concat()).unwrap();
+        assert_eq!(folder.create_file(&below).err().unwrap().kind, DiskErrorKind::BadName, "below {name:?}");
+        folder.create_file(&path("plain")).unwrap().finish().unwrap();
+        assert_eq!(folder.rename(&path("plain"), &bad).unwrap_err().kind, DiskErrorKind::BadName, "{name:?}");
+        folder.remove_file(&path("plain")).unwrap();
+    }
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&outside, root.join("link")).unwrap();
+        assert_eq!(folder.create_file(&path("link/x")).err().unwrap().kind, DiskErrorKind::WrongType);
+    }
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+}

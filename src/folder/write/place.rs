@@ -139,7 +139,10 @@ impl<'a> Places<'a> {
             Err(error) => return Ok(self.refuse(target, &reason(&error))),
         }
         Ok(self.claim(target)
-            || self.refuse(target, "an entry whose name differs only in case was restored there already"))
+            || self.refuse(
+                target,
+                "an entry whose name differs only in case or in dots at its end was restored there already",
+            ))
     }
 
     /// Returns whether it is known if `a` and `A` are one name here; until then entries are made one after the other.
@@ -176,6 +179,9 @@ impl<'a> Places<'a> {
     }
 }
 
+/// Returns what a medium that folds case may find a path under: Linux's vfat and exFAT, and Windows, also drop dots and blanks
+/// at the end of a name.
 fn folded(path: &RelPath) -> String {
-    String::from_utf8_lossy(path.as_bytes()).to_lowercase()
+    let text = String::from_utf8_lossy(path.as_bytes()).to_lowercase();
+    text.split('/').map(|name| name.trim_end_matches(['.', ' '])).collect::<Vec<_>>().join("/")
 }

@@ -161,7 +161,7 @@ impl<'a, 'w> Assembler<'a, 'w> {
         if let Some(object) = sealed
             && self.put.insert(pointer.id)
         {
-            self.writer.put(&object)?;
+            self.writer.put(object)?;
         }
         self.level()?.current.push(pointer, pointer.len_bytes);
         Ok(())
@@ -238,7 +238,7 @@ impl<'a, 'w> Assembler<'a, 'w> {
         let known = self.parts.reader.index().find(&pointer.id, pointer.dedup_generation).is_some();
         if !known && self.put.insert(pointer.id) {
             let object = self.sealer.seal(kind, pointer.id, pointer.dedup_generation, &pointer.key, plaintext)?;
-            self.writer.put(&object)?;
+            self.writer.put(object)?;
         }
         Ok(pointer)
     }

@@ -61,7 +61,7 @@ pub fn publish(
     let len_bytes = plain.len() as u64;
     let pointer = snapshot_pointer(keys, id, snapshot.epoch, len_bytes).ok_or(StoreError::NoIdentity)?;
     let mut sealer = Sealer::new(start.writing.store.id(), level)?;
-    writer.put(&sealer.seal(Kind::Snapshot, id, pointer.dedup_generation, &pointer.key, &plain)?)?;
+    writer.put(sealer.seal(Kind::Snapshot, id, pointer.dedup_generation, &pointer.key, &plain)?)?;
     let mut written = writer.finish()?;
     let generation = start.writing.store.head().head.generation.next().ok_or(StoreError::NoGenerationLeft)?;
     let mut sealed = start.writing.unlocked.sealed.clone();

@@ -36,6 +36,11 @@ impl Archive for ZipArchive<'_> {
         if path.as_bytes().len() >= NAME_MAX_BYTES {
             return Some("the path is too long for a zip archive");
         }
+        if leads_elsewhere(path.as_bytes()) {
+            return Some(
+                "whoever unpacks a zip archive may take a backslash for a separator, and a colon for a drive's",
+            );
+        }
         match &entry.node {
             Node::File { .. } | Node::Dir { .. } => None,
             Node::Symlink { target } if std::str::from_utf8(target).is_ok() => None,
@@ -78,6 +83,12 @@ impl Archive for ZipArchive<'_> {
         let sink = self.writer.finish().map_err(io::Error::from)?;
         sink.into_inner().flush()
     }
+}
+
+/// Returns whether a program that unpacks on Windows may find another path in a name: `..\x` or `C:x`, which are plain names on
+/// other systems.
+fn leads_elsewhere(path: &[u8]) -> bool {
+    path.contains(&b'\\') || matches!(path, [letter, b':', ..] if letter.is_ascii_alphabetic())
 }
 
 fn options(meta: &Meta) -> io::Result<FullFileOptions<'static, 'static>> {

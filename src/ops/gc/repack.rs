@@ -140,7 +140,8 @@ impl Repacking<'_> {
     /// Copies what lives in packs of one class into new ones.
     fn copy_class(&mut self, packs: &[PackRef], sealed: &mut SealedPart) -> Result<()> {
         let writing = self.writing;
-        let mut writer = writing.pack_writer()?;
+        // The packs that it copies from are shuffled, and stretches that stay together make a short recipe.
+        let mut writer = writing.pack_writer()?.in_order();
         let mut origins: Vec<Origin> = Vec::new();
         for pack in packs {
             self.run.check()?;
@@ -163,7 +164,7 @@ impl Repacking<'_> {
                     continue;
                 }
                 let frame = read_exactly(file.as_ref(), offset, entry.sealed_len_bytes, path.as_str())?;
-                writer.put(&SealedObject { entry, frame })?;
+                writer.put(SealedObject { entry, frame })?;
                 origins.push(Origin { pack: pack.hash, offset });
                 self.done.copied_bytes += entry.sealed_len_bytes;
                 self.run.monitor.advance(Task::Repack, Amount { files: 0, bytes: entry.sealed_len_bytes });

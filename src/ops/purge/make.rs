@@ -77,7 +77,7 @@ impl Sink<'_> {
         let pointer = pointer_to(&self.keys.reader, &self.maker, kind, plain);
         if self.put.insert(pointer.id) {
             let object = self.sealer.seal(kind, pointer.id, pointer.dedup_generation, &pointer.key, plain)?;
-            self.writer.put(&object)?;
+            self.writer.put(object)?;
         }
         Ok(pointer)
     }
@@ -226,7 +226,7 @@ fn seal_snapshot(snapshot: &Snapshot, sink: &mut Sink<'_>) -> Result<SnapshotRef
     let (id, len_bytes) = (keys.object_id(Kind::Snapshot, &plain), plain.len() as u64);
     let pointer = snapshot_pointer(keys, id, epoch, len_bytes).ok_or(StoreError::NoIdentity)?;
     let object = sink.sealer.seal(Kind::Snapshot, id, pointer.dedup_generation, &pointer.key, &plain)?;
-    sink.writer.put(&object)?;
+    sink.writer.put(object)?;
     let (generation, time, tags) = (crate::base::Generation(0), snapshot.time, Vec::new());
     Ok(SnapshotRef { id, epoch, len_bytes, generation, time, tags })
 }

@@ -224,7 +224,7 @@ impl Pool<'_> {
             match self.fetch_from(caller, &mut making) {
                 Ok(()) => {
                     if let Fault::Pack(error) = failure {
-                        self.fetching.run.monitor.note(&format!("{error}; taken from {}", caller.address()));
+                        self.tell(&making.wanted.pack, &error, caller);
                     }
                     self.copied_bytes.fetch_add(making.copied_bytes, Ordering::Relaxed);
                     return Ok(());
@@ -235,6 +235,17 @@ impl Pool<'_> {
             }
         }
         Err(failure)
+    }
+
+    /// Says that another remote gave a pack: a remote with wrong bytes is told of, one that only failed is no news.
+    fn tell(&self, pack: &PackRef, error: &Error, caller: &Caller<'_>) {
+        let (reason, monitor) = (format!("{error}; taken from {}", caller.address()), self.fetching.run.monitor);
+        match error.kind() {
+            ErrorKind::Corrupt => {
+                monitor.problem(Problem { subject: format!("pack {}", layout::pack(&pack.hash)), reason });
+            }
+            _ => monitor.note(&reason),
+        }
     }
 
     fn fetch_from(&self, caller: &mut Caller<'_>, making: &mut Making) -> Result<(), Fault> {

@@ -1,16 +1,43 @@
-//! What a remote's HEAD means to a store: pure decisions over generations and hashes.
+//! What a remote's HEAD means to a store: pure decisions over ranks, hashes and who signed.
+//!
+//! Generations decide among HEADs whose writers are trusted. A HEAD whose writer the roots removed since decides nothing: a
+//! stolen key may have signed the highest generation that there is, and whoever took that comes back by a plain sync.
 
 use std::collections::BTreeMap;
 
-use crate::base::{Generation, HeadHash};
+use crate::base::{Generation, HeadHash, PublicKey};
+use crate::format::head::{Rank, SignedHead};
+use crate::format::trust::Trust;
 
 /// A HEAD as judging sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shown {
-    /// Its generation.
-    pub generation: Generation,
+    /// Its trust version and generation.
+    pub rank: Rank,
     /// The hash of its bytes.
     pub head: HeadHash,
+    /// Who signed it; nothing where a host's memory does not say.
+    pub writer: Option<PublicKey>,
+}
+
+impl Shown {
+    /// Takes what judging needs of a HEAD.
+    #[must_use]
+    pub fn of(head: &SignedHead) -> Self {
+        Self { rank: head.head.rank(), head: head.hash(), writer: Some(head.head.writer) }
+    }
+
+    /// Returns its generation.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.rank.generation
+    }
+
+    /// Returns whether a trust file removed its writer since.
+    #[must_use]
+    pub fn is_disowned_by(&self, trust: &Trust) -> bool {
+        self.writer.is_some_and(|writer| trust.disowns(self.rank.trust_version, &writer))
+    }
 }
 
 /// What is known before a remote is looked at.
@@ -35,32 +62,45 @@ pub enum Verdict {
     UpToDate,
     /// A later generation; whether it descends from mine its manifests tell.
     Newer,
+    /// A state under a newer trust file, in which the writer of mine is no writer any more: it is taken whatever its generation,
+    /// and need not descend from mine.
+    Recovered,
     /// An earlier state than mine, which it may simply not have got yet.
     Lagging,
     /// An earlier state than it showed before.
     RolledBack,
+    /// A later generation under an older trust file than is known: whoever signed it may have been removed since.
+    OldTrust,
     /// Another history under the same generation.
     Fork,
 }
 
-/// Judges a verified HEAD of the same store.
+/// Judges a verified HEAD of the same store; `trust` is the trust file that it names.
 #[must_use]
-pub fn judge(known: &Known<'_>, remote: Shown) -> Verdict {
-    if let Some(before) = known.shown_before {
-        if remote.generation < before.generation {
+pub fn judge(known: &Known<'_>, remote: Shown, trust: &Trust) -> Verdict {
+    let mine = known.mine;
+    if let Some(before) = known.shown_before.filter(|before| !before.is_disowned_by(trust)) {
+        if remote.generation() < before.generation() {
             return Verdict::RolledBack;
         }
-        if remote.generation == before.generation && remote.head != before.head {
+        if remote.rank.trust_version < before.rank.trust_version {
+            return Verdict::OldTrust;
+        }
+        if remote.generation() == before.generation() && remote.head != before.head {
             return Verdict::Fork;
         }
     }
-    if remote.generation > known.mine.generation {
-        return Verdict::Newer;
+    if mine.is_disowned_by(trust) {
+        return Verdict::Recovered;
     }
-    if remote.generation == known.mine.generation {
-        return if remote.head == known.mine.head { Verdict::UpToDate } else { Verdict::Fork };
+    if remote.generation() > mine.generation() {
+        let is_outdated = remote.rank.trust_version < mine.rank.trust_version;
+        return if is_outdated { Verdict::OldTrust } else { Verdict::Newer };
     }
-    if known.my_heads.get(&remote.generation).is_some_and(|head| *head != remote.head) {
+    if remote.generation() == mine.generation() {
+        return if remote.head == mine.head { Verdict::UpToDate } else { Verdict::Fork };
+    }
+    if known.my_heads.get(&remote.generation()).is_some_and(|head| *head != remote.head) {
         return Verdict::Fork;
     }
     // A store got what it has from its own remote, unless another one is newer still: showing less is going back.
@@ -82,11 +122,11 @@ pub enum Descent {
 /// Looks for a state among the HEADs that a later state's manifests list.
 #[must_use]
 pub fn descent(ancestor: Shown, heads: &BTreeMap<Generation, HeadHash>) -> Descent {
-    match heads.get(&ancestor.generation) {
+    match heads.get(&ancestor.generation()) {
         Some(head) if *head == ancestor.head => Descent::Proven,
         Some(_) => Descent::Refuted,
         None => match heads.first_key_value() {
-            Some((oldest, _)) if ancestor.generation < *oldest && oldest.0 > 1 => Descent::Forgotten,
+            Some((oldest, _)) if ancestor.generation() < *oldest && oldest.0 > 1 => Descent::Forgotten,
             _ => Descent::Refuted,
         },
     }

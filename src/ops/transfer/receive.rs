@@ -289,6 +289,9 @@ fn write_pending(disk: &dyn Disk, target: &SignedHead) -> Result<()> {
 fn commit(local: Local<'_>, target: &Target, changes_head: bool, in_doubt: bool) -> Result<()> {
     let disk = local.disk.as_ref();
     if changes_head {
+        if let Some((standing, _)) = local.current {
+            head::make_way(disk, standing, &target.head)?;
+        }
         head::swing(disk, &target.head)?;
         let goes_back = local.current.is_some_and(|(head, _)| head.head.generation > target.head.head.generation);
         if goes_back {

@@ -7,6 +7,7 @@ use crate::base::Generation;
 use crate::base::limits::{HEAD_MAX_BYTES, TRUST_MAX_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::SignedHead;
+use crate::format::trust::Trust;
 use crate::ops::transfer::judge::Shown;
 use crate::store::trust::{CHAIN_MAX, TrustChain};
 use crate::store::{StoreError, layout};
@@ -31,14 +32,15 @@ impl RemoteState {
     /// Returns what judging needs.
     #[must_use]
     pub fn shown(&self) -> Shown {
-        shown(&self.head)
+        Shown::of(&self.head)
     }
-}
 
-/// Returns what judging needs of a HEAD.
-#[must_use]
-pub fn shown(head: &SignedHead) -> Shown {
-    Shown { generation: head.head.generation, head: head.hash() }
+    /// Returns the trust file that its HEAD names.
+    #[must_use]
+    pub fn trust_of_head(&self) -> &Trust {
+        // A HEAD that names none of the chain was refused when it was looked at.
+        &self.trust.version(self.head.head.trust_version).unwrap_or(self.trust.newest()).trust
+    }
 }
 
 /// Looks at a remote.

@@ -15,25 +15,36 @@ use crate::store::{Basis, Next, commit, create_layout};
 
 const STORE: StoreId = StoreId([7; 16]);
 
-/// A store of two commits without packs, on a medium where all is durable.
-fn two_commits() -> (SimDisk, TrustChain, SignedHead) {
-    let disk = SimDisk::new(Profile::Ext4);
-    let random = SeededRandom::new(1);
-    let signer = SignKey::from_seed(&Secret::from_bytes([1; 32]));
+/// The key of a writer, by its number; writer 1 is the root, too.
+fn key(number: u8) -> SignKey {
+    SignKey::from_seed(&Secret::from_bytes([number; 32]))
+}
+
+/// A trust file of some writers, signed by the root.
+fn trust_file(version: u32, previous: Option<&SignedTrust>, writers: &[u8]) -> SignedTrust {
+    let root = key(1);
     let recipient = Identity::generate().recipient().as_str().to_owned();
     let trust = Trust {
         store: STORE,
-        version: 1,
-        previous: None,
+        version,
+        previous: previous.map(SignedTrust::hash),
         time: Timestamp(0),
         expires: Timestamp(1),
         floor: Generation(0),
         threshold: 1,
-        roots: vec![signer.public()],
-        writers: vec![Writer { key: signer.public(), recipient }],
+        roots: vec![root.public()],
+        writers: writers.iter().map(|n| Writer { key: key(*n).public(), recipient: recipient.clone() }).collect(),
     };
-    let signature: (PublicKey, [u8; 64]) = (signer.public(), signer.sign(Purpose::Trust, &trust.encode_body()));
-    let chain = TrustChain::start(SignedTrust::new(trust, vec![signature]).bytes()).unwrap();
+    let signature: (PublicKey, [u8; 64]) = (root.public(), root.sign(Purpose::Trust, &trust.encode_body()));
+    SignedTrust::new(trust, vec![signature])
+}
+
+/// A store of two commits without packs, on a medium where all is durable.
+fn two_commits() -> (SimDisk, TrustChain, SignedHead) {
+    let disk = SimDisk::new(Profile::Ext4);
+    let random = SeededRandom::new(1);
+    let signer = key(1);
+    let chain = TrustChain::start(trust_file(1, None, &[1]).bytes()).unwrap();
     let keys = WriterKeys::generate(STORE, &random).reader;
     create_layout(&disk).unwrap();
     let sealed = SealedPart {
@@ -104,4 +115,108 @@ fn a_store_with_records_of_a_newer_format_alone_is_too_new() {
         disk.put(path, text.replace("\nouter 1\n", "\nouter 2\n").as_bytes());
     }
     assert!(matches!(find_newest(&disk, STORE, &trust), Err(StoreError::TooNew(_))));
+}
+
+/// A record of the same state, signed under a version of trust.
+fn signed_again(like: &SignedHead, trust: &TrustChain, version: u32, generation: u64, writer: u8) -> SignedHead {
+    let file = trust.version(version).unwrap();
+    let head = Head {
+        generation: Generation(generation),
+        trust_version: version,
+        trust: file.hash(),
+        writer: key(writer).public(),
+        ..like.head.clone()
+    };
+    let signature = key(writer).sign(Purpose::Head, &head.encode_body());
+    SignedHead::new(head, signature)
+}
+
+/// A store that took the last generation there can be from a stolen key (writer 1), and a record by writer 2 under a newer
+/// trust file.
+fn recovered() -> (SimDisk, TrustChain, [SignedHead; 3]) {
+    let (disk, first, old) = two_commits();
+    let mut chain = first;
+    let second = trust_file(2, Some(chain.newest()), &[2]);
+    chain.add(second.bytes()).unwrap();
+    let stolen = signed_again(&old, &chain, 1, u64::MAX, 1);
+    swing(&disk, &stolen).unwrap();
+    assert_eq!(opened(&disk, &chain), (Generation(u64::MAX), Soundness::Sound));
+    let recovered = signed_again(&old, &chain, 2, 3, 2);
+    (disk.settled(), chain, [old, stolen, recovered])
+}
+
+// U18
+#[test]
+fn a_record_under_a_newer_trust_file_outranks_every_generation() {
+    let (disk, trust, [_, stolen, recovered]) = recovered();
+    // Cut right after the durable point: HEAD still names what the stolen key signed.
+    disk.put("heads/00000003", recovered.bytes());
+    let found = find_newest(&disk, STORE, &trust).unwrap();
+    assert_eq!((found.head.bytes(), found.soundness), (recovered.bytes(), Soundness::Sound));
+    assert_eq!((found.trust_version, found.hidden.newest(), found.is_settled), (2, None, false));
+    // Without HEAD, too, and where the manifest of that record is lost.
+    disk.put("HEAD", b"");
+    assert_eq!(opened(&disk, &trust), (Generation(3), Soundness::HeadLost));
+    let newest: Vec<_> = newest_valid(&disk, STORE, &trust, 2).unwrap().into_iter().map(|(head, _)| head).collect();
+    assert_eq!(newest, [recovered.clone(), stolen.clone()]);
+    let lost = Head { manifest: crate::base::ManifestHash([9; 32]), ..stolen.head.clone() };
+    let signature = key(1).sign(Purpose::Head, &lost.encode_body());
+    disk.put("heads/18446744073709551615", SignedHead::new(lost.clone(), signature).bytes());
+    disk.put("HEAD", recovered.bytes());
+    assert_eq!(opened(&disk, &trust), (Generation(3), Soundness::Sound));
+    // Nor is it newer when its signature does not hold.
+    disk.put("heads/18446744073709551615", SignedHead::new(lost, [0; 64]).bytes());
+    assert_eq!(opened(&disk, &trust), (Generation(3), Soundness::Sound));
+    let found = find_newest(&disk, STORE, &trust).unwrap();
+    assert_eq!(found.hidden, Hidden::default());
+}
+
+// U18
+#[test]
+fn a_swing_takes_what_it_outranks_away_and_a_settled_state_does_so_again() {
+    let (disk, trust, [_, _, recovered]) = recovered();
+    let disk = disk.settled();
+    swing(&disk, &recovered).unwrap();
+    assert_eq!(names(&disk).unwrap().into_iter().max(), Some(Generation(3)));
+    assert_eq!(opened(&disk, &trust), (Generation(3), Soundness::Sound));
+    let (disk, ..) = self::recovered();
+    disk.put("heads/00000003", recovered.bytes());
+    settle(&disk, &recovered).unwrap();
+    assert_eq!(names(&disk).unwrap().into_iter().max(), Some(Generation(3)));
+    // What ranks higher stays, and so does what does not read.
+    let (disk, trust, [old, stolen, _]) = self::recovered();
+    disk.put("heads/00000009", b"torn");
+    swing(&disk, &signed_again(&old, &trust, 1, 4, 1)).unwrap();
+    assert!(disk.content("heads/00000009").is_some());
+    assert_eq!(disk.content("heads/18446744073709551615").unwrap(), stolen.bytes());
+}
+
+// U18
+#[test]
+fn what_a_lost_state_held_is_told_with_who_signed_it() {
+    let (disk, trust, [_, stolen, recovered]) = recovered();
+    let lost = Head { manifest: crate::base::ManifestHash([9; 32]), ..recovered.head.clone() };
+    let signature = key(2).sign(Purpose::Head, &lost.encode_body());
+    let lost = SignedHead::new(lost, signature);
+    disk.put("heads/00000003", lost.bytes());
+    let found = find_newest(&disk, STORE, &trust).unwrap();
+    assert_eq!((found.head.bytes(), found.soundness), (stolen.bytes(), Soundness::Older));
+    assert_eq!((&found.hidden.records[..], found.trust_version), (&[lost][..], 2));
+}
+
+// U18
+#[test]
+fn a_record_in_the_way_is_named_by_head_before_it_goes() {
+    let (disk, trust, [old, ..]) = recovered();
+    let (mine, other) = (signed_again(&old, &trust, 1, 5, 1), signed_again(&old, &trust, 2, 5, 2));
+    disk.put("heads/00000005", mine.bytes());
+    disk.put("HEAD", b"torn");
+    make_way(&disk, &mine, &signed_again(&old, &trust, 2, 6, 2)).unwrap();
+    make_way(&disk, &mine, &mine).unwrap();
+    assert_eq!(disk.content("HEAD").unwrap(), b"torn", "nothing is in the way");
+    make_way(&disk, &mine, &other).unwrap();
+    assert_eq!(disk.settled().content("HEAD").unwrap(), mine.bytes());
+    let calls = disk.call_count();
+    make_way(&disk, &mine, &other).unwrap();
+    assert!(disk.call_count() - calls < 4, "HEAD names it already");
 }

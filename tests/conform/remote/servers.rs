@@ -1,5 +1,5 @@
 //! The suite over real servers, plain and with TLS. A server is found through an environment variable or in the usual
-//! places, and skipped with a line where it is not there or cannot run; `tools/ftp-servers.sh` fetches them.
+//! places, and skipped with a line where it is not there or cannot run; `tools/test-tools.sh` fetches them.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -90,7 +90,7 @@ fn find(variable: &str, names: &[&str]) -> Option<PathBuf> {
     let usual = || dirs.iter().flat_map(|dir| names.iter().map(move |name| dir.join(name))).find(|path| path.is_file());
     let found = named.or_else(usual);
     if found.is_none() {
-        println!("SKIPPED: no {} here; set {variable} (tools/ftp-servers.sh fetches it)", names[0]);
+        println!("SKIPPED: no {} here; set {variable} (tools/test-tools.sh fetches it)", names[0]);
     }
     found
 }

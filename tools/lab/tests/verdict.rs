@@ -56,7 +56,7 @@ fn commit(before: &SimDisk, keys: &Path, seed: u64) -> SimDisk {
     let index_key = keys.reader.index_key(epoch).unwrap();
     let mut packs = PackWriter::new(disk, store.id(), epoch, index_key, Some(store.packs()));
     let mut sealer = Sealer::new(store.id(), 1).unwrap();
-    packs.put(&sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap()).unwrap();
+    packs.put(sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, &plain).unwrap()).unwrap();
     let added = packs.finish().unwrap().packs;
     let next = Next { added, ..Next::following(store.packs(), unlocked.sealed, NOW) };
     let basis = Basis { store: store.id(), trust: store.trust(), current: Some((store.head(), store.packs())) };

@@ -262,7 +262,7 @@ impl<'w> Packer<'w> {
         let pointer = pointer_to(&self.writing.unlocked.keys, &self.maker, Kind::Chunk, plain);
         if is_new {
             let object = self.sealer.seal(Kind::Chunk, pointer.id, pointer.dedup_generation, &pointer.key, plain)?;
-            self.data.put(&object)?;
+            self.data.put(object)?;
             self.objects += 1;
             self.chunks_in_pack += 1;
             if self.chunks_in_pack == self.chunks_of_pack {
@@ -295,7 +295,7 @@ impl<'w> Packer<'w> {
         let is_known = self.writing.reader.index().find(&pointer.id, pointer.dedup_generation).is_some();
         if !is_known && self.put.insert(pointer.id) {
             let object = self.sealer.seal(kind, pointer.id, pointer.dedup_generation, &pointer.key, plain)?;
-            self.meta.put(&object)?;
+            self.meta.put(object)?;
             self.objects += 1;
         }
         Ok(pointer)

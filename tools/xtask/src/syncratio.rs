@@ -27,7 +27,7 @@ Usage: cargo xtask syncratio [--mib N] [--rounds N] [--connections N]
   --rounds N       how often each way is timed (5)
   --connections N  sessions of a sync (2, as it takes by itself); curl has one
 
-Needs curl and vsftpd: CHUNKSTORE_TEST_VSFTPD says where it is (tools/ftp-servers.sh fetches it).
+Needs curl and vsftpd: CHUNKSTORE_TEST_VSFTPD says where it is (tools/test-tools.sh fetches it).
 ";
 
 /// Measures and prints a table; returns whether the ratio of the medians stayed within its bound.

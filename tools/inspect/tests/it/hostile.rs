@@ -31,7 +31,7 @@ fn unfold_without_end(copy: &Copy) -> String {
         let mut packs = PackWriter::new(disk, store.id(), keys.reader.epoch(), index_key, Some(store.packs()));
         let mut put = |kind: Kind, plain: &[u8]| -> Pointer {
             let pointer = pointer_to(&keys.reader, &maker, kind, plain);
-            packs.put(&sealer.seal(kind, pointer.id, maker.generation(), &pointer.key, plain).unwrap()).unwrap();
+            packs.put(sealer.seal(kind, pointer.id, maker.generation(), &pointer.key, plain).unwrap()).unwrap();
             pointer
         };
         let chunk = put(Kind::Chunk, b"deep");
@@ -64,7 +64,7 @@ fn unfold_without_end(copy: &Copy) -> String {
         let plain = snapshot.encode();
         let (id, len_bytes) = (keys.reader.object_id(Kind::Snapshot, &plain), plain.len() as u64);
         let pointer = snapshot_pointer(&keys.reader, id, snapshot.epoch, len_bytes).unwrap();
-        packs.put(&sealer.seal(Kind::Snapshot, id, pointer.dedup_generation, &pointer.key, &plain).unwrap()).unwrap();
+        packs.put(sealer.seal(Kind::Snapshot, id, pointer.dedup_generation, &pointer.key, &plain).unwrap()).unwrap();
         next.added = packs.finish().unwrap().packs;
         let epoch = snapshot.epoch;
         next.sealed.snapshots.push(SnapshotRef { id, epoch, len_bytes, generation, time: NOW, tags: vec![] });

@@ -24,7 +24,7 @@ impl Vsftpd {
     /// # Errors
     /// When there is no vsftpd, or it does not come up.
     pub fn start(root: &Path, home: &Path) -> io::Result<Self> {
-        let program = find().ok_or_else(|| io::Error::other("there is no vsftpd: tools/ftp-servers.sh fetches it"))?;
+        let program = find().ok_or_else(|| io::Error::other("there is no vsftpd: tools/test-tools.sh fetches it"))?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         for dir in [home.join("files"), home.join("empty")] {
             std::fs::create_dir_all(&dir)?;

@@ -1,0 +1,152 @@
+//! `reader` and `key` as people and scripts run them.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::{Cli, Ran, fields};
+
+const KEYS: [&str; 4] = ["--store", "pub", "--keys", "k"];
+
+fn with_keys(cli: &Cli, args: &[&str]) -> Ran {
+    cli.run(&[args, &KEYS].concat())
+}
+
+/// Makes an age identity as another machine would: the identity of a store of its own.
+fn identity(cli: &Cli, name: &str) -> (String, PathBuf) {
+    let document =
+        cli.ok(&["init", name, "--keys", name_of_keys(name).as_str(), "--no-passphrase", "--json"]).document();
+    let id = document["store_id"].as_str().unwrap().to_owned();
+    let file = cli.path(&name_of_keys(name)).join(id).join("reader.key");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let recipient = text.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap();
+    (recipient.to_owned(), file)
+}
+
+fn name_of_keys(name: &str) -> String {
+    format!("keys of {name}")
+}
+
+#[test]
+fn a_reader_is_added_listed_and_revoked() {
+    let cli = Cli::with_store();
+    let (recipient, file) = identity(&cli, "ada");
+    let added = with_keys(&cli, &["reader", "add", &recipient, "--name", "ada", "--note", "the blue key", "--json"]);
+    let added = added.document();
+    assert_eq!(fields(&added), ["added", "epoch", "generation", "readers"]);
+    assert_eq!((&added["readers"], &added["epoch"]), (&2.into(), &1.into()));
+    let names = ["added", "by_passphrase", "name", "note", "recipient", "role", "since_epoch", "tag", "until_epoch"];
+    assert_eq!(fields(&added["added"][0]), names);
+    let as_ada = ["cat", "/a.txt", "--store", "pub", "--identity", file.to_str().unwrap()];
+    assert_eq!(cli.ok(&as_ada).stdout, "first");
+
+    let listed = with_keys(&cli, &["reader", "list"]);
+    assert!(listed.stdout.contains("  ada  ") && listed.stdout.contains("the blue key"), "{listed:?}");
+    let revoked = with_keys(&cli, &["reader", "revoke", "ada"]);
+    assert!(revoked.stdout.contains("1 reader can read epoch 2"), "{revoked:?}");
+    let closed = cli.run(&as_ada);
+    assert_eq!(closed.code, 12, "{closed:?}");
+    assert_eq!(with_keys(&cli, &["reader", "list", "--json"]).document()["readers"].as_array().unwrap().len(), 1);
+    let all = with_keys(&cli, &["reader", "list", "--all"]);
+    assert!(all.stdout.contains("revoked with epoch 2"), "{all:?}");
+    assert_eq!(with_keys(&cli, &["reader", "revoke", "ada"]).code, 1);
+}
+
+#[test]
+fn readers_come_from_a_file() {
+    let cli = Cli::with_store();
+    let people: Vec<String> = (0..3).map(|number| identity(&cli, &format!("s{number}")).0).collect();
+    let text = format!("# who\n\n{}\tada\tthe blue key\n{}\tgrace\n{}\n", people[0], people[1], people[2]);
+    cli.write("readers.tsv", text.as_bytes());
+    let added = with_keys(&cli, &["reader", "add", "--from-file", "readers.tsv", "--json"]).document();
+    let names: Vec<&str> =
+        added["added"].as_array().unwrap().iter().map(|holder| holder["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["ada", "grace", people[2].as_str()]);
+    for (text, words) in [
+        ("age1nonsense\tada", "line 1 has to be a recipient"),
+        ("# nobody\n", "no reader stands in it"),
+        (&format!("{}\ta\tb\tc", people[0]), "line 1 has more than"),
+    ] {
+        cli.write("bad.tsv", text.as_bytes());
+        let ran = with_keys(&cli, &["reader", "add", "--from-file", "bad.tsv"]);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.stderr.contains(words), "{ran:?}");
+    }
+    // Twice the same fails as a whole, and nobody is added.
+    assert_eq!(with_keys(&cli, &["reader", "add", "--from-file", "readers.tsv"]).code, 1);
+    assert_eq!(with_keys(&cli, &["reader", "list", "--json"]).document()["readers"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn a_passphrase_alone_opens_a_store_and_stays_good_through_epochs() {
+    let cli = Cli::with_store();
+    cli.write("secret", b"correct horse\n");
+    cli.write("wrong", b"correct cow\n");
+    let add = ["reader", "add", "--by-passphrase-file", "secret", "--name", "grace", "--json"];
+    let tag = with_keys(&cli, &add).document()["added"][0]["tag"].as_str().unwrap().to_owned();
+    cli.ok(&["push", "./remote", "--store", "pub", "--keys", "k"]);
+    let fingerprint = cli.ok(&["status", "--store", "pub", "--json"]).document()["fingerprint"].clone();
+    cli.ok(&["clone", "./remote", "key", "--trust", fingerprint.as_str().unwrap(), "--reader", &tag]);
+    let read = |passphrase: &str| cli.run(&["cat", "/a.txt", "--store", "key", "--passphrase-file", passphrase]);
+    assert_eq!(read("secret").stdout, "first");
+    assert_eq!(read("wrong").code, 12, "{:?}", read("wrong"));
+    assert_eq!(cli.run(&["cat", "/a.txt", "--store", "key"]).code, 12, "nobody to ask");
+
+    assert_eq!(with_keys(&cli, &["key", "rotate"]).code, 0);
+    cli.write("files/a.txt", b"second");
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
+    cli.ok(&["push", "./remote", "--store", "pub", "--keys", "k"]);
+    cli.ok(&["sync", "./remote", "--store", "key"]);
+    assert_eq!(read("secret").stdout, "second");
+    assert_eq!(with_keys(&cli, &["reader", "revoke", "grace"]).code, 0);
+    cli.ok(&["push", "./remote", "--store", "pub", "--keys", "k"]);
+    cli.ok(&["sync", "./remote", "--store", "key"]);
+    assert_eq!(read("secret").code, 12);
+}
+
+/// What is wrapped for a reader opens with the `age` command: the identity under a passphrase is an identity file of its own.
+#[test]
+fn a_key_file_opens_with_the_age_command() {
+    let Some(age) = std::env::var_os("CHUNKSTORE_TEST_AGE") else {
+        println!("SKIPPED: no age here; set CHUNKSTORE_TEST_AGE (tools/test-tools.sh fetches it)");
+        return;
+    };
+    let cli = Cli::with_store();
+    let (recipient, file) = identity(&cli, "ada");
+    let tag = with_keys(&cli, &["reader", "add", &recipient, "--name", "ada", "--json"]).document();
+    let tag = tag["added"][0]["tag"].as_str().unwrap().to_owned();
+    let key_file = cli.path("pub/keys/00000001").join(format!("{tag}.age"));
+    let opened = Command::new(age).arg("--decrypt").arg("-i").arg(file).arg(key_file).output().unwrap();
+    assert!(opened.status.success(), "{opened:?}");
+    let text = String::from_utf8(opened.stdout).unwrap();
+    assert!(text.starts_with("chunkstore reader keys\nstore ") && text.contains("\nepoch 1 "), "{text}");
+}
+
+#[test]
+fn a_key_goes_to_paper_and_comes_back() {
+    let cli = Cli::with_store();
+    for which in ["reader", "writer", "root"] {
+        let page = with_keys(&cli, &["key", "export", which, "--paper"]);
+        assert_eq!(page.code, 0, "{page:?}");
+        for words in ["fingerprint ", "Whoever has this page has the key", "█▀▀▀▀▀█", &format!("chunkstore {which}")]
+        {
+            assert!(page.stdout.contains(words), "{words}: {page:?}");
+        }
+        cli.write("page.txt", page.stdout.as_bytes());
+        let back = cli.run(&["key", "import", "page.txt", "--store", "pub", "--keys", "k2", "--no-passphrase"]);
+        assert_eq!(back.code, 0, "{back:?}");
+        let again = cli.run(&["key", "import", "page.txt", "--store", "pub", "--keys", "k2", "--no-passphrase"]);
+        assert_eq!(again.code, 1, "a key file is never overwritten: {again:?}");
+    }
+    assert_eq!(cli.ok(&["cat", "/a.txt", "--store", "pub", "--keys", "k2"]).stdout, "first");
+    cli.write("files/a.txt", b"second");
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k2"]);
+
+    let page = with_keys(&cli, &["key", "export", "writer", "--paper", "--json"]).document();
+    assert_eq!(fields(&page), ["fingerprint", "key", "store_id", "text"]);
+    cli.ok(&["init", "other", "--keys", "k", "--no-passphrase"]);
+    cli.write("text", page["text"].as_str().unwrap().as_bytes());
+    let foreign = cli.run(&["key", "import", "text", "--store", "other", "--keys", "k3", "--no-passphrase"]);
+    assert!(foreign.code == 2 && foreign.stderr.contains("is of another store"), "{foreign:?}");
+    cli.write("nonsense", b"hello");
+    assert_eq!(with_keys(&cli, &["key", "import", "nonsense", "--no-passphrase"]).code, 2);
+}
