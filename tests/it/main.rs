@@ -29,6 +29,7 @@ mod observer;
 mod planted;
 #[path = "../crash/publisher.rs"]
 mod publisher;
+mod purge;
 mod push;
 mod readers;
 mod reading;
