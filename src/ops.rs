@@ -20,6 +20,7 @@ pub mod list;
 pub mod local_keys;
 pub mod merged_index;
 pub mod open;
+pub mod purge;
 pub mod push;
 pub mod readers;
 pub mod rekey;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub mod forget;
+pub mod purge;
 pub mod readers;
 pub mod reading;
 pub mod trust;
@@ -146,6 +147,8 @@ pub enum Verb {
     Repair(RepairArgs),
     /// Forgets snapshots, by a policy or by name
     Forget(forget::ForgetArgs),
+    /// Removes content for good, from every kept snapshot and every copy
+    Purge(purge::PurgeArgs),
     /// Gives back the room of what nothing needs any more
     Gc(GcArgs),
     /// Who may write to the store

@@ -1,7 +1,8 @@
 //! The keys of this machine: `DIR/<store id>/{writer,reader,root}.key`, plain or wrapped under a passphrase.
 //!
 //! `reader.key` is an age identity file; the others are small text files. A folder may hold several roots: `root-*.key`. A key
-//! file is never overwritten, but for the change of its passphrase. Secrets are wiped from memory once they were used.
+//! file is never overwritten, but for the change of its passphrase or a rotation of what is in it. Secrets are wiped from memory
+//! once they were used.
 
 use std::path::{Path, PathBuf};
 
@@ -73,18 +74,27 @@ impl LocalKey {
 }
 
 /// What a writer holds on its machine.
+#[derive(Clone)]
 pub struct WriterKey {
     /// Signs HEAD.
     pub sign: Secret,
     /// Opens the writer's key file.
     pub identity: Identity,
+    /// Opens it once a rotation is through that is on its way.
+    pub next: Option<Identity>,
 }
 
 impl WriterKey {
     /// Draws a fresh key.
     #[must_use]
     pub fn generate(random: &dyn Random) -> Self {
-        Self { sign: Secret::generate(random), identity: Identity::generate() }
+        Self { sign: Secret::generate(random), identity: Identity::generate(), next: None }
+    }
+
+    /// Returns what may open the writer's key file.
+    #[must_use]
+    pub fn identities(&self) -> Vec<Identity> {
+        [Some(&self.identity), self.next.as_ref()].into_iter().flatten().cloned().collect()
     }
 
     /// Returns the signing key.
@@ -118,11 +128,57 @@ impl KeyDir {
     /// # Errors
     /// [`ErrorKind::Other`] when a file stands there already.
     pub fn save_writer(&self, key: &WriterKey, passphrase: Option<&str>) -> Result<()> {
+        self.save("writer.key", &self.writer_text(key), passphrase)
+    }
+
+    fn writer_text(&self, key: &WriterKey) -> Zeroizing<String> {
         let seed = Zeroizing::new(hex::encode(key.sign.expose()));
         let identity = key.identity.to_line();
         let text = secret_text(&[WRITER_TITLE, "\nstore ", &self.store.to_string(), "\nsign-seed ", &seed]);
         let text = secret_text(&[&text, "\nidentity ", &identity, "\n"]);
-        self.save("writer.key", &text, passphrase)
+        match key.next.as_ref().map(Identity::to_line) {
+            Some(next) => secret_text(&[&text, "next-identity ", &next, "\n"]),
+            None => text,
+        }
+    }
+
+    /// Writes `writer.key` anew, under the passphrase that it has.
+    ///
+    /// # Durability
+    /// The new file stands once this returns; after a cut within, the old or the new one.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn replace_writer(&self, key: &WriterKey, ask: AskPassphrase<'_>) -> Result<()> {
+        self.replace("writer.key", &self.writer_text(key), ask)
+    }
+
+    /// Writes `reader.key` anew, under the passphrase that it has, with one identity or more.
+    ///
+    /// # Durability
+    /// As [`KeyDir::replace_writer`].
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn replace_reader(&self, identities: &[Identity], tag: KeyTag, ask: AskPassphrase<'_>) -> Result<()> {
+        let (store, tag) = (self.store.to_string(), tag.to_string());
+        let mut text = secret_text(&["# chunkstore reader of store ", &store, "\n# tag: ", &tag, "\n"]);
+        for identity in identities {
+            let (recipient, line) = (identity.recipient(), identity.to_line());
+            text = secret_text(&[&text, "# public key: ", recipient.as_str(), "\n", &line, "\n"]);
+        }
+        self.replace("reader.key", &text, ask)
+    }
+
+    fn replace(&self, name: &str, text: &str, ask: AskPassphrase<'_>) -> Result<()> {
+        let path = self.path(name);
+        let before = read_host_file(&path, MAX_BYTES)?.map(Zeroizing::new);
+        let is_wrapped = before.as_ref().is_some_and(|bytes| is_wrapped_with_passphrase(bytes).is_some());
+        let passphrase = is_wrapped.then(|| ask(&format!("passphrase of {}", path.display()))).transpose()?;
+        let wrapped = passphrase.map(|passphrase| wrap_with_passphrase(&passphrase, text.as_bytes())).transpose();
+        let wrapped = wrapped.map_err(|error| wrap_error(&path, error))?;
+        replace_host_file(&path, wrapped.as_deref().unwrap_or(text.as_bytes()), 0o600)
+            .map_err(|error| Error::from(error).within(format!("cannot write the key file {}", path.display())))
     }
 
     /// Writes `root.key`, likewise.
@@ -221,7 +277,9 @@ impl KeyDir {
         let identity = identities.ok().and_then(|mut all| all.pop());
         let identity =
             identity.ok_or_else(|| Error::new(ErrorKind::NoIdentity, "a writer's key without an identity"))?;
-        Ok(Some(WriterKey { sign, identity }))
+        let next = lines.all("next-identity", 1).map_err(broken)?.into_iter().next();
+        let next = next.and_then(|line| Identity::parse_file(line).ok()).and_then(|mut all| all.pop());
+        Ok(Some(WriterKey { sign, identity, next }))
     }
 
     /// Returns the names of root keys that stand here.

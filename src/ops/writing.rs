@@ -23,7 +23,7 @@ use crate::store::lock::WriteLock;
 use crate::store::pack::{PackState, pack_state};
 use crate::store::reader::ObjectReader;
 use crate::store::trust::TrustChain;
-use crate::store::writer::PackWriter;
+use crate::store::writer::{PackWriter, Written};
 use crate::store::{self, Basis, Next, Store, StoreError, Unlocked, layout};
 
 /// The state that a writer starts from.
@@ -82,7 +82,7 @@ impl Writing {
     /// As [`Writing::begin`].
     pub fn over(store: Store, writer: &WriterKey, run: Run<'_>) -> Result<Self> {
         let disk = Arc::clone(store.disk());
-        let (keys, unlocked) = store.unlock_writer(std::slice::from_ref(&writer.identity))?;
+        let (keys, unlocked) = store.unlock_writer(&writer.identities())?;
         let signer = writer.signer();
         if !store.trust().newest().trust.is_writer(&signer.public()) {
             return Err(Error::new(ErrorKind::NotTrusted, "this machine's writer key is no writer of the store"));
@@ -95,6 +95,31 @@ impl Writing {
         })?;
         let reader = Arc::new(ObjectReader::new(disk, store.id(), unlocked.keys.clone(), index));
         Ok(Self { store, keys, unlocked, reader, unread, signer })
+    }
+
+    /// Goes on with other keys, over other snapshots, with the objects of packs that were written since; no merged index counts
+    /// any more.
+    #[must_use]
+    pub fn renewed(self, keys: WriterKeys, snapshots: Vec<SnapshotRef>, written: &Written) -> Self {
+        let Self { store, mut unlocked, reader, unread, signer, .. } = self;
+        let mut index = reader.index().without_merged();
+        for entries in written.entries.chunk_by(|a, b| a.0 == b.0) {
+            index.add_pack(entries[0].0, entries.iter().map(|(_, offset, entry)| (*offset, *entry)));
+        }
+        index.sort();
+        unlocked.keys = keys.reader.clone();
+        unlocked.sealed.snapshots = snapshots;
+        unlocked.sealed.indexes.clear();
+        unlocked.sealed.dedup_generation = keys.dedup_generation();
+        let disk = Arc::clone(store.disk());
+        let reader = Arc::new(ObjectReader::new(disk, store.id(), keys.reader.clone(), index));
+        Self { store, keys, unlocked, reader, unread, signer }
+    }
+
+    /// Returns what signs.
+    #[must_use]
+    pub fn signer(&self) -> &SignKey {
+        &self.signer
     }
 
     /// Ends what a run left that was cut off or killed, so that nothing is built on a state that may still be lost.

@@ -19,6 +19,8 @@ mod gc;
 mod heal;
 mod init;
 mod publisher;
+mod purge;
+mod purged;
 mod push;
 mod readers;
 mod repack;

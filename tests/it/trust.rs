@@ -369,7 +369,7 @@ fn root_seed(house: &House) -> Secret {
 }
 
 fn copy_of(key: &WriterKey) -> WriterKey {
-    WriterKey { sign: key.sign.clone(), identity: key.identity.clone() }
+    key.clone()
 }
 
 // U18
