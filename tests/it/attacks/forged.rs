@@ -264,3 +264,11 @@ fn show_long_recipe(scene: &mut Scene) {
 fn forged_and_huge() {
     super::play(ROWS);
 }
+
+#[test]
+fn a_recipe_that_may_cost_more_than_it_spares_is_not_asked_for() {
+    let mut scene = Scene::new();
+    show_long_recipe(&mut scene);
+    let ended = super::run_sync(&mut scene);
+    assert!(ended.code == 0 && !ended.said.contains("recipes of packs are of no use"), "{}", ended.said);
+}
