@@ -8,6 +8,7 @@ pub mod keylist;
 pub mod list;
 pub mod manifest;
 pub mod marker;
+pub mod order;
 pub mod outer;
 pub mod pack;
 pub mod pointer;

@@ -20,6 +20,7 @@ pub mod list;
 pub mod local_keys;
 pub mod merged_index;
 pub mod open;
+pub mod purge;
 pub mod push;
 pub mod readers;
 pub mod rekey;
@@ -30,6 +31,7 @@ pub mod stats;
 pub mod status;
 pub mod sync;
 pub mod transfer;
+pub mod trust;
 pub mod verify;
 pub mod writing;
 

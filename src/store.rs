@@ -36,6 +36,7 @@ pub mod layout;
 pub mod lock;
 pub mod manifest;
 pub mod object;
+pub mod order;
 pub mod pack;
 pub mod reader;
 pub mod recipe;
@@ -103,6 +104,15 @@ impl Store {
         let disk = Arc::clone(&self.disk);
         let opened = if self.is_marked { Self::open(disk) } else { Self::open_unmarked(disk, self.id) };
         opened.map_err(|error| if matches!(error, StoreError::NoStore) { StoreError::Gone(None) } else { error })
+    }
+
+    /// Returns the same store as one of its earlier records, to build on that one.
+    #[must_use]
+    pub fn at(&self, head: SignedHead, packs: PackSet) -> Self {
+        let trust_version = self.found.trust_version;
+        let (soundness, hidden) = (Soundness::Sound, Hidden::default());
+        let found = Found { head, packs, soundness, hidden, trust_version, is_settled: true };
+        Self { disk: Arc::clone(&self.disk), id: self.id, trust: self.trust.clone(), found, is_marked: self.is_marked }
     }
 
     /// Returns the disk.
@@ -218,6 +228,7 @@ impl Store {
         let plain = Zeroizing::new(open_outer(self.id, Purpose::Manifest, &key, what, frame)?);
         let sealed = SealedPart::decode(&plain).map_err(|error| StoreError::format(what, error))?;
         keys.add_older(&sealed.older_epochs);
+        keys.add_index_keys(&sealed.index_keys);
         Ok(Unlocked { keys, sealed })
     }
 
@@ -368,6 +379,8 @@ pub struct Next {
     pub key_lists: Vec<KeyShards>,
     /// Carried files, ascending by kind and hash, all durable.
     pub files: Vec<FileRef>,
+    /// The manifest says everything itself and leans on none before it.
+    pub is_full: bool,
     /// The new sealed part.
     pub sealed: SealedPart,
     /// Now.
@@ -383,7 +396,7 @@ impl Next {
         let (added, removed, condemned, recipes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let expires = time.plus_secs(EXPIRY_SECS);
         let (key_lists, files) = (Vec::new(), Vec::new());
-        Self { added, removed, condemned, recipes, key_lists, files, sealed, time, expires }
+        Self { added, removed, condemned, recipes, key_lists, files, is_full: false, sealed, time, expires }
     }
 
     /// Starts with what a state has: changes nothing but the sealed part and the time.
@@ -421,6 +434,7 @@ pub fn commit(
         recipes: next.recipes,
         key_lists: next.key_lists,
         files: next.files,
+        is_full: next.is_full,
         sealed: (epoch, seal_part(basis.store, keys, &next.sealed)?),
     };
     let manifest = next_manifest(basis.current.map(|(_, packs)| packs), change);

@@ -11,4 +11,5 @@ mod handmade;
 pub mod reach;
 pub mod read;
 pub mod retention;
+pub mod rewrite;
 pub mod snapshots;

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub mod forget;
+pub mod purge;
 pub mod readers;
 pub mod reading;
+pub mod trust;
 
 const ABOUT: &str = "An encrypted archive on a USB key, kept in step with a server nobody trusts";
 
@@ -145,8 +147,16 @@ pub enum Verb {
     Repair(RepairArgs),
     /// Forgets snapshots, by a policy or by name
     Forget(forget::ForgetArgs),
+    /// Removes content for good, from every kept snapshot and every copy
+    Purge(purge::PurgeArgs),
     /// Gives back the room of what nothing needs any more
     Gc(GcArgs),
+    /// Who may write to the store
+    Writer(trust::WriterArgs),
+    /// Who may change trust
+    Root(trust::RootArgs),
+    /// Shows whom the store trusts, and takes changes that several have to sign
+    Trust(trust::TrustArgs),
     /// Who can read what is written
     Reader(readers::ReaderArgs),
     /// New epochs, and this machine's keys on paper

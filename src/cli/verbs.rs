@@ -28,18 +28,23 @@ mod key;
 mod log;
 mod ls;
 mod man;
+mod passphrase;
+mod purge;
 mod push;
 mod reader;
 mod remote;
 mod repair;
 mod restore;
+mod root;
 #[cfg(unix)]
 mod serve;
 mod stats;
 mod status;
 mod sync;
+mod trust;
 mod verify;
 mod version;
+mod writer;
 
 /// Runs a verb.
 ///
@@ -49,7 +54,7 @@ pub fn run(verb: &Verb, context: &Context) -> Result<Outcome> {
     let outcome = carry_out(verb, context)?;
     // Whoever reads was told when the store was opened; whoever changes or checks it is told how it stands now.
     let changes = matches!(verb, Verb::Commit(_) | Verb::Forget(_) | Verb::Push(_) | Verb::Sync(_));
-    if changes || matches!(verb, Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_)) {
+    if changes || matches!(verb, Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_) | Verb::Purge(_)) {
         // What the verb did stands, so a store that does not open now is for the next one to tell of.
         let _ = context.store();
     }
@@ -75,7 +80,11 @@ fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Verify(args) => verify::run(args, context),
         Verb::Repair(args) => repair::run(args, context),
         Verb::Forget(args) => forget::run(args, context),
+        Verb::Purge(args) => purge::run(args, context),
         Verb::Gc(args) => gc::run(args, context),
+        Verb::Writer(args) => writer::run(args, context),
+        Verb::Root(args) => root::run(args, context),
+        Verb::Trust(args) => trust::run(args, context),
         Verb::Reader(args) => reader::run(args, context),
         Verb::Key(args) => key::run(args, context),
         Verb::Remote(args) => remote::run(args, context),
@@ -119,7 +128,8 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
         }
         Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) => with_store(&[]),
         Verb::Reader(_) | Verb::Key(_) => with_store(&[]),
-        Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_) | Verb::Forget(_) => with_store(&[]),
+        Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_) | Verb::Forget(_) | Verb::Purge(_) => with_store(&[]),
+        Verb::Writer(_) | Verb::Root(_) | Verb::Trust(_) => with_store(&[]),
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
         Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
         #[cfg(unix)]

@@ -35,6 +35,24 @@ impl HostCache {
         Some(Self { database })
     }
 
+    /// Makes a cache file anew of what `keep` returns for each entry, so that the file holds no trace of the others; one that does
+    /// not read is removed.
+    #[expect(clippy::disallowed_methods, reason = "disk touches files")]
+    pub fn renew(file: &Path, keep: &mut dyn FnMut(&[u8], &[u8]) -> Option<Vec<u8>>) {
+        let fresh = file.with_extension("new");
+        let _ = std::fs::remove_file(&fresh);
+        let made = CacheView::of_file(file).is_some_and(|view| {
+            let mut kept: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+            view.for_each(&mut |key, value| kept.extend(keep(key, value).map(|value| (key.to_vec(), value))));
+            let entries = kept.iter().map(|(key, value)| (&key[..], Some(&value[..])));
+            Self::open(&fresh).is_some_and(|cache| cache.update(true, entries))
+        });
+        if !made || std::fs::rename(&fresh, file).is_err() {
+            let _ = std::fs::remove_file(&fresh);
+            let _ = std::fs::remove_file(file);
+        }
+    }
+
     /// Returns a view of what the cache holds now, for many look-ups.
     #[must_use]
     pub fn view(&self) -> Option<CacheView> {
@@ -81,6 +99,14 @@ impl CacheView {
         let database = ReadOnlyDatabase::open(file).ok()?;
         let table = database.begin_read().ok()?.open_table(TABLE).ok()?;
         Some(Self { table, _database: Some(database) })
+    }
+
+    /// Gives every entry to `take`, as far as they read.
+    pub fn for_each(&self, take: &mut dyn FnMut(&[u8], &[u8])) {
+        let Ok(entries) = self.table.range::<&[u8]>(..) else { return };
+        for (key, value) in entries.flatten() {
+            take(key.value(), value.value());
+        }
     }
 
     /// Returns whether a key has this very value.

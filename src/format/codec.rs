@@ -317,12 +317,20 @@ pub fn put_extensions(out: &mut Encoder, extensions: &[(u64, Vec<u8>)]) {
     }
 }
 
-/// Reads extensions; this version knows none, so it keeps the odd ones.
+/// Reads extensions of which no even one is known, and keeps the odd ones.
 ///
 /// # Errors
-/// [`FormatError::TooNew`] for an even tag, [`FormatError::NotCanonical`] when tags do not ascend,
-/// [`FormatError::Limit`] when there are more than 64.
+/// As [`get_extensions_with`].
 pub fn get_extensions(input: &mut Decoder<'_>) -> Result<Extensions, FormatError> {
+    get_extensions_with(input, &[])
+}
+
+/// Reads extensions of which some even ones are known.
+///
+/// # Errors
+/// [`FormatError::TooNew`] for another even tag, [`FormatError::NotCanonical`] when tags do not ascend,
+/// [`FormatError::Limit`] when there are more than 64.
+pub fn get_extensions_with(input: &mut Decoder<'_>, known: &[u64]) -> Result<Extensions, FormatError> {
     let count = input.count(2)?;
     if count > EXTENSIONS_MAX {
         return Err(FormatError::Limit(input.whole()));
@@ -334,7 +342,7 @@ pub fn get_extensions(input: &mut Decoder<'_>) -> Result<Extensions, FormatError
             return Err(FormatError::NotCanonical(input.whole()));
         }
         let bytes = input.bytes(EXTENSION_MAX_BYTES)?;
-        if tag % 2 == 0 {
+        if tag % 2 == 0 && !known.contains(&tag) {
             return Err(FormatError::TooNew(input.whole()));
         }
         extensions.push((tag, bytes.to_vec()));

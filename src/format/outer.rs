@@ -22,6 +22,8 @@ pub enum FileMagic {
     Recipe,
     /// Who holds keys.
     Roster,
+    /// What a purge took away.
+    Order,
 }
 
 impl FileMagic {
@@ -34,6 +36,7 @@ impl FileMagic {
             Self::KeyList => b"CHKSKEYS",
             Self::Recipe => b"CHKSRCPE",
             Self::Roster => b"CHKSROST",
+            Self::Order => b"CHKSORDR",
         }
     }
 
@@ -44,6 +47,7 @@ impl FileMagic {
             Self::KeyList => "a key list",
             Self::Recipe => "a recipe",
             Self::Roster => "a roster",
+            Self::Order => "a purge order",
         }
     }
 }

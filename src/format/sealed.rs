@@ -4,13 +4,15 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use super::codec::{Decoder, Encoder, Extensions, FormatError, get_extensions, put_extensions};
+use super::codec::{Decoder, Encoder, Extensions, FormatError, get_extensions_with, put_extensions};
 use super::pointer::{Codec, Kind, Pointer};
 use crate::base::limits::{OBJECT_MAX_BYTES, PACK_MAX_BYTES};
 use crate::base::{DedupGeneration, Epoch, Generation, ObjectId, PackHash, Timestamp};
 
 const WHOLE: &str = "a manifest's sealed part";
 const VERSION: u8 = 1;
+/// The extension that holds the index keys of epochs whose secrets are gone.
+const INDEX_KEYS: u64 = 2;
 /// Longest tag of a snapshot.
 pub const TAG_MAX_BYTES: usize = 64;
 /// Longest average of chunks: what the masks of FastCDC reach at every level.
@@ -81,12 +83,14 @@ pub struct SealedPart {
     pub indexes: Vec<IndexRef>,
     /// Secrets of older epochs, ascending; wiped when dropped.
     pub older_epochs: Vec<(Epoch, Zeroizing<[u8; 32]>)>,
+    /// Index keys of epochs whose secrets are handed on no more, ascending: packs of those epochs still list what they hold.
+    pub index_keys: Vec<(Epoch, Zeroizing<[u8; 32]>)>,
     /// Fields of later versions.
     pub extensions: Extensions,
 }
 
 impl fmt::Debug for SealedPart {
-    /// Shows everything but the secrets of older epochs.
+    /// Shows everything but secrets and keys.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let older: Vec<Epoch> = self.older_epochs.iter().map(|(epoch, _)| *epoch).collect();
         f.debug_struct("SealedPart")
@@ -95,6 +99,7 @@ impl fmt::Debug for SealedPart {
             .field("snapshots", &self.snapshots)
             .field("indexes", &self.indexes)
             .field("older_epochs", &older)
+            .field("index_keys", &self.index_keys.iter().map(|(epoch, _)| *epoch).collect::<Vec<_>>())
             .field("extensions", &self.extensions)
             .finish()
     }
@@ -123,12 +128,8 @@ impl SealedPart {
             out.number(index.sealed_len_bytes);
             out.u8(index.codec.byte());
         }
-        out.count(self.older_epochs.len());
-        for (epoch, secret) in &self.older_epochs {
-            out.number(u64::from(epoch.0));
-            out.raw(&secret[..]);
-        }
-        put_extensions(&mut out, &self.extensions);
+        put_secrets(&mut out, &self.older_epochs);
+        self.put_extensions(&mut out);
         let mut bytes = out.finish();
         bytes.resize(bytes.len().max(padded_len), 0);
         bytes
@@ -140,7 +141,29 @@ impl SealedPart {
         let snapshots: usize = self.snapshots.iter().map(|snapshot| 32 + 5 * 10 + tags(snapshot)).sum();
         let extensions: usize = self.extensions.iter().map(|(_, bytes)| 20 + bytes.len()).sum();
         let indexes = self.indexes.len() * (1 + 10 + 10 + 64 + 32 + 10 + 10 + 1);
-        64 + snapshots + indexes + self.older_epochs.len() * 42 + extensions
+        64 + snapshots + indexes + self.older_epochs.len() * 42 + 30 + self.index_keys.len() * 42 + extensions
+    }
+
+    /// Writes the extensions, with that of the index keys in its place.
+    fn put_extensions(&self, out: &mut Encoder) {
+        if self.index_keys.is_empty() {
+            return put_extensions(out, &self.extensions);
+        }
+        let mut keys = Encoder::with_capacity(10 + self.index_keys.len() * 42);
+        put_secrets(&mut keys, &self.index_keys);
+        let keys = Zeroizing::new(keys.finish());
+        out.count(self.extensions.len() + 1);
+        let after = self.extensions.partition_point(|(tag, _)| *tag < INDEX_KEYS);
+        let others = |some: &[(u64, Vec<u8>)], out: &mut Encoder| {
+            for (tag, bytes) in some {
+                out.number(*tag);
+                out.bytes(bytes);
+            }
+        };
+        others(&self.extensions[..after], out);
+        out.number(INDEX_KEYS);
+        out.bytes(&keys);
+        others(&self.extensions[after..], out);
     }
 
     /// Reads the part.
@@ -162,18 +185,41 @@ impl SealedPart {
         let snapshots = (0..input.count(37)?).map(|_| get_snapshot(&mut input)).collect::<Result<Vec<_>, _>>()?;
         let indexes =
             (0..input.count(Pointer::MIN_BYTES + 35)?).map(|_| get_index(&mut input)).collect::<Result<Vec<_>, _>>()?;
-        let older = input.count(33)?;
-        let mut older_epochs = Vec::with_capacity(older);
-        for _ in 0..older {
-            older_epochs.push((Epoch(input.number_u32()?), Zeroizing::new(input.array()?)));
-        }
-        let extensions = get_extensions(&mut input)?;
+        let older_epochs = get_secrets(&mut input)?;
+        let mut extensions = get_extensions_with(&mut input, &[INDEX_KEYS])?;
         input.end_padding()?;
-        if !older_epochs.is_sorted_by(|a, b| a.0 < b.0) {
-            return Err(FormatError::NotCanonical(WHOLE));
-        }
-        Ok(Self { chunker, dedup_generation, snapshots, indexes, older_epochs, extensions })
+        let index_keys = match extensions.iter().position(|(tag, _)| *tag == INDEX_KEYS) {
+            Some(at) => get_index_keys(&Zeroizing::new(extensions.remove(at).1))?,
+            None => Vec::new(),
+        };
+        Ok(Self { chunker, dedup_generation, snapshots, indexes, older_epochs, index_keys, extensions })
     }
+}
+
+fn put_secrets(out: &mut Encoder, secrets: &[(Epoch, Zeroizing<[u8; 32]>)]) {
+    out.count(secrets.len());
+    for (epoch, secret) in secrets {
+        out.number(u64::from(epoch.0));
+        out.raw(&secret[..]);
+    }
+}
+
+/// Reads what stands for epochs, each once and ascending.
+fn get_secrets(input: &mut Decoder<'_>) -> Result<Vec<(Epoch, Zeroizing<[u8; 32]>)>, FormatError> {
+    let count = input.count(33)?;
+    let mut secrets = Vec::with_capacity(count);
+    for _ in 0..count {
+        secrets.push((Epoch(input.number_u32()?), Zeroizing::new(input.array()?)));
+    }
+    if secrets.is_sorted_by(|a, b| a.0 < b.0) { Ok(secrets) } else { Err(FormatError::NotCanonical(WHOLE)) }
+}
+
+/// Reads the extension, which does not stand there for no keys at all.
+fn get_index_keys(bytes: &[u8]) -> Result<Vec<(Epoch, Zeroizing<[u8; 32]>)>, FormatError> {
+    let mut input = Decoder::new(WHOLE, bytes);
+    let keys = get_secrets(&mut input)?;
+    input.end()?;
+    if keys.is_empty() { Err(FormatError::NotCanonical(WHOLE)) } else { Ok(keys) }
 }
 
 fn check_chunker(chunker: &ChunkerParameters) -> Result<(), FormatError> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::freshness::Freshness;
 use super::host_state::HostState;
+use super::purge::obey::sweep;
 use super::transfer::caller::Caller;
 use super::transfer::receive::{Local, Received, Settle, receive};
 use super::transfer::remote_state::{first_trust, look};
@@ -135,6 +136,8 @@ fn make(
     let _lock = WriteLock::take(disk.as_ref())?;
     let (received, target) = rounds(remote, disk, pinned, run, meter)?;
     finish(disk.as_ref(), pinned.newest().trust.store)?;
+    // A clone that was cut off before a purge may have left what was purged since.
+    sweep(&store::Store::open(Arc::clone(disk))?, run)?;
     Ok((replica, received, target))
 }
 

@@ -35,6 +35,7 @@ use crate::format::snapshot::{AUTHOR_MAX_BYTES, MESSAGE_MAX_BYTES, Snapshot, Tot
 use crate::ops::Run;
 use crate::ops::host_state::HostState;
 use crate::ops::local_keys::WriterKey;
+use crate::ops::purge::obey::obey;
 use crate::ops::writing::{Writing, remember, require_newest};
 use crate::store::lock::ReadLock;
 use crate::store::writer::PackWriter;
@@ -44,7 +45,9 @@ use assemble::Tree;
 use pipeline::{Levels, Parts};
 pub use source::Changes;
 use source::Job;
+pub use source::SMALL_BYTES;
 use stats::StatCache;
+pub use stats::{carry_stats, path_key};
 
 /// How hard objects are compressed. They are sealed once and fetched by every key, but level 5 takes twice the time of level 3
 /// and makes 3 % less of programs and libraries; of runs of small files, which are text for the most part, it makes 9 % less.
@@ -185,6 +188,8 @@ fn lock_and_commit(
     run: Run<'_>,
 ) -> Result<Committed> {
     let (_lock, writing) = Writing::begin(disk, request.writer, request.cache, run)?;
+    // A commit lets go of older records, by which a purge that was cut off is known to be unfinished.
+    obey(&writing.store, run)?;
     commit_onto(&Start::new(writing, run)?, folder, request, run)
 }
 

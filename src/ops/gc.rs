@@ -154,7 +154,9 @@ fn collect(disk: &Arc<dyn Disk>, request: &GcRequest<'_>, run: Run<'_>) -> Resul
         garbage = find_garbage(&store, patience, run.clock.now())?;
     }
     done.generation = store.head().head.generation;
-    match remove(&store, &garbage.files, run, &mut done) {
+    let removed = remove(&store, &garbage.files, run, &mut done)
+        .and_then(|()| remove(&store, &garbage.superseded, run, &mut done));
+    match removed {
         Err(error) if error.kind() == ErrorKind::Locked => done.readers = true,
         removed => removed?,
     }

@@ -87,6 +87,8 @@ struct RemoteMemory {
     sent: BTreeSet<String>,
     #[serde(default)]
     removed: Option<RemovedMemory>,
+    #[serde(default)]
+    purged: u64,
 }
 
 /// Up to where condemned packs were deleted.
@@ -187,15 +189,6 @@ impl HostState {
         }
     }
 
-    /// Remembers that a writer of this host made a generation, if nothing that ranks higher was seen.
-    pub fn committed(&mut self, rank: Rank, writer: PublicKey) {
-        if rank >= self.memory.highest.rank() {
-            let Rank { trust_version, generation } = rank;
-            self.memory.highest =
-                RankMemory { generation: generation.0, trust_version, writer: Some(writer.to_string()) };
-        }
-    }
-
     /// Remembers what a remote showed, if it ranks higher than before.
     pub fn saw(&mut self, address: &str, head: &SignedHead) {
         self.reached(head);
@@ -260,6 +253,17 @@ impl HostState {
     pub fn removed(&mut self, address: &str, up_to: RemovedUpTo) {
         let removed = RemovedMemory { since: up_to.since.to_string(), packs: hex::encode(up_to.packs) };
         self.memory.remotes.entry(address.to_owned()).or_default().removed = Some(removed);
+    }
+
+    /// Returns up to which purge a remote was cleared of what had led to earlier states.
+    #[must_use]
+    pub fn purged_up_to(&self, address: &str) -> Generation {
+        Generation(self.memory.remotes.get(address).map_or(0, |remote| remote.purged))
+    }
+
+    /// Remembers that a remote was cleared up to a purge.
+    pub fn purged(&mut self, address: &str, generation: Generation) {
+        self.memory.remotes.entry(address.to_owned()).or_default().purged = generation.0;
     }
 
     /// Writes the memory.

@@ -180,6 +180,7 @@ fn write_store(
         snapshots: Vec::new(),
         indexes: Vec::new(),
         older_epochs: Vec::new(),
+        index_keys: Vec::new(),
         extensions: Vec::new(),
     };
     let mut next = Next::first(sealed, now);

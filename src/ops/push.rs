@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! packs -> recipes -> key files, key lists, trust, manifests -> heads/<n> -> HEAD -> on the first push the marker
-//!   -> condemned packs are deleted
+//!   -> after a purge what led to earlier states is deleted -> condemned packs are deleted
 //! ```
 //!
 //! HEAD is not sent before every other file was acknowledged. What an interrupted push sent is believed if this host
@@ -18,6 +18,7 @@ use super::transfer::judge::{Descent, Shown, descent};
 use super::transfer::remote_state::{has_record, look};
 use super::transfer::sample::draw;
 use super::transfer::send::{Outgoing, Sending, outer_files, send_files, send_packs, send_recipes};
+use super::transfer::superseded::remove_superseded;
 use super::transfer::target::Target;
 use super::transfer::{Meter, TransferError, settle};
 use crate::base::limits::{HEAD_MAX_BYTES, MARKER_MAX_BYTES};
@@ -81,6 +82,8 @@ pub struct Pushed {
     pub removed_packs: u64,
     /// Bytes of those.
     pub removed_bytes: u64,
+    /// Manifests, key files and such of before a purge that were deleted from the remote.
+    pub removed_files: u64,
     /// Bytes that crossed the wire both ways.
     pub wire_bytes: u64,
 }
@@ -188,6 +191,8 @@ impl Pushing<'_> {
         if pushed.changed || state.shown(&address).is_none_or(|shown| shown.head != mine) {
             self.mark(&store, &mut caller)?;
         }
+        let superseded = remove_superseded(&mut caller, &store, state, self.run)?;
+        pushed.removed_files = superseded;
         state.clear_sent(&address);
         state.saw(&address, store.head());
         state.met(&store, store.head());

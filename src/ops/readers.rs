@@ -102,7 +102,7 @@ pub fn list(disk: &Arc<dyn Disk>, writer: &WriterKey, role: KeyRole) -> Result<V
     let look = || {
         let _lock = ReadLock::share(disk.as_ref())?;
         let store = Store::open(Arc::clone(disk))?;
-        let (keys, _) = store.unlock_writer(std::slice::from_ref(&writer.identity))?;
+        let (keys, _) = store.unlock_writer(&writer.identities())?;
         let roster = Roster::read(disk.as_ref(), store.id(), &store.packs().top.files, &keys)?;
         let mut holders: Vec<Holder> = roster.all().filter(|holder| holder.role == role).cloned().collect();
         holders.sort_by(|a, b| (&a.name, a.tag).cmp(&(&b.name, b.tag)));

@@ -172,6 +172,7 @@ impl Rekeyed {
         next.files.extend(roster);
         next.files.sort_unstable_by_key(|file| (file.kind, file.hash));
         next.sealed.older_epochs = self.keys.reader.older();
+        next.sealed.index_keys = self.keys.reader.index_keys();
         next.sealed.dedup_generation = self.keys.dedup_generation();
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::freshness::Freshness;
 use super::host_state::{Accepted, HostState};
+use super::purge::obey::obey;
 use super::transfer::caller::Caller;
 use super::transfer::judge::{Descent, Known, Shown, Verdict, descent, judge};
 use super::transfer::receive::{Local, Received, Settle, receive};
@@ -17,6 +18,7 @@ use crate::base::monitor::Problem;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::{Head, SignedHead};
+use crate::format::manifest::FileKind;
 use crate::ops::Run;
 use crate::remote::Remote;
 use crate::store::head::{self, Soundness};
@@ -178,6 +180,9 @@ impl Syncing<'_> {
         state.saw(&address, &target.head);
         state.met(&store, &target.head);
         state.synced(now);
+        if target.packs.top.files.iter().any(|file| file.kind == FileKind::ORDER) {
+            obey(&Store::open(Arc::clone(self.disk)).map_err(Error::from)?, self.run)?;
+        }
         let later: Vec<_> = state.signed_after(target.head.head.rank()).into_iter().collect();
         let fresh = Freshness::of(&target.head, &target.trust, &later, now);
         let synced = outcome(&store, &target.head.head, &received, fresh, ignored);
@@ -204,7 +209,12 @@ impl Syncing<'_> {
             head::forget_newer(self.disk.as_ref(), taken)?;
             return Ok(false);
         }
-        Ok(head::newest_name(self.disk.as_ref())?.is_some_and(|newest| newest > taken))
+        match head::newest_name(self.disk.as_ref()) {
+            Ok(newest) => Ok(newest.is_some_and(|newest| newest > taken)),
+            Err(error @ StoreError::Gone(_)) => Err(error.into()),
+            // Nobody knows what stands there, and all else was brought.
+            Err(_) => Ok(true),
+        }
     }
 
     /// Looks at every remote and judges what it shows; those that failed go to `failures`.
@@ -402,7 +412,7 @@ fn outcome(
 ) -> Synced {
     Synced {
         generation: now.generation,
-        changed: now.generation != before.head().head.generation,
+        changed: *now != before.head().head,
         stale: fresh.is_stale,
         ahead_secs: fresh.ahead_secs,
         reused_bytes: received.reused_bytes,

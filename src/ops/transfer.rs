@@ -22,6 +22,7 @@ pub mod receive;
 pub mod remote_state;
 pub mod sample;
 pub mod send;
+pub mod superseded;
 pub mod target;
 
 /// Bytes of files that a run moved, counted by all its threads.

@@ -175,6 +175,12 @@ impl ObjectIndex {
         Ok(index)
     }
 
+    /// Returns the table as if every pack had been asked for its own index.
+    #[must_use]
+    pub fn without_merged(&self) -> Self {
+        Self { merged: Vec::new(), covered: HashMap::new(), ..self.clone() }
+    }
+
     /// Adds the objects of one pack; [`ObjectIndex::sort`] makes them found.
     pub fn add_pack(&mut self, pack: PackHash, entries: impl IntoIterator<Item = (u64, PackEntry)>) {
         let place = self.add_name(pack);

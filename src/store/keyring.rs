@@ -7,7 +7,10 @@
 //!                +-- file id key
 //! dedup secret  --+- object key maker     key = keyed BLAKE3(kind, id)
 //!                 +- roster key           who holds keys
-//! epoch secret  --+- root key --- pack index key
+//!                 +- order objects key    what purges took away
+//! epoch secret  --+- root key --+- pack index key
+//!                 |             +- order snapshots key
+//!                 |             +- plan key
 //!                 +- commitment key       what HEAD commits to, over store id, epoch and store secret
 //! ```
 //!
@@ -36,6 +39,8 @@ pub struct ReaderKeys {
     store_secret: Secret,
     id_key: Secret,
     epochs: BTreeMap<Epoch, Secret>,
+    /// Index keys of epochs whose secrets are gone.
+    index_keys: BTreeMap<Epoch, Secret>,
 }
 
 impl ReaderKeys {
@@ -43,7 +48,8 @@ impl ReaderKeys {
     #[must_use]
     pub fn new(store: StoreId, store_secret: Secret, epoch: Epoch, epoch_secret: Secret) -> Self {
         let id_key = store_secret.derive("chunkstore 1 object id");
-        Self { store, store_secret, id_key, epochs: BTreeMap::from([(epoch, epoch_secret)]) }
+        let epochs = BTreeMap::from([(epoch, epoch_secret)]);
+        Self { store, store_secret, id_key, epochs, index_keys: BTreeMap::new() }
     }
 
     /// Returns which store they open.
@@ -65,11 +71,27 @@ impl ReaderKeys {
         }
     }
 
+    /// Adds the index keys of epochs whose secrets are gone, as a manifest's sealed part lists them.
+    pub fn add_index_keys(&mut self, keys: &[(Epoch, Zeroizing<[u8; 32]>)]) {
+        for (epoch, key) in keys {
+            self.index_keys.entry(*epoch).or_insert_with(|| Secret::from_bytes(**key));
+        }
+    }
+
+    /// Returns the index keys of epochs whose secrets are gone, ascending, as a manifest's sealed part lists them.
+    #[must_use]
+    pub fn index_keys(&self) -> Vec<(Epoch, Zeroizing<[u8; 32]>)> {
+        self.index_keys.iter().map(|(epoch, key)| (*epoch, Zeroizing::new(*key.expose()))).collect()
+    }
+
     /// Returns the same store's keys with a fresh secret for the next epoch; without those of the older ones if they are cut
     /// off. Nothing after the last epoch that there can be.
     fn with_next_epoch(&self, cut: bool, random: &dyn Random) -> Option<Self> {
         let mut next = self.clone();
         if cut {
+            // Packs of those epochs stay, and what they hold must be known.
+            let kept = self.epochs.keys().filter_map(|epoch| Some((*epoch, self.index_key(*epoch)?)));
+            next.index_keys.extend(kept);
             next.epochs.clear();
         }
         next.epochs.insert(self.epoch().next()?, Secret::generate(random));
@@ -98,7 +120,20 @@ impl ReaderKeys {
     /// Returns the key of pack indexes of an epoch, if its secret is known.
     #[must_use]
     pub fn index_key(&self, epoch: Epoch) -> Option<Secret> {
-        self.root_key(epoch).map(|root| root.derive("chunkstore 1 pack index"))
+        let derived = self.root_key(epoch).map(|root| root.derive("chunkstore 1 pack index"));
+        derived.or_else(|| self.index_keys.get(&epoch).cloned())
+    }
+
+    /// Returns the key of the hashes by which plans are approved, of an epoch, if its secret is known.
+    #[must_use]
+    pub fn plan_key(&self, epoch: Epoch) -> Option<Secret> {
+        self.root_key(epoch).map(|root| root.derive("chunkstore 1 plan"))
+    }
+
+    /// Returns the key of what purge orders say to readers, of an epoch, if its secret is known.
+    #[must_use]
+    pub fn order_key(&self, epoch: Epoch) -> Option<Secret> {
+        self.root_key(epoch).map(|root| root.derive("chunkstore 1 order snapshots"))
     }
 
     /// Returns what HEAD commits to, so that one HEAD opens to one set of secrets only.
@@ -200,6 +235,12 @@ impl WriterKeys {
     #[must_use]
     pub fn dedup_generation(&self) -> DedupGeneration {
         self.dedup.last_key_value().map_or(DedupGeneration(0), |(generation, _)| *generation)
+    }
+
+    /// Returns the key of what purge orders say to writers, of a dedup generation, if its secret is known.
+    #[must_use]
+    pub fn order_key(&self, generation: DedupGeneration) -> Option<Secret> {
+        self.dedup.get(&generation).map(|secret| secret.derive("chunkstore 1 order objects"))
     }
 
     /// Returns the key of the roster of a dedup generation, if its secret is known.

@@ -169,12 +169,14 @@ pub struct Change {
     pub key_lists: Vec<KeyShards>,
     /// Carried files, ascending by kind and hash.
     pub files: Vec<FileRef>,
+    /// It is to say everything itself.
+    pub is_full: bool,
     /// Epoch and bytes of the sealed part.
     pub sealed: (Epoch, Vec<u8>),
 }
 
 /// Makes the manifest of the next generation: the changes alone, or all packs once the chain is long or its changes
-/// outweigh half of a full one.
+/// outweigh half of a full one, or where that is asked for.
 #[must_use]
 pub fn next_manifest(current: Option<&PackSet>, change: Change) -> Manifest {
     let mut manifest = Manifest {
@@ -200,20 +202,24 @@ pub fn next_manifest(current: Option<&PackSet>, change: Change) -> Manifest {
     let depth = current.top.base.map_or(0, |base| base.depth) + 1;
     let chain_changes: u64 = current.chain.iter().take(depth as usize - 1).map(|(_, len)| len).sum();
     let changes = chain_changes + 48 * (manifest.added.len() + manifest.removed.len()) as u64;
-    if depth < MANIFEST_CHAIN_MAX && changes <= 4096 + 24 * current.packs.len() as u64 {
+    if !change.is_full && depth < MANIFEST_CHAIN_MAX && changes <= 4096 + 24 * current.packs.len() as u64 {
         manifest.base = Some(Base { depth, hash: current.chain[0].0, len_bytes: current.chain[0].1 });
         return manifest;
     }
-    make_full(&mut manifest, current);
+    make_full(&mut manifest, current, change.is_full);
     manifest
 }
 
-/// Turns the changes to a state into all of the next one.
-fn make_full(manifest: &mut Manifest, current: &PackSet) {
+/// Turns the changes to a state into all of the next one; where it is to lean on nothing older, recipes of packs that go are left
+/// out.
+fn make_full(manifest: &mut Manifest, current: &PackSet, leans_on_nothing: bool) {
     let is_removed = |pack: &PackHash| manifest.removed.binary_search(pack).is_ok();
     let mut all: Vec<_> = current.packs.iter().filter(|pack| !is_removed(&pack.hash)).copied().collect();
     let mut recipes: BTreeMap<PackHash, RecipeRef> = BTreeMap::new();
-    let is_kept = |pack: &PackHash| !is_removed(pack) || is_condemned(&manifest.condemned, pack);
+    let is_kept = |pack: &PackHash| match current.pack(pack) {
+        Some(_) if !is_removed(pack) => true,
+        _ => !leans_on_nothing && is_condemned(&manifest.condemned, pack),
+    };
     recipes.extend(current.recipes.iter().filter(|old| is_kept(&old.pack)).map(|recipe| (recipe.pack, *recipe)));
     recipes.extend(manifest.recipes.iter().map(|recipe| (recipe.pack, *recipe)));
     all.append(&mut manifest.added);

@@ -21,6 +21,10 @@ pub enum Purpose {
     Manifest,
     /// A shard of the roster.
     Roster,
+    /// Which snapshots a purge put in the place of which.
+    OrderSnapshots,
+    /// Which objects a purge took away.
+    OrderObjects,
 }
 
 /// Length of the associated data of every seal in bytes.
@@ -44,6 +48,8 @@ pub fn associated_data(
         Purpose::PackIndex => 2,
         Purpose::Manifest => 3,
         Purpose::Roster => 4,
+        Purpose::OrderSnapshots => 5,
+        Purpose::OrderObjects => 6,
     };
     if let Some((kind, codec, id)) = object {
         data[29] = kind.byte();

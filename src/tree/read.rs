@@ -193,8 +193,32 @@ pub fn for_each_extent(
     content: &Content,
     take: &mut dyn FnMut(&Extent) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
+    for_each_piece(reader, content, &mut |piece| match piece {
+        Piece::Node(_) => Ok(()),
+        Piece::Extent(extent) => take(extent),
+    })
+}
+
+/// What a file's content is made of.
+#[derive(Debug, Clone, Copy)]
+pub enum Piece<'a> {
+    /// A node of a list, before what lies below it.
+    Node(&'a Pointer),
+    /// An extent.
+    Extent(&'a Extent),
+}
+
+/// Gives every node and every extent of a file's content to `take`, in order.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when a node does not hold; whatever `take` returns.
+pub fn for_each_piece(
+    reader: &ObjectReader,
+    content: &Content,
+    take: &mut dyn FnMut(Piece<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     match content {
-        Content::Inline(extents) => extents.iter().try_for_each(take),
+        Content::Inline(extents) => extents.iter().try_for_each(|extent| take(Piece::Extent(extent))),
         Content::List(root) => visit_list(reader, root, None, take).map(|_| ()),
     }
 }
@@ -204,11 +228,12 @@ fn visit_list(
     reader: &ObjectReader,
     pointer: &Pointer,
     level: Option<u8>,
-    take: &mut dyn FnMut(&Extent) -> Result<(), StoreError>,
+    take: &mut dyn FnMut(Piece<'_>) -> Result<(), StoreError>,
 ) -> Result<u64, StoreError> {
+    take(Piece::Node(pointer))?;
     match list_node(reader, pointer)? {
         ListNode::Leaf(extents) if level.is_none_or(|level| level == 0) => {
-            extents.iter().try_for_each(take)?;
+            extents.iter().try_for_each(|extent| take(Piece::Extent(extent)))?;
             Ok(extents.iter().map(|extent| extent.len_bytes).sum())
         }
         ListNode::Inner(own, children) if level.is_none_or(|level| level == own) && own <= LEVELS_MAX => {

@@ -101,6 +101,13 @@ impl Waste {
         }
     }
 
+    /// Checks that both kept snapshots hold what `change` leaves of what they held.
+    pub fn assert_kept_as(&self, disk: &SimDisk, change: &dyn Fn(&Holding) -> Holding) {
+        for (back, kept) in self.kept.iter().enumerate() {
+            assert!(restored(&self.publisher, disk, back) == change(kept), "HEAD~{back} holds something else");
+        }
+    }
+
     /// Checks that nothing is left to collect, and nothing is lost, whatever persists of a disk.
     pub fn assert_clean(&self, disk: &SimDisk) {
         let least = disk.plug_back();

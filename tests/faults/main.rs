@@ -19,6 +19,9 @@ mod init;
 mod killed;
 #[path = "../crash/publisher.rs"]
 mod publisher;
+mod purge;
+#[path = "../crash/purged.rs"]
+mod purged;
 mod read_only;
 #[path = "../crash/repack.rs"]
 mod repack;

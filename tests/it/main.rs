@@ -29,6 +29,7 @@ mod observer;
 mod planted;
 #[path = "../crash/publisher.rs"]
 mod publisher;
+mod purge;
 mod push;
 mod readers;
 mod reading;
@@ -45,4 +46,5 @@ mod scripted_proxy;
 mod stats;
 mod sync;
 mod tight;
+mod trust;
 mod verify;

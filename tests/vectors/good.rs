@@ -187,6 +187,7 @@ pub fn sealed_part() -> SealedPart {
             codec: Codec::Stored,
         }],
         older_epochs: Vec::new(),
+        index_keys: Vec::new(),
         extensions: vec![(1, b"kept".to_vec())],
     }
 }

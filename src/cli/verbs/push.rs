@@ -48,7 +48,7 @@ fn renew_keys(store: &Store, context: &Context) -> Result<Option<RenewKeys>> {
         }
         Err(error) => return Err(error),
     };
-    let (keys, unlocked) = store.unlock_writer(std::slice::from_ref(&writer.identity))?;
+    let (keys, unlocked) = store.unlock_writer(&writer.identities())?;
     Ok(Some(RenewKeys { keys: keys.reader, sealed: unlocked.sealed, signer: writer.signer() }))
 }
 

@@ -273,6 +273,11 @@ impl Draw {
                 .into_iter()
                 .map(|epoch| (epoch, zeroize::Zeroizing::new(self.array())))
                 .collect(),
+            index_keys: self
+                .sorted(3, Self::epoch)
+                .into_iter()
+                .map(|epoch| (epoch, zeroize::Zeroizing::new(self.array())))
+                .collect(),
             extensions: self.extensions(),
         }
     }

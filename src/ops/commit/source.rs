@@ -30,7 +30,7 @@ use crate::store::StoreError;
 use crate::tree::read::{Start, for_each_extent, walk};
 
 /// Files below this length share chunks with their neighbours.
-const SMALL_BYTES: u64 = 1024 * 1024;
+pub const SMALL_BYTES: u64 = 1024 * 1024;
 /// Longest file with holes: its extents are held in memory, one for each 16 MiB of a hole.
 const SPARSE_MAX_BYTES: u64 = 8 << 40;
 /// Longest chunks that are gathered before any is cut. The window stays in memory until the last chunk of it is sealed.

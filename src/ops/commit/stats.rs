@@ -26,7 +26,7 @@ const SNAPSHOT_KEY: &[u8] = b"snapshot 3";
 pub type Remembered = (Short, Option<Short>);
 
 /// The beginning of a BLAKE3 hash: a million files are remembered in 33 MB until the commit ends.
-type Short = [u8; 16];
+pub type Short = [u8; 16];
 
 /// The cache of one store on this host; without a folder it remembers nothing.
 pub struct StatCache {
@@ -69,6 +69,25 @@ impl StatCache {
     }
 }
 
+/// Takes what is remembered for one snapshot over to another that has the same files, but for those that `keeps` does not
+/// want, into a file that never held those. Where that fails, nothing is remembered any more.
+pub fn carry_stats(
+    dir: Option<&Path>,
+    store: StoreId,
+    (old, new): (ObjectId, ObjectId),
+    keeps: &dyn Fn(&Short) -> bool,
+) {
+    let Some(file) = dir.map(|dir| dir.join(store.to_string()).join("stats.redb")) else { return };
+    let belongs = CacheView::of_file(&file).is_some_and(|view| view.holds(SNAPSHOT_KEY, &old.0));
+    HostCache::renew(&file, &mut |key, value| {
+        if key == SNAPSHOT_KEY {
+            return Some(new.0.to_vec());
+        }
+        let is_kept = belongs && <&Short>::try_from(key).is_ok_and(keeps);
+        is_kept.then(|| value.to_vec())
+    });
+}
+
 /// Returns a view if it belongs to the newest snapshot.
 fn belonging(view: Option<CacheView>, newest: Option<ObjectId>) -> Option<CacheView> {
     view.filter(|view| newest.is_some_and(|id| view.holds(SNAPSHOT_KEY, &id.0)))
@@ -83,7 +102,9 @@ pub fn remember(path: &RelPath, stat: &Stat, began: Timestamp) -> Remembered {
     (path_key(path), settled.then(|| state_of(stat)))
 }
 
-fn path_key(path: &RelPath) -> Short {
+/// Returns what a file is remembered by.
+#[must_use]
+pub fn path_key(path: &RelPath) -> Short {
     short(blake3::hash(path.as_bytes()))
 }
 

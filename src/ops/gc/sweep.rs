@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Collected;
 use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::monitor::{Amount, Task};
-use crate::base::{StorePath, Timestamp};
+use crate::base::{Generation, StorePath, Timestamp};
 use crate::disk::{Disk, DiskErrorKind, read_all};
 use crate::error::Result;
 use crate::format::FormatError;
@@ -13,6 +13,7 @@ use crate::format::head::SignedHead;
 use crate::ops::Run;
 use crate::store::lock::SweepLock;
 use crate::store::manifest::PackSet;
+use crate::store::order::{purged_below, superseded};
 use crate::store::sweep::{Reached, Standing, list_standing};
 use crate::store::{Store, StoreError, head, layout};
 
@@ -28,6 +29,8 @@ pub struct Garbage {
     pub held_by_record: Vec<Standing>,
     /// Files that wait for the grace of condemned packs.
     pub waiting: Vec<Standing>,
+    /// Records of states before the newest purge, which go once all the rest is gone.
+    pub superseded: Vec<Standing>,
     /// Files that look like garbage where pushes arrive, and may be of one that is under way.
     pub maybe_arriving: Vec<Standing>,
 }
@@ -50,12 +53,16 @@ pub fn find_garbage(store: &Store, patience: Patience, now: Timestamp) -> Result
         return Err(StoreError::Degraded.into());
     }
     let disk = store.disk().as_ref();
+    let purged = purged_below(store)?;
+    let superseded = superseded(store)?;
     let mut newest = Reached::default();
     newest.add(disk, store.id(), store.packs());
-    let stale_pending = add_pending(store, &mut newest)?;
+    let stale_pending = add_pending(store, purged, &mut newest)?;
     let mut both = newest.clone();
-    for (_, packs) in head::newest_valid(disk, store.id(), store.trust(), RECORDS_SPARED)? {
-        both.add(disk, store.id(), &packs);
+    for (record, packs) in head::newest_valid(disk, store.id(), store.trust(), RECORDS_SPARED)? {
+        if !superseded.contains(&layout::head_record(record.head.generation)) {
+            both.add(disk, store.id(), &packs);
+        }
     }
     let mut waiting = Reached::default();
     for condemned in &store.packs().top.condemned {
@@ -81,6 +88,9 @@ pub fn find_garbage(store: &Store, patience: Patience, now: Timestamp) -> Result
         };
         list.push(file);
     }
+    for record in superseded {
+        garbage.superseded.extend(standing(disk, record)?);
+    }
     garbage.files.extend(stale_pending);
     garbage.files.extend(standing(disk, layout::head_new())?);
     Ok(garbage)
@@ -91,8 +101,9 @@ fn standing(disk: &dyn Disk, path: StorePath) -> Result<Option<Standing>> {
     Ok(found.map(|found| Standing { path, len_bytes: found.len_bytes }))
 }
 
-/// Adds what an interrupted sync works towards; returns `pending` itself where it is none, as a cut may leave it, or is done.
-fn add_pending(store: &Store, reached: &mut Reached) -> Result<Option<Standing>> {
+/// Adds what an interrupted sync works towards; returns `pending` itself where it is none, as a cut may leave it, or is done, or is
+/// older than the newest purge.
+fn add_pending(store: &Store, purged: Generation, reached: &mut Reached) -> Result<Option<Standing>> {
     let disk = store.disk().as_ref();
     let bytes = match read_all(disk, &layout::pending(), HEAD_MAX_BYTES) {
         Ok(Some(bytes)) => bytes,
@@ -105,6 +116,7 @@ fn add_pending(store: &Store, reached: &mut Reached) -> Result<Option<Standing>>
     };
     let target = match SignedHead::decode(&bytes) {
         Ok(target) if target.bytes() == store.head().bytes() => return standing(disk, layout::pending()),
+        Ok(target) if target.head.generation < purged => return standing(disk, layout::pending()),
         Ok(target) if store.trust().check_head(&target).is_ok() => target,
         // A newer program may be in the middle of something.
         Err(FormatError::TooNew(_)) => {

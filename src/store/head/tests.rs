@@ -53,6 +53,7 @@ fn two_commits() -> (SimDisk, TrustChain, SignedHead) {
         snapshots: vec![],
         indexes: vec![],
         older_epochs: vec![],
+        index_keys: vec![],
         extensions: vec![],
     };
     let next = || Next::first(sealed.clone(), Timestamp(0));

@@ -38,6 +38,7 @@ fn plain_change(generation: u64, added: Vec<PackRef>) -> Change {
         recipes: vec![],
         key_lists: vec![],
         files: vec![],
+        is_full: false,
         sealed: (Epoch(1), vec![]),
     }
 }

@@ -27,6 +27,7 @@ fn sealed(snapshots: &[(u8, &[&str])]) -> SealedPart {
         snapshots: snapshots.collect(),
         indexes: vec![],
         older_epochs: vec![],
+        index_keys: vec![],
         extensions: vec![],
     }
 }

@@ -1,0 +1,303 @@
+//! `purge`: shows the plan, asks, carries it out; and tells where what was purged still stands.
+
+use std::io::{BufRead, Write};
+
+use serde_json::{Map, Value, json};
+
+use crate::base::RelPath;
+use crate::base::paths::show_bytes;
+use crate::base::units::show_size;
+use crate::cli::args::purge::{PurgeArgs, PurgeVerb};
+use crate::cli::context::{Context, Shape, short_time};
+use crate::cli::outcome::Outcome;
+use crate::cli::output::{put_path, shown};
+use crate::cli::remotes::Need;
+use crate::cli::report::hint;
+use crate::crypto::sign::SignKey;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ops::local_keys::KeyDir;
+use crate::ops::purge::plan::Plan;
+use crate::ops::purge::rotate::{OwnKeys, Rotated, root_of};
+use crate::ops::purge::status::{RemoteStanding, Standing, status};
+use crate::ops::purge::{PurgeRequest, Purged, plan, purge};
+use crate::store::replica;
+
+/// Longest answer that is read.
+const ANSWER_MAX_BYTES: u64 = 1024;
+/// Most paths of a kind that people are shown.
+const SHOWN_MAX: usize = 20;
+
+/// Purges, or tells of purges.
+///
+/// # Errors
+/// Those of the op; [`ErrorKind::Usage`] when somebody should say yes and nobody can be asked.
+pub fn run(args: &PurgeArgs, context: &Context) -> Result<Outcome> {
+    if let Some(PurgeVerb::Status { remotes }) = &args.verb {
+        return run_status(remotes, context);
+    }
+    let paths = args.paths.iter().map(|text| path(text.as_encoded_bytes())).collect::<Result<Vec<_>>>()?;
+    let (disk, store) = context.marked_disk()?;
+    let no_key = |why: String| Error::new(ErrorKind::NoIdentity, why);
+    let writer = context.publisher_key(disk.as_ref(), store, args.as_publisher)?.map_err(no_key)?;
+    let keys = context.settings.keys_dir()?;
+    let ask = |purpose: &str| context.passphrases.for_existing(purpose);
+    let roots: Vec<SignKey> = match args.dry_run {
+        true => Vec::new(),
+        false => {
+            let dir = context.settings.root_keys.as_deref().unwrap_or(keys);
+            root_of(&KeyDir::new(dir, store), &ask)?.into_iter().collect()
+        }
+    };
+    let own = OwnKeys { dir: KeyDir::new(keys, store), ask: &ask, roots: &roots };
+    let cache = context.settings.cache.as_deref();
+    let request = PurgeRequest { paths: &paths, writer: &writer, cache, own: Some(&own) };
+    let failed = |error: Error| error.within("cannot purge");
+    let approved = match &args.approve {
+        Some(hash) => hash.trim().to_ascii_lowercase(),
+        None => {
+            let progress = context.start(Shape::Document)?;
+            let planned = plan(&disk, &request, context.run(&progress));
+            progress.finish();
+            let planned = planned.map_err(failed)?;
+            if args.dry_run {
+                show_plan(&planned, context)?;
+                context.output.text(format!("carry it out with --approve {}", planned.hash))?;
+                context.output.json(&document(&planned, None))?;
+                return Ok(Outcome::Done);
+            }
+            show_plan(&planned, context)?;
+            if !args.yes && !confirm(context)? {
+                context.output.text("nothing was purged")?;
+                return Ok(Outcome::Done);
+            }
+            planned.hash
+        }
+    };
+    let progress = context.start(Shape::Document)?;
+    let done = purge(&disk, &request, &approved, context.run(&progress));
+    progress.finish();
+    let done = done.map_err(failed)?;
+    show(&done, context)?;
+    if done.obeyed.readers {
+        let line = "somebody reads the store, so what was purged stands here until the next sync, commit or gc";
+        context.notices.line(&format!("chunkstore: {line}"));
+        hint(ErrorKind::Locked).into_iter().for_each(|hint| context.notices.line(&format!("hint: {hint}")));
+        return Ok(Outcome::Found(ErrorKind::Locked));
+    }
+    Ok(Outcome::Done)
+}
+
+fn path(text: &[u8]) -> Result<RelPath> {
+    let usage = |error| Error::new(ErrorKind::Usage, format!("{} is no path in a snapshot: {error}", show_bytes(text)));
+    RelPath::new(text).map_err(usage)
+}
+
+fn confirm(context: &Context) -> Result<bool> {
+    if !context.settings.can_ask {
+        let text = "nobody can say yes to this plan without a terminal: --approve HASH answers it, or --yes";
+        return Err(Error::new(ErrorKind::Usage, text));
+    }
+    let cannot_ask = |error| Error::with_source(ErrorKind::Usage, "cannot ask: use --approve HASH", error);
+    let mut stderr = std::io::stderr().lock();
+    write!(stderr, "this cannot be undone: purge? [y/N] ").map_err(cannot_ask)?;
+    stderr.flush().map_err(cannot_ask)?;
+    let mut answer = String::new();
+    let mut stdin = std::io::Read::take(std::io::stdin().lock(), ANSWER_MAX_BYTES);
+    stdin.read_line(&mut answer).map_err(cannot_ask)?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+fn show_plan(plan: &Plan, context: &Context) -> Result<()> {
+    let output = &context.output;
+    output.text(format!("goes: {} files, {} that no other file names", plan.gone_count, show_size(plan.gone_bytes)))?;
+    list(plan.gone.iter().map(ToString::to_string), plan.gone_count, context)?;
+    output.text(format!("from {} of {} kept snapshots", plan.snapshots.len(), plan.kept_snapshots))?;
+    for (named, gone) in plan.snapshots.iter().rev() {
+        let time = short_time(named.time.to_string());
+        output.text(format!("    {}  {time}  {} files", super::short_id(&named.id), gone.files))?;
+    }
+    if !plan.elsewhere.is_empty() {
+        output.text("stays, since these paths hold the same and were not named:")?;
+        let said = plan.elsewhere.iter().map(|(path, found)| {
+            let what = if found.is_same_file { "the same file" } else { "the same bytes" };
+            format!("{path}  {what}, {}, in {} snapshots", show_size(found.bytes), found.snapshots)
+        });
+        let more = u64::from(plan.has_more_elsewhere);
+        list(said, plan.elsewhere.len() as u64 + more, context)?;
+    }
+    output.field("made anew", format!("{} chunks, {}", plan.recut_chunks, show_size(plan.recut_bytes)))?;
+    output.field("packs", format!("{} with content, {} at most are copied", plan.packs.0, show_size(plan.packs.1)))?;
+    output.field("plan", &plan.hash)
+}
+
+fn list(lines: impl Iterator<Item = String>, count: u64, context: &Context) -> Result<()> {
+    let mut listed = 0;
+    for line in lines.take(SHOWN_MAX) {
+        context.output.text(format!("    {line}"))?;
+        listed += 1;
+    }
+    if count > listed { context.output.text(format!("    and {} more", count - listed)) } else { Ok(()) }
+}
+
+fn show(done: &Purged, context: &Context) -> Result<()> {
+    let output = &context.output;
+    match &done.plan {
+        Some(_) => output.text(format!("purged, now at generation {}", done.generation))?,
+        None => output.text("ended a purge that had been cut off")?,
+    }
+    output.field("removed", format!("{} files, {}", done.obeyed.files, show_size(done.obeyed.bytes)))?;
+    if let Some((reader, writer)) = done.rotated {
+        output.field("reader.key", words(reader))?;
+        output.field("writer.key", words(writer))?;
+    }
+    output.text("push to have it purged from a server; keys follow with their next sync")?;
+    output.json(&document_of(done))
+}
+
+fn words(rotated: Rotated) -> &'static str {
+    match rotated {
+        Rotated::Yes => "has a new identity; destroy copies of the old one",
+        Rotated::Absent => "is not here",
+        Rotated::Unknown => "is of nobody whom the store knows, and stays as it is",
+        Rotated::LacksRoots => {
+            "keeps its identity: trust names it, and the root key is not at hand (run a purge with --root-keys DIR)"
+        }
+    }
+}
+
+fn word(rotated: Rotated) -> &'static str {
+    match rotated {
+        Rotated::Yes => "rotated",
+        Rotated::Absent => "absent",
+        Rotated::Unknown => "unknown",
+        Rotated::LacksRoots => "lacks-roots",
+    }
+}
+
+fn document_of(done: &Purged) -> Value {
+    match &done.plan {
+        Some(plan) => document(plan, Some(done)),
+        None => Value::Object(outcome(done)),
+    }
+}
+
+fn document(plan: &Plan, done: Option<&Purged>) -> Value {
+    let snapshot = |(named, gone): &(crate::format::sealed::SnapshotRef, crate::format::snapshot::Totals)| {
+        json!({
+            "snapshot": named.id.to_string(),
+            "time": named.time.to_string(),
+            "gone_files": gone.files,
+            "gone_bytes": gone.bytes,
+        })
+    };
+    let mut object = done.map(outcome).unwrap_or_default();
+    object.insert("plan".into(), json!(plan.hash));
+    object.insert("dry_run".into(), json!(done.is_none()));
+    object.entry("generation").or_insert(json!(plan.generation.0));
+    super::insert_paths(&mut object, "paths", &plan.paths);
+    super::insert_paths(&mut object, "gone", &plan.gone);
+    object.insert("gone_files".into(), json!(plan.gone_count));
+    object.insert("gone_bytes".into(), json!(plan.gone_bytes));
+    object.insert("snapshots".into(), plan.snapshots.iter().map(snapshot).collect());
+    object.insert("kept_snapshots".into(), json!(plan.kept_snapshots));
+    let elsewhere = plan.elsewhere.iter().map(|(path, found)| {
+        let mut object = Map::new();
+        put_path(&mut object, &[b"/", path.as_bytes()].concat());
+        object.insert("snapshots".into(), json!(found.snapshots));
+        object.insert("same_file".into(), json!(found.is_same_file));
+        object.insert("bytes".into(), json!(found.bytes));
+        Value::Object(object)
+    });
+    object.insert("elsewhere".into(), elsewhere.collect());
+    object.insert("more_elsewhere".into(), json!(plan.has_more_elsewhere));
+    object.insert("recut_chunks".into(), json!(plan.recut_chunks));
+    object.insert("recut_bytes".into(), json!(plan.recut_bytes));
+    object.insert("packs".into(), json!(plan.packs.0));
+    object.insert("pack_bytes".into(), json!(plan.packs.1));
+    Value::Object(object)
+}
+
+fn outcome(done: &Purged) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.insert("generation".into(), json!(done.generation.0));
+    object.insert("ended".into(), json!(done.plan.is_none()));
+    object.insert("made_bytes".into(), json!(done.made_bytes));
+    object.insert("removed_files".into(), json!(done.obeyed.files));
+    object.insert("removed_bytes".into(), json!(done.obeyed.bytes));
+    object.insert("readers".into(), json!(done.obeyed.readers));
+    object.insert("reader_key".into(), json!(done.rotated.map(|(reader, _)| word(reader))));
+    object.insert("writer_key".into(), json!(done.rotated.map(|(_, writer)| word(writer))));
+    object
+}
+
+fn run_status(words: &[String], context: &Context) -> Result<Outcome> {
+    let (disk, _) = context.marked_disk()?;
+    let found = context.remotes();
+    let mut remotes = Vec::new();
+    for word in words {
+        remotes.push(found.find(word, Need::Read)?);
+    }
+    if words.is_empty() {
+        let recorded = || Ok::<_, Error>(replica::read_remote(disk.as_ref())?);
+        match context.settings.push_remote(None) {
+            Some(word) => remotes.push(found.find(word, Need::Read)?),
+            None => {
+                if let Some(address) = recorded()? {
+                    remotes.push(found.find_recorded(&address, Need::Read)?);
+                }
+            }
+        }
+    }
+    let progress = context.start(Shape::Document)?;
+    let status = status(&disk, &remotes, context.run(&progress));
+    progress.finish();
+    let status = status.map_err(|error| error.within("cannot tell where what was purged stands"))?;
+    let output = &context.output;
+    match status.purged {
+        None => output.text("nothing was ever purged from this store")?,
+        Some(generation) => {
+            output.text(format!("generation {generation} purged {} packs", status.packs))?;
+            output.field("this store", standing(&status.here))?;
+            for (address, remote) in &status.remotes {
+                output.field(&shown(std::path::Path::new(address)), remote_standing(remote))?;
+            }
+            output.field("keys", "not known: each carries it out with its next sync")?;
+        }
+    }
+    let remote = |(address, remote): &(String, RemoteStanding)| match remote {
+        RemoteStanding::Asked(shows, found) => json!({
+            "remote": address, "generation": shows.0, "packs": found.packs, "records": found.records, "reason": null,
+        }),
+        RemoteStanding::Unknown(why) => json!({
+            "remote": address, "generation": null, "packs": null, "records": null, "reason": why,
+        }),
+    };
+    output.json(&json!({
+        "purged": status.purged.map(|generation| generation.0),
+        "packs": status.packs,
+        "here": {"packs": status.here.packs, "records": status.here.records},
+        "remotes": status.remotes.iter().map(remote).collect::<Vec<_>>(),
+        "keys": null,
+        "clear": status.is_clear(),
+    }))?;
+    let unknown = status.remotes.iter().any(|(_, remote)| matches!(remote, RemoteStanding::Unknown(_)));
+    Ok(match (status.is_clear(), unknown) {
+        (true, _) => Outcome::Done,
+        (false, true) => Outcome::Found(ErrorKind::Remote),
+        (false, false) => Outcome::Partial,
+    })
+}
+
+fn standing(found: &Standing) -> String {
+    if found.is_clear() {
+        return "holds none of it".to_owned();
+    }
+    format!("holds {} packs and {} records of before", found.packs, found.records)
+}
+
+fn remote_standing(remote: &RemoteStanding) -> String {
+    match remote {
+        RemoteStanding::Asked(shows, found) => format!("generation {shows}, {}", standing(found)),
+        RemoteStanding::Unknown(why) => format!("not known: {why}"),
+    }
+}

@@ -1,0 +1,191 @@
+//! New identities for what this machine holds: an old image of `keys/` opens with the identities of its time, so those are worth
+//! nothing once they are thrown away.
+//!
+//! The key files hold old and new identity before the generation is made that goes by the new one, and the new one alone
+//! afterwards; so at every cut one of them opens the store.
+
+use crate::base::Timestamp;
+use crate::base::limits::TRUST_MAX_BYTES;
+use crate::crypto::sign::{Purpose, SignKey};
+use crate::crypto::wrap::{Identity, Recipient};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::keylist::{KeyRole, KeyTag};
+use crate::format::trust::{SignedTrust, Trust};
+use crate::ops::local_keys::{AskPassphrase, KeyDir, LocalKey, WriterKey};
+use crate::ops::readers::roster_of;
+use crate::ops::writing::Writing;
+use crate::store::trust::TrustChain;
+use crate::store::{layout, pack};
+
+/// The keys of this machine.
+pub struct OwnKeys<'a> {
+    /// Where they live.
+    pub dir: KeyDir,
+    /// Opens and wraps them.
+    pub ask: AskPassphrase<'a>,
+    /// Those root keys that are at hand.
+    pub roots: &'a [SignKey],
+}
+
+/// What becomes of one of this machine's identities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotated {
+    /// It has a new one.
+    Yes,
+    /// There is none here.
+    Absent,
+    /// The store knows nobody by it.
+    Unknown,
+    /// Trust names the writer's recipient, and the roots that must sign the next file are not all at hand.
+    LacksRoots,
+}
+
+/// A rotation on its way.
+pub struct Rotation<'a> {
+    own: &'a OwnKeys<'a>,
+    /// Old identities, the new one, and whose it is.
+    reader: Option<(Vec<Identity>, Identity, KeyTag)>,
+    writer: Option<(WriterKey, Identity, KeyTag)>,
+    /// The next trust file, which names the new recipient.
+    trust: Option<SignedTrust>,
+    /// What becomes of the reader's and of the writer's.
+    pub done: (Rotated, Rotated),
+}
+
+impl<'a> Rotation<'a> {
+    /// Draws new identities for those that can have one; writes nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoIdentity`] for a key file that does not open, [`ErrorKind::Corrupt`] for the roster.
+    pub fn prepare(writing: &Writing, writer: &WriterKey, own: &'a OwnKeys<'a>, now: Timestamp) -> Result<Self> {
+        let roster = roster_of(writing)?;
+        let tag_of = |role, identity: &Identity| {
+            let found = roster.find(role, identity.recipient().as_str());
+            found.first().map(|holder| holder.tag)
+        };
+        let mut rotation =
+            Self { own, reader: None, writer: None, trust: None, done: (Rotated::Absent, Rotated::Unknown) };
+        let readers = own.dir.load_reader(own.ask)?;
+        if !readers.is_empty() {
+            let known = readers.iter().find_map(|identity| tag_of(KeyRole::Reader, identity));
+            rotation.done.0 = if known.is_some() { Rotated::Yes } else { Rotated::Unknown };
+            rotation.reader = known.map(|tag| (readers, Identity::generate(), tag));
+        }
+        let known = writer.identities().iter().find_map(|identity| tag_of(KeyRole::Writer, identity));
+        if let Some(tag) = known {
+            let new = Identity::generate();
+            let trust = next_trust(writing.store.trust().newest(), writer, &new.recipient(), own.roots, now);
+            rotation.done.1 = if trust.is_some() { Rotated::Yes } else { Rotated::LacksRoots };
+            rotation.writer = trust.is_some().then(|| (writer.clone(), new, tag));
+            rotation.trust = trust;
+        }
+        Ok(rotation)
+    }
+
+    /// Returns whose recipients change.
+    #[must_use]
+    pub fn replacements(&self) -> Vec<(KeyTag, Recipient)> {
+        let reader = self.reader.iter().map(|(_, new, tag)| (*tag, new.recipient()));
+        reader.chain(self.writer.iter().map(|(_, new, tag)| (*tag, new.recipient()))).collect()
+    }
+
+    /// Writes the new identities beside the old ones, and the next trust file; returns the chain of trust that goes on with it.
+    ///
+    /// # Durability
+    /// All is durable when this returns.
+    ///
+    /// # Errors
+    /// Those of the disks.
+    pub fn stage(&self, writing: &Writing) -> Result<TrustChain> {
+        if let Some((old, new, tag)) = &self.reader {
+            let both: Vec<Identity> = [new.clone()].into_iter().chain(old.iter().cloned()).collect();
+            self.own.dir.replace_reader(&both, *tag, self.own.ask)?;
+        }
+        if let Some((old, new, _)) = &self.writer {
+            let both = WriterKey { next: Some(new.clone()), ..old.clone() };
+            self.own.dir.replace_writer(&both, self.own.ask)?;
+        }
+        let mut chain = writing.store.trust().clone();
+        if let Some(trust) = &self.trust {
+            chain.add(trust.bytes())?;
+            pack::create_immutable(writing.disk(), &layout::trust(trust.trust.version), trust.bytes())?;
+            writing.disk().sync_dir(&layout::trust_dir())?;
+        }
+        Ok(chain)
+    }
+
+    /// Forgets the old identities, once the new generation is the one that opens.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn settle(self) -> Result<(Rotated, Rotated)> {
+        if let Some((_, new, tag)) = self.reader {
+            self.own.dir.replace_reader(&[new], tag, self.own.ask)?;
+        }
+        if let Some((old, new, _)) = self.writer {
+            self.own.dir.replace_writer(&WriterKey { identity: new, next: None, ..old }, self.own.ask)?;
+        }
+        Ok(self.done)
+    }
+}
+
+/// Forgets identities that a rotation left which was cut off: those that open the state of a store stay alone.
+///
+/// # Errors
+/// Those of the disk.
+pub fn settle_left(writing: &Writing, writer: &WriterKey, own: &OwnKeys<'_>) -> Result<()> {
+    let roster = roster_of(writing)?;
+    let holds =
+        |role, identity: &Identity| roster.find(role, identity.recipient().as_str()).first().map(|holder| holder.tag);
+    let readers = own.dir.load_reader(own.ask)?;
+    if readers.len() > 1
+        && let Some((one, tag)) =
+            readers.iter().find_map(|identity| Some((identity.clone(), holds(KeyRole::Reader, identity)?)))
+    {
+        own.dir.replace_reader(&[one], tag, own.ask)?;
+    }
+    if writer.next.is_some()
+        && let Some(one) = writer.identities().into_iter().find(|identity| holds(KeyRole::Writer, identity).is_some())
+    {
+        own.dir.replace_writer(&WriterKey { identity: one, next: None, ..writer.clone() }, own.ask)?;
+    }
+    Ok(())
+}
+
+/// Makes the trust file that names another recipient of a writer; nothing where the roots at hand are too few to sign it.
+fn next_trust(
+    last: &SignedTrust,
+    writer: &WriterKey,
+    recipient: &Recipient,
+    roots: &[SignKey],
+    now: Timestamp,
+) -> Option<SignedTrust> {
+    let mut writers = last.trust.writers.clone();
+    let own = writers.iter_mut().find(|listed| listed.key == writer.signer().public())?;
+    recipient.as_str().clone_into(&mut own.recipient);
+    let version = last.trust.version.checked_add(1)?;
+    let next = Trust { version, previous: Some(last.hash()), time: now, writers, ..last.trust.clone() };
+    let mut signatures = Vec::new();
+    for root in roots.iter().filter(|root| next.roots.contains(&root.public())) {
+        if signatures.iter().all(|(other, _)| *other != root.public()) {
+            signatures.push((root.public(), root.sign(Purpose::Trust, &next.encode_body())));
+        }
+    }
+    let is_enough = signatures.len() >= next.threshold as usize;
+    let signed = SignedTrust::new(next, signatures);
+    (is_enough && signed.bytes().len() as u64 <= TRUST_MAX_BYTES).then_some(signed)
+}
+
+/// Reads a root key from the text of its file.
+///
+/// # Errors
+/// [`ErrorKind::NoIdentity`] for any other text.
+pub fn root_of(dir: &KeyDir, ask: AskPassphrase<'_>) -> Result<Option<SignKey>> {
+    let Some(text) = dir.plain_text(LocalKey::Root, ask)? else { return Ok(None) };
+    let seed = text.lines().find_map(|line| line.strip_prefix("sign-seed "));
+    let mut bytes = zeroize::Zeroizing::new([0; 32]);
+    match seed.map(|seed| hex::decode_to_slice(seed, &mut bytes[..])) {
+        Some(Ok(())) => Ok(Some(SignKey::from_seed(&crate::crypto::Secret::from_bytes(*bytes)))),
+        _ => Err(Error::new(ErrorKind::NoIdentity, format!("{} is no root key", dir.path("root.key").display()))),
+    }
+}
