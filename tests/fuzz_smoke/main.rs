@@ -17,6 +17,8 @@ use targets::{TARGETS, Target};
 
 /// The most inputs of one target in a short run, so that a fast machine ends early.
 const INPUTS_MAX: usize = 400_000;
+/// How long the file of the vectors of holes is.
+const HOLES_FILE_BYTES: u64 = 2 << 20;
 
 fn time_of_one() -> Duration {
     let long = std::env::var("CHUNKSTORE_SWEEP").is_ok_and(|value| value == "long");
@@ -39,8 +41,16 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
         files.sort();
         seeds.extend(files.iter().map(|path| std::fs::read(path).unwrap()));
     }
+    seeds.extend(small_corpus(name));
     assert!(!seeds.is_empty(), "{name} has no seeds");
     seeds
+}
+
+/// What the fuzzer found that reaches further than the vectors: an input a line in hex, kept small by `cargo xtask fuzz`.
+fn small_corpus(name: &str) -> Vec<Vec<u8>> {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tools/fuzz/corpus-small").join(format!("{name}.txt"));
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    text.lines().map(|line| hex::decode(line).unwrap()).collect()
 }
 
 fn vector_of(name: &str, path: &Path) -> Option<Vec<u8>> {
@@ -52,8 +62,12 @@ fn vector_of(name: &str, path: &Path) -> Option<Vec<u8>> {
     }
     let digits: String = text.split_once("\nbytes ").unwrap().1.lines().skip(1).collect();
     let bytes = hex::decode(digits).unwrap();
-    // The index of the vectors stands in a data pack of two frames.
-    Some(if name == "pack-index" { [&[0, 155, 0, 0, 0], &bytes[..]].concat() } else { bytes })
+    Some(match name {
+        // The index of the vectors stands in a data pack of two frames.
+        "pack-index" => [&[0, 155, 0, 0, 0], &bytes[..]].concat(),
+        "holes" => [&HOLES_FILE_BYTES.to_le_bytes(), &bytes[..]].concat(),
+        _ => bytes,
+    })
 }
 
 fn texts(name: &str) -> &'static [&'static str] {

@@ -110,12 +110,12 @@ impl Hand {
 
 /// Commits what `make` returns as the root of a snapshot; its totals are what was counted, or were set.
 pub fn commit(scene: &Scene, make: impl FnOnce(&mut Hand) -> Pointer) {
-    commit_to(scene.shared_disk(), scene.writer(), make);
+    commit_to(&scene.shared_disk(), scene.writer(), make);
 }
 
 /// The same into a store on any disk.
-pub fn commit_to(disk: Arc<dyn Disk>, writer: WriterKey, make: impl FnOnce(&mut Hand) -> Pointer) {
-    let store = Store::open(Arc::clone(&disk)).unwrap();
+pub fn commit_to(disk: &Arc<dyn Disk>, writer: WriterKey, make: impl FnOnce(&mut Hand) -> Pointer) {
+    let store = Store::open(Arc::clone(disk)).unwrap();
     let signer = writer.signer();
     let (keys, unlocked) = store.unlock_writer(&[writer.identity]).unwrap();
     let sealer = Sealer::new(store.id(), 1).unwrap();

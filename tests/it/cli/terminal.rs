@@ -41,7 +41,7 @@ fn hostile() -> Cli {
     let store = Store::open(Arc::clone(&disk)).unwrap().id();
     for round in 0..2u64 {
         let writer = KeyDir::new(&cli.path("k"), store).load_writer(&|_| unreachable!()).unwrap().unwrap();
-        handmade::commit_to(Arc::clone(&disk), writer, |hand| {
+        handmade::commit_to(&disk, writer, |hand| {
             (hand.author, hand.message) = (EVIL.to_owned(), format!("{EVIL}{round}"));
             hand.tags = vec![format!("t{round}\x1b[2J")];
             let mut file = hand.file(EVIL, 1, format!("content {round}").as_bytes());

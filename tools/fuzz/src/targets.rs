@@ -10,7 +10,10 @@ use chunkstore::base::limits::{KEY_FILE_MAX_BYTES, OBJECT_MAX_BYTES};
 use chunkstore::base::{DedupGeneration, EntryName, Epoch, ObjectId, RelPath, StoreId, StorePath, Timestamp};
 use chunkstore::crypto::wrap::{Identity, Recipient, is_wrapped_with_passphrase, unwrap};
 use chunkstore::crypto::{Secret, seal};
-use chunkstore::format::codec::{Decoder, Encoder};
+use chunkstore::format::attributes::{
+    decode_attributes, decode_birth, decode_holes, encode_attributes, encode_birth, encode_holes,
+};
+use chunkstore::format::codec::{Decoder, EXTENSION_MAX_BYTES, Encoder};
 use chunkstore::format::head::SignedHead;
 use chunkstore::format::index::IndexPart;
 use chunkstore::format::keylist::KeyList;
@@ -69,6 +72,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "tree", run: tree },
     Target { name: "list", run: list },
     Target { name: "snapshot", run: snapshot },
+    Target { name: "extended-attributes", run: extended_attributes },
+    Target { name: "time-of-birth", run: time_of_birth },
+    Target { name: "holes", run: holes },
     Target { name: "frame", run: frame },
     Target { name: "key-file", run: key_file },
     Target { name: "wrapped-key", run: wrapped_key },
@@ -218,6 +224,32 @@ fn list(bytes: &[u8]) {
 
 fn snapshot(bytes: &[u8]) {
     exact(bytes, Snapshot::decode(bytes), Snapshot::encode);
+}
+
+fn extended_attributes(bytes: &[u8]) {
+    // What is over the limit of an extension is read here as well, and not written.
+    if bytes.len() < EXTENSION_MAX_BYTES - 16 {
+        exact(bytes, decode_attributes(bytes), |attributes| encode_attributes(attributes).0.unwrap_or_default());
+    }
+}
+
+fn time_of_birth(bytes: &[u8]) {
+    exact(bytes, decode_birth(bytes), |(secs, nanos)| encode_birth(*secs, *nanos));
+}
+
+/// Begins with the length of the file (eight bytes).
+fn holes(bytes: &[u8]) {
+    let Some((len_bytes, list)) = bytes.split_first_chunk::<8>() else { return };
+    let len_bytes = u64::from_le_bytes(*len_bytes);
+    let Ok(holes) = decode_holes(list, len_bytes) else { return };
+    let mut end = 0;
+    for (at, (offset, hole_len)) in holes.iter().enumerate() {
+        assert!((at == 0 || *offset > end) && *hole_len > 0 && offset + hole_len <= len_bytes);
+        end = offset + hole_len;
+    }
+    if list.len() < EXTENSION_MAX_BYTES - 16 {
+        assert_eq!(encode_holes(&holes).as_deref(), Some(list));
+    }
 }
 
 /// What a writer with all keys could seal: a payload that is no zstd frame, or one of another length than it says.

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use xtask::cargo::cargo;
+use xtask::fuzz::{self, FuzzArgs};
+use xtask::mutants::{self, MutantsArgs};
 use xtask::peers::{self, PeersArgs};
 use xtask::{ci, deny, memory, sweep, syncratio, tidy};
 
@@ -15,6 +17,8 @@ Usage: cargo xtask <chore>
   tidy    check the rules that the compiler and clippy cannot: floors, side doors, names, lengths, spec
   ci      run fmt, clippy, cargo test, tidy, deny and doc, each timed; exits 1 if any failed
   deny    licences, sources, bans and advisories of all dependencies: by cargo-deny where it is installed
+  fuzz [--seconds N] [TARGET]...  each fuzz target for ten minutes, unless it is done on this commit (`cargo xtask fuzz --help`)
+  mutants [MODULE]...  mutants of crypto, format, head and trust; exits 1 if one lives unexplained (`cargo xtask mutants --help`)
   lab     power cuts and pulled plugs on real file systems (`cargo xtask lab help`)
   sweep [N]  the long form of the power-cut sweep in release, with a table; N distinct images a test instead
   peers   measure chunkstore beside other tools, as they are installed (`cargo xtask peers --help`)
@@ -38,14 +42,9 @@ fn main() -> ExitCode {
         ["deny"] => exit_code(deny::run(&root)),
         ["sweep"] => exit_code(sweep::run(&root, "long")),
         ["sweep", images] if images.parse::<usize>().is_ok() => exit_code(sweep::run(&root, images)),
-        ["peers", ..] => match PeersArgs::try_parse_from(&words) {
-            Ok(args) => exit_code(peers::run(&root, &args)),
-            Err(error) => {
-                // Where the text cannot be printed there is nobody to tell.
-                let _ = error.print();
-                ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
-            }
-        },
+        ["peers", ..] => with_args::<PeersArgs>(&words, |args| peers::run(&root, args)),
+        ["fuzz", ..] => with_args::<FuzzArgs>(&words, |args| fuzz::run(&root, args)),
+        ["mutants", ..] => with_args::<MutantsArgs>(&words, |args| mutants::run(&root, args)),
         ["lab", ..] => with_the_program(&root, "chunkstore-lab", &words[1..]),
         ["scale", ..] => with_the_program(&root, "chunkstore-scale", &words[1..]),
         ["memory", ref flags @ ..] => exit_code(memory::run(&root, flags)),
@@ -57,6 +56,18 @@ fn main() -> ExitCode {
         _ => {
             eprint!("{HELP}");
             ExitCode::from(2)
+        }
+    }
+}
+
+/// Reads the rest of the words, and runs a chore with them.
+fn with_args<T: Parser>(words: &[String], chore: impl FnOnce(&T) -> bool) -> ExitCode {
+    match T::try_parse_from(words) {
+        Ok(args) => exit_code(chore(&args)),
+        Err(error) => {
+            // Where the text cannot be printed there is nobody to tell.
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
         }
     }
 }
