@@ -121,9 +121,7 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
         }
         Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) => with_store(&[]),
         Verb::Reader(_) | Verb::Key(_) => with_store(&[]),
-        Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_) | Verb::Forget(_) | Verb::Purge(_) => {
-            with_store(&[])
-        }
+        Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_) | Verb::Forget(_) | Verb::Purge(_) => with_store(&[]),
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
         Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
         #[cfg(unix)]

@@ -96,18 +96,8 @@ impl OrderFile {
         let signature = input.array()?;
         input.end()?;
         debug_assert_eq!(signed + SIGNATURE_BYTES, bytes.len());
-        let file = Self {
-            clash_counter,
-            generation,
-            part,
-            parts,
-            epoch,
-            dedup_generation,
-            writer,
-            packs,
-            snapshots,
-            objects,
-        };
+        let file =
+            Self { clash_counter, generation, part, parts, epoch, dedup_generation, writer, packs, snapshots, objects };
         Ok((file, signature, signed))
     }
 }

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::StoreError;
-use super::{Store, head};
 use super::keyring::{ReaderKeys, WriterKeys};
 use super::layout;
 use super::object::{Purpose, open_outer, seal_outer};
 use super::pack::create_immutable;
 use super::trust::TrustChain;
+use super::{Store, head};
 use crate::base::{FileHash, Generation, ObjectId, PackHash, StoreId, StorePath};
 use crate::crypto::Secret;
 use crate::crypto::sign::{Purpose as Signed, SignKey, verify};

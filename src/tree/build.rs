@@ -206,7 +206,8 @@ impl<'k> ContentBuilder<'k> {
             children = Vec::with_capacity(nodes.len());
             for node in nodes {
                 let len_bytes = node.iter().map(|child| child.len_bytes).sum();
-                children.push(ListChild { pointer: put(Kind::List, &ListNode::Inner(level, node).encode())?, len_bytes });
+                children
+                    .push(ListChild { pointer: put(Kind::List, &ListNode::Inner(level, node).encode())?, len_bytes });
             }
         }
         unreachable_level()

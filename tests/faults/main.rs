@@ -19,10 +19,10 @@ mod init;
 mod killed;
 #[path = "../crash/publisher.rs"]
 mod publisher;
-mod read_only;
 mod purge;
 #[path = "../crash/purged.rs"]
 mod purged;
+mod read_only;
 #[path = "../crash/repack.rs"]
 mod repack;
 mod repair;

@@ -7,22 +7,24 @@ use chunkstore::crypto::wrap::{Identity, unwrap};
 use chunkstore::crypto::{Secret, seal};
 use chunkstore::disk::read_all;
 use chunkstore::error::{ErrorKind, Result};
+use chunkstore::format::Pointer;
 use chunkstore::format::list::ListNode;
 use chunkstore::format::manifest::FileKind;
 use chunkstore::format::pack::PackEntry;
 use chunkstore::format::tree::{Content, Node, TreeNode};
-use chunkstore::format::Pointer;
 use chunkstore::ops::purge::plan::Plan;
 use chunkstore::ops::purge::{PurgeRequest, Purged, plan, purge};
 use chunkstore::ops::writing::Writing;
 use chunkstore::store::keyring::{KeyFileContent, WriterKeys, decode_key_file};
+use chunkstore::store::layout;
 use chunkstore::store::object::{Purpose, associated_data, open_outer};
 use chunkstore::store::pack::read_index;
-use chunkstore::store::layout;
 use chunkstore::tree::snapshots;
 
 use super::env::files;
 use super::scene::{Scene, noise};
+
+mod places;
 
 impl Scene {
     pub fn plan_purge(&self, paths: &[&str]) -> Result<Plan> {
@@ -55,6 +57,8 @@ fn text(about: &str, lines: usize) -> Vec<u8> {
 /// Three snapshots: a secret among others, changed, renamed and copied; a long one; links.
 fn story() -> Scene {
     let scene = Scene::new();
+    // Long after the files were made, so that the host remembers them.
+    scene.clock.advance(std::time::Duration::from_secs(1000 * 24 * 3600));
     for at in 0..40 {
         scene.write(&format!("docs/file-{at:02}"), &text(&format!("docs {at}"), 40));
         scene.write(&format!("far/away/file-{at:02}"), &text(&format!("far {at}"), 10));
@@ -94,7 +98,8 @@ impl Image {
             let entries = read_index(&scene.disk, store.id(), pack, &|epoch| keys.index_key(epoch)).unwrap();
             frames.extend(entries.into_iter().map(|(offset, entry)| (layout::pack(&pack.hash), offset, entry)));
         }
-        let is_public = |path: &StorePath| path.as_str().starts_with("packs/") || path.as_str().starts_with("manifests/");
+        let is_public =
+            |path: &StorePath| path.as_str().starts_with("packs/") || path.as_str().starts_with("manifests/");
         let all = files(&scene.disk).into_iter().filter(is_public);
         let files = all.map(|path| (path.clone(), read_all(&scene.disk, &path, 1 << 30).unwrap().unwrap())).collect();
         Self { store: store.id(), files, frames }
@@ -106,7 +111,10 @@ impl Image {
         for (path, offset, entry) in &self.frames {
             let start = usize::try_from(*offset).unwrap();
             let frame = &self.files[path][start..start + usize::try_from(entry.sealed_len_bytes).unwrap()];
-            let derived = secrets.makers.iter().map(|maker| *maker.object_key(entry.kind, &entry.id).0.as_slice().first_chunk().unwrap());
+            let derived = secrets
+                .makers
+                .iter()
+                .map(|maker| *maker.object_key(entry.kind, &entry.id).0.as_slice().first_chunk().unwrap());
             let keys = secrets.keys.iter().copied().chain(derived);
             for key in keys {
                 let object = Some((entry.kind, entry.codec, entry.id));
@@ -115,7 +123,7 @@ impl Image {
                 if let Ok(payload) = seal::open_in_place(&key, &associated, &mut frame) {
                     let plain = match entry.codec {
                         chunkstore::format::Codec::Stored => payload.to_vec(),
-                        chunkstore::format::Codec::Zstd => zstd::decode_all(&payload[..]).unwrap(),
+                        chunkstore::format::Codec::Zstd => zstd::decode_all(&*payload).unwrap(),
                     };
                     opened.insert((entry.id, entry.dedup_generation), plain);
                 }
@@ -134,7 +142,9 @@ impl Image {
                     for start in 0..bytes.len().min(400) {
                         let key = Secret::from_bytes(*key);
                         let is_open = |end: usize| {
-                            bytes.get(start..end).is_some_and(|frame| open_outer(self.store, purpose, &key, path.as_str(), frame).is_ok())
+                            bytes.get(start..end).is_some_and(|frame| {
+                                open_outer(self.store, purpose, &key, path.as_str(), frame).is_ok()
+                            })
                         };
                         opened += usize::from(is_open(bytes.len()));
                     }
@@ -189,15 +199,16 @@ impl Secrets {
     /// Takes whatever looks like a secret in a text.
     fn add_hex(&mut self, text: &[u8]) {
         for word in String::from_utf8_lossy(text).split_whitespace().filter(|word| word.len() == 64) {
-            let bytes: Vec<u8> = (0..32).filter_map(|at| u8::from_str_radix(&word[2 * at..2 * at + 2], 16).ok()).collect();
+            let bytes: Vec<u8> =
+                (0..32).filter_map(|at| u8::from_str_radix(&word[2 * at..2 * at + 2], 16).ok()).collect();
             if let Ok(bytes) = bytes.try_into() {
-                self.add_all_of(Secret::from_bytes(bytes));
+                self.add_all_of(&Secret::from_bytes(bytes));
             }
         }
     }
 
     /// Takes a secret and everything that the format derives from one.
-    fn add_all_of(&mut self, secret: Secret) {
+    fn add_all_of(&mut self, secret: &Secret) {
         const CONTEXTS: [&str; 12] = [
             "chunkstore 1 object id",
             "chunkstore 1 gear table",
@@ -265,9 +276,16 @@ fn holds(bytes: &[u8], mark: &str) -> bool {
 
 /// The files of every kept snapshot, less those below some paths.
 fn contents(scene: &Scene, name: &str, without: &[&str]) -> Vec<BTreeMap<String, Vec<u8>>> {
-    let count = Writing::look(scene.shared_disk(), &scene.writer(), scene.run()).unwrap().unlocked.sealed.snapshots.len();
+    let count =
+        Writing::look(scene.shared_disk(), &scene.writer(), scene.run()).unwrap().unlocked.sealed.snapshots.len();
     let all = (0..count).map(|back| scene.content(&format!("HEAD~{back}:/"), &format!("{name}-{back}")));
-    all.map(|files| files.into_iter().filter(|(path, _)| !without.iter().any(|gone| path.starts_with(gone.trim_start_matches('/')))).collect()).collect()
+    all.map(|files| {
+        files
+            .into_iter()
+            .filter(|(path, _)| !without.iter().any(|gone| path.starts_with(gone.trim_start_matches('/'))))
+            .collect()
+    })
+    .collect()
 }
 
 // S15 S18: an image of packs and manifests from before, and every secret that exists after.
@@ -277,7 +295,10 @@ fn no_secret_that_exists_afterwards_opens_what_was_purged() {
     let expected = contents(&scene, "before", &PATHS);
     let image = Image::of(&scene);
     let before = image.opened(&Secrets::of(&scene));
-    assert!(before.len() > 20 && image.opened_outer(&Secrets::of(&scene)) > 0, "the attack works on what was not purged");
+    assert!(
+        before.len() > 20 && image.opened_outer(&Secrets::of(&scene)) > 0,
+        "the attack works on what was not purged"
+    );
     assert!(before.values().any(|plain| holds(plain, SECRET)));
     let purged = scene.purge(&PATHS);
     assert_eq!(purged.plan.unwrap().snapshots.len(), 3);
@@ -303,7 +324,8 @@ fn what_led_to_earlier_states_is_gone_at_once() {
     let listed: BTreeSet<StorePath> = store.packs().packs().iter().map(|pack| layout::pack(&pack.hash)).collect();
     for path in files(&scene.disk).iter().filter(|path| before.contains(*path)) {
         let text = path.as_str();
-        let stays = ["STORE", "HEAD", "lock", "readers", "trust/1", "replica/id"].contains(&text) || listed.contains(path);
+        let stays =
+            ["STORE", "HEAD", "lock", "readers", "trust/1", "replica/id"].contains(&text) || listed.contains(path);
         assert!(stays, "{path} is of before");
     }
     assert_eq!(store.packs().chain.len(), 1, "the manifest leans on one of before");

@@ -113,7 +113,8 @@ impl Paths {
     /// [`ErrorKind::Usage`] for the root and for none at all.
     pub fn new(named: &[RelPath]) -> Result<Self> {
         if named.is_empty() || named.iter().any(RelPath::is_root) {
-            let text = "a purge takes paths in the store, and not all of it: for that, make a new store and destroy this one";
+            let text =
+                "a purge takes paths in the store, and not all of it: for that, make a new store and destroy this one";
             return Err(Error::new(ErrorKind::Usage, text));
         }
         let mut paths = named.to_vec();
@@ -355,8 +356,8 @@ impl Finding<'_> {
             if let Some(ahead) = next.take() {
                 let pointer = ahead.pointer();
                 let located = self.reader.index().locate(&pointer.id, pointer.dedup_generation);
-                let (at, place) = located
-                    .ok_or_else(|| StoreError::damaged(format!("object {} (it is in no pack)", pointer.id)))?;
+                let (at, place) =
+                    located.ok_or_else(|| StoreError::damaged(format!("object {} (it is in no pack)", pointer.id)))?;
                 if self.found.met.insert(at) {
                     self.check()?;
                     let bytes = place.entry.sealed_len_bytes;

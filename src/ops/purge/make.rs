@@ -11,11 +11,11 @@ use crate::format::snapshot::{Conflict, Parent, Snapshot, Totals};
 use crate::format::{Extent, Kind, Pointer};
 use crate::ops::Run;
 use crate::ops::writing::Writing;
+use crate::store::StoreError;
 use crate::store::keyring::{KeyMaker, WriterKeys};
 use crate::store::object::{Sealer, pointer_to, snapshot_pointer};
 use crate::store::reader::ObjectReader;
 use crate::store::writer::{PackWriter, Written};
-use crate::store::StoreError;
 use crate::tree::rewrite::{Change, Rewriter};
 
 /// How hard objects are compressed: as runs of small files and directories are when they are committed.
@@ -175,7 +175,10 @@ fn seal_snapshots(
             }
             let renewed = renewed(snapshot, gone, paths, roots[at], &made, sink.keys);
             let sealed = seal_snapshot(&renewed, sink)?;
-            made.insert(kept[at].id, SnapshotRef { tags: kept[at].tags.clone(), generation: kept[at].generation, ..sealed });
+            made.insert(
+                kept[at].id,
+                SnapshotRef { tags: kept[at].tags.clone(), generation: kept[at].generation, ..sealed },
+            );
         }
         if later.len() == before {
             return Err(StoreError::damaged("the parents of the kept snapshots").into());

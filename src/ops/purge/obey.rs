@@ -46,8 +46,8 @@ pub fn sweep(store: &Store, run: Run<'_>) -> Result<Obeyed> {
     let patience = Patience { grace_secs: 0, spares_arriving: false };
     let garbage = find_garbage(store, patience, run.clock.now())?;
     let mut done = Collected::default();
-    let removed = remove(store, &garbage.files, run, &mut done)
-        .and_then(|()| remove(store, &garbage.superseded, run, &mut done));
+    let removed =
+        remove(store, &garbage.files, run, &mut done).and_then(|()| remove(store, &garbage.superseded, run, &mut done));
     let readers = match removed {
         Err(error) if error.kind() == ErrorKind::Locked => true,
         removed => removed.map(|()| false)?,

@@ -101,9 +101,7 @@ pub fn publish(
 /// Picks the packs that hold anything which kept snapshots led to and lead to no more, or a list of what there was.
 fn plan(writing: &Writing, before: &Before, marked: &Marked) -> Result<Plan> {
     let index = writing.reader.index();
-    let lives = |(id, generation): &Name| {
-        index.locate(id, *generation).is_some_and(|(at, _)| marked.met.contains(at))
-    };
+    let lives = |(id, generation): &Name| index.locate(id, *generation).is_some_and(|(at, _)| marked.met.contains(at));
     let doomed: HashSet<&Name> = before.names.iter().filter(|name| !lives(name)).collect();
     let keys = &writing.keys.reader;
     let mut plan = Plan::default();
@@ -111,9 +109,9 @@ fn plan(writing: &Writing, before: &Before, marked: &Marked) -> Result<Plan> {
         let entries = read_index(writing.disk(), writing.store.id(), &found.pack, &|epoch| keys.index_key(epoch));
         let entries = entries.map_err(|error| unread(writing, error))?;
         let is_dead = found.live_objects == 0;
-        let holds = entries.iter().any(|(_, entry)| {
-            entry.kind == Kind::Index || doomed.contains(&(entry.id, entry.dedup_generation))
-        });
+        let holds = entries
+            .iter()
+            .any(|(_, entry)| entry.kind == Kind::Index || doomed.contains(&(entry.id, entry.dedup_generation)));
         if is_dead {
             plan.drop.push(found.pack);
         } else if holds {

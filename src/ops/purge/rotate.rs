@@ -63,7 +63,8 @@ impl<'a> Rotation<'a> {
             let found = roster.find(role, identity.recipient().as_str());
             found.first().map(|holder| holder.tag)
         };
-        let mut rotation = Self { own, reader: None, writer: None, trust: None, done: (Rotated::Absent, Rotated::Unknown) };
+        let mut rotation =
+            Self { own, reader: None, writer: None, trust: None, done: (Rotated::Absent, Rotated::Unknown) };
         let readers = own.dir.load_reader(own.ask)?;
         if !readers.is_empty() {
             let known = readers.iter().find_map(|identity| tag_of(KeyRole::Reader, identity));
@@ -134,9 +135,8 @@ impl<'a> Rotation<'a> {
 /// Those of the disk.
 pub fn settle_left(writing: &Writing, writer: &WriterKey, own: &OwnKeys<'_>) -> Result<()> {
     let roster = roster_of(writing)?;
-    let holds = |role, identity: &Identity| {
-        roster.find(role, identity.recipient().as_str()).first().map(|holder| holder.tag)
-    };
+    let holds =
+        |role, identity: &Identity| roster.find(role, identity.recipient().as_str()).first().map(|holder| holder.tag);
     let readers = own.dir.load_reader(own.ask)?;
     if readers.len() > 1
         && let Some((one, tag)) =
