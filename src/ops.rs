@@ -31,6 +31,7 @@ pub mod stats;
 pub mod status;
 pub mod sync;
 pub mod transfer;
+pub mod trust;
 pub mod verify;
 pub mod writing;
 

@@ -106,6 +106,15 @@ impl Store {
         opened.map_err(|error| if matches!(error, StoreError::NoStore) { StoreError::Gone(None) } else { error })
     }
 
+    /// Returns the same store as one of its earlier records, to build on that one.
+    #[must_use]
+    pub fn at(&self, head: SignedHead, packs: PackSet) -> Self {
+        let trust_version = self.found.trust_version;
+        let (soundness, hidden) = (Soundness::Sound, Hidden::default());
+        let found = Found { head, packs, soundness, hidden, trust_version, is_settled: true };
+        Self { disk: Arc::clone(&self.disk), id: self.id, trust: self.trust.clone(), found, is_marked: self.is_marked }
+    }
+
     /// Returns the disk.
     #[must_use]
     pub fn disk(&self) -> &Arc<dyn Disk> {

@@ -9,6 +9,7 @@ pub mod forget;
 pub mod purge;
 pub mod readers;
 pub mod reading;
+pub mod trust;
 
 const ABOUT: &str = "An encrypted archive on a USB key, kept in step with a server nobody trusts";
 
@@ -150,6 +151,12 @@ pub enum Verb {
     Purge(purge::PurgeArgs),
     /// Gives back the room of what nothing needs any more
     Gc(GcArgs),
+    /// Who may write to the store
+    Writer(trust::WriterArgs),
+    /// Who may change trust
+    Root(trust::RootArgs),
+    /// Shows whom the store trusts, and takes changes that several have to sign
+    Trust(trust::TrustArgs),
     /// Who can read what is written
     Reader(readers::ReaderArgs),
     /// New epochs, and this machine's keys on paper

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use zeroize::Zeroizing;
+
 use super::environment::absolute;
 use super::notices::Notices;
 use super::output::{Output, on_one_line, shown};
@@ -15,7 +17,7 @@ use super::signals;
 use crate::base::clock::SystemClock;
 use crate::base::limits::KEY_FILE_MAX_BYTES;
 use crate::base::random::OsRandom;
-use crate::base::{Clock, Monitor, StoreId};
+use crate::base::{Clock, Monitor, Random, StoreId};
 use crate::crypto::wrap::{Identity, WrapError, unwrap_with_passphrase};
 use crate::disk::{Disk, DiskErrorKind, Medium, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
@@ -47,6 +49,8 @@ pub struct Context {
     random: OsRandom,
     stop: Arc<AtomicBool>,
     told_stale: AtomicBool,
+    told_open: AtomicBool,
+    told_old_trust: AtomicBool,
 }
 
 /// What is said of a HEAD that has expired.
@@ -74,6 +78,8 @@ impl Context {
             random: OsRandom,
             stop: Arc::default(),
             told_stale: AtomicBool::default(),
+            told_open: AtomicBool::default(),
+            told_old_trust: AtomicBool::default(),
         }
     }
 
@@ -173,6 +179,13 @@ impl Context {
 
     /// Says since when the publisher no longer vouches for the state of a store, and when it was last synced well on this host.
     fn tell_age(&self, store: &Store, state: &HostState) {
+        let trust = &store.trust().newest().trust;
+        if self.clock.now() > trust.expires && !self.told_old_trust.swap(true, Ordering::Relaxed) {
+            let since = short_time(trust.expires.to_string());
+            self.notices.line(&format!(
+                "chunkstore: the list of who may write has expired (since {since}); its publisher renews it by `trust renew`"
+            ));
+        }
         let (head, fresh) = (&store.head().head, Freshness::of_store(store, state, self.clock.now()));
         if self.told_stale.swap(true, Ordering::Relaxed) {
             return;
@@ -202,11 +215,7 @@ impl Context {
     /// # Errors
     /// As [`Context::identities`], also where somebody would have to be asked.
     pub fn identities_at_hand(&self, store: StoreId) -> Result<Vec<Identity>> {
-        let ask = |purpose: &str| match self.settings.passphrase {
-            PassphraseSource::File(_) => self.passphrases.for_existing(purpose),
-            _ => Err(Error::new(ErrorKind::NoIdentity, format!("nobody was asked for the {purpose}"))),
-        };
-        self.identities_by(store, &ask)
+        self.identities_by(store, &|purpose| self.ask_for(purpose, false))
     }
 
     /// Returns every identity that may open a store for reading: those of [`Context::identities`], and where there is none, the
@@ -250,7 +259,9 @@ impl Context {
         if identities.is_empty()
             && let Some(keys) = &self.settings.keys
         {
-            identities.extend(KeyDir::new(keys, store).load_reader(ask)?);
+            let keys = KeyDir::new(keys, store);
+            self.warn_of_open_files(&keys);
+            identities.extend(keys.load_reader(ask)?);
         }
         Ok(identities)
     }
@@ -289,7 +300,9 @@ impl Context {
         }
         let none = || "there is no writer's key for this store at hand".to_owned();
         let Some(keys) = &self.settings.keys else { return Ok(Err(none())) };
-        let key = KeyDir::new(keys, store).load_writer(&|purpose| self.passphrases.for_existing(purpose))?;
+        let keys = KeyDir::new(keys, store);
+        self.warn_of_open_files(&keys);
+        let key = keys.load_writer(&|purpose| self.passphrases.for_existing(purpose))?;
         Ok(key.ok_or_else(none))
     }
 
@@ -300,11 +313,57 @@ impl Context {
     pub fn writer_key(&self, store: StoreId) -> Result<WriterKey> {
         let ask = |purpose: &str| self.passphrases.for_existing(purpose);
         let keys = KeyDir::new(self.settings.keys_dir()?, store);
+        self.warn_of_open_files(&keys);
         let none = || {
             let file = keys.path("writer.key");
             Error::new(ErrorKind::NoIdentity, format!("there is no writer's key for this store at {}", shown(&file)))
         };
         keys.load_writer(&ask)?.ok_or_else(none)
+    }
+
+    /// Returns this machine's key for writing to a store where there is one and nobody has to be asked.
+    #[must_use]
+    pub fn writer_key_at_hand(&self, store: StoreId) -> Option<WriterKey> {
+        let keys = KeyDir::new(self.settings.keys.as_deref()?, store);
+        keys.load_writer(&|purpose| self.ask_for(purpose, false)).ok().flatten()
+    }
+
+    /// Returns the folder of root keys: the one that was named, else that of all keys.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] where there is neither a flag nor a home.
+    pub fn root_keys_dir(&self) -> Result<&Path> {
+        self.settings.root_keys.as_deref().map_or_else(|| self.settings.keys_dir(), Ok)
+    }
+
+    /// Answers for a passphrase: a file does, and with `ask` a person.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoIdentity`] where nobody was asked, and those of asking.
+    pub fn ask_for(&self, purpose: &str, ask: bool) -> Result<Zeroizing<String>> {
+        match self.settings.passphrase {
+            PassphraseSource::File(_) => self.passphrases.for_existing(purpose),
+            _ if ask => self.passphrases.for_existing(purpose),
+            _ => Err(Error::new(ErrorKind::NoIdentity, format!("nobody was asked for the {purpose}"))),
+        }
+    }
+
+    /// Returns where random bytes come from.
+    #[must_use]
+    pub fn random(&self) -> &dyn Random {
+        &self.random
+    }
+
+    /// Warns, once a run, of key files that other people on this machine may read.
+    pub fn warn_of_open_files(&self, keys: &KeyDir) {
+        let open = keys.open_to_others().unwrap_or_default();
+        if open.is_empty() || self.told_open.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        for path in open {
+            let path = shown(&path);
+            self.notices.line(&format!("chunkstore: {path} can be read by others on this machine: chmod go= {path}"));
+        }
     }
 }
 

@@ -28,19 +28,23 @@ mod key;
 mod log;
 mod ls;
 mod man;
+mod passphrase;
 mod purge;
 mod push;
 mod reader;
 mod remote;
 mod repair;
 mod restore;
+mod root;
 #[cfg(unix)]
 mod serve;
 mod stats;
 mod status;
 mod sync;
+mod trust;
 mod verify;
 mod version;
+mod writer;
 
 /// Runs a verb.
 ///
@@ -78,6 +82,9 @@ fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Forget(args) => forget::run(args, context),
         Verb::Purge(args) => purge::run(args, context),
         Verb::Gc(args) => gc::run(args, context),
+        Verb::Writer(args) => writer::run(args, context),
+        Verb::Root(args) => root::run(args, context),
+        Verb::Trust(args) => trust::run(args, context),
         Verb::Reader(args) => reader::run(args, context),
         Verb::Key(args) => key::run(args, context),
         Verb::Remote(args) => remote::run(args, context),
@@ -122,6 +129,7 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
         Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) => with_store(&[]),
         Verb::Reader(_) | Verb::Key(_) => with_store(&[]),
         Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_) | Verb::Forget(_) | Verb::Purge(_) => with_store(&[]),
+        Verb::Writer(_) | Verb::Root(_) | Verb::Trust(_) => with_store(&[]),
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
         Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
         #[cfg(unix)]

@@ -26,8 +26,10 @@ pub fn read_host_file(path: &Path, max_bytes: u64) -> Result<Option<Vec<u8>>, Di
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(wrap(error)),
     }
-    let mut bytes = Vec::new();
     let file = File::open(path).map_err(wrap)?;
+    // With all the room that it takes, since a buffer that moves as it grows would leave parts of a key behind.
+    let len_bytes = file.metadata().map_err(wrap)?.len().min(max_bytes);
+    let mut bytes = Vec::with_capacity(usize::try_from(len_bytes).unwrap_or(0).saturating_add(1));
     file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(wrap)?;
     if bytes.len() as u64 > max_bytes {
         return Err(DiskError::of(DiskErrorKind::Io, "read", path.display(), "longer than any such file may be"));
@@ -119,6 +121,21 @@ impl Drop for NewHostFile {
         if !self.is_kept {
             let _ = std::fs::remove_file(&self.temp);
         }
+    }
+}
+
+/// Returns whether others than a file's owner may read it; never where a system has no such bits.
+#[must_use]
+pub fn is_open_to_others(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
     }
 }
 

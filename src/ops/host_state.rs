@@ -189,15 +189,6 @@ impl HostState {
         }
     }
 
-    /// Remembers that a writer of this host made a generation, if nothing that ranks higher was seen.
-    pub fn committed(&mut self, rank: Rank, writer: PublicKey) {
-        if rank >= self.memory.highest.rank() {
-            let Rank { trust_version, generation } = rank;
-            self.memory.highest =
-                RankMemory { generation: generation.0, trust_version, writer: Some(writer.to_string()) };
-        }
-    }
-
     /// Remembers what a remote showed, if it ranks higher than before.
     pub fn saw(&mut self, address: &str, head: &SignedHead) {
         self.reached(head);

@@ -1,7 +1,8 @@
 //! The keys of this machine: `DIR/<store id>/{writer,reader,root}.key`, plain or wrapped under a passphrase.
 //!
-//! `reader.key` is an age identity file; the others are small text files. A key file is never overwritten but by a rotation of
-//! what is in it.
+//! `reader.key` is an age identity file; the others are small text files. A folder may hold several roots: `root-*.key`. A key
+//! file is never overwritten, but for the change of its passphrase or a rotation of what is in it. Secrets are wiped from memory
+//! once they were used.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ use crate::crypto::sign::SignKey;
 use crate::crypto::wrap::{
     Identity, WrapError, is_wrapped_with_passphrase, unwrap_with_passphrase, wrap_with_passphrase,
 };
-use crate::disk::host::{read_host_file, replace_host_file, write_host_file_new};
+use crate::disk::host::{is_open_to_others, list_host_dir, read_host_file, replace_host_file, write_host_file_new};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::keylist::KeyTag;
 use crate::format::text::Lines;
@@ -21,6 +22,8 @@ use crate::format::text::Lines;
 const MAX_BYTES: u64 = 64 * 1024;
 const WRITER_TITLE: &str = "chunkstore writer key";
 const ROOT_TITLE: &str = "chunkstore root key";
+/// Most root keys in one folder.
+const ROOT_FILES_MAX: usize = 64;
 
 /// Asks for a passphrase when a key file needs one; the text says what for.
 pub type AskPassphrase<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<String>>;
@@ -131,10 +134,12 @@ impl KeyDir {
     fn writer_text(&self, key: &WriterKey) -> Zeroizing<String> {
         let seed = Zeroizing::new(hex::encode(key.sign.expose()));
         let identity = key.identity.to_line();
-        let next = key.next.as_ref().map(|next| Zeroizing::new(format!("next-identity {}\n", *next.to_line())));
-        let next = next.as_deref().map_or("", String::as_str);
-        let text = format!("{WRITER_TITLE}\nstore {}\nsign-seed {}\nidentity {}\n{next}", self.store, *seed, *identity);
-        Zeroizing::new(text)
+        let text = secret_text(&[WRITER_TITLE, "\nstore ", &self.store.to_string(), "\nsign-seed ", &seed]);
+        let text = secret_text(&[&text, "\nidentity ", &identity, "\n"]);
+        match key.next.as_ref().map(Identity::to_line) {
+            Some(next) => secret_text(&[&text, "next-identity ", &next, "\n"]),
+            None => text,
+        }
     }
 
     /// Writes `writer.key` anew, under the passphrase that it has.
@@ -156,11 +161,11 @@ impl KeyDir {
     /// # Errors
     /// Those of the disk.
     pub fn replace_reader(&self, identities: &[Identity], tag: KeyTag, ask: AskPassphrase<'_>) -> Result<()> {
-        let mut text = Zeroizing::new(format!("# chunkstore reader of store {}\n# tag: {tag}\n", self.store));
+        let (store, tag) = (self.store.to_string(), tag.to_string());
+        let mut text = secret_text(&["# chunkstore reader of store ", &store, "\n# tag: ", &tag, "\n"]);
         for identity in identities {
-            text.push_str(&format!("# public key: {}\n", identity.recipient().as_str()));
-            text.push_str(&identity.to_line());
-            text.push('\n');
+            let (recipient, line) = (identity.recipient(), identity.to_line());
+            text = secret_text(&[&text, "# public key: ", recipient.as_str(), "\n", &line, "\n"]);
         }
         self.replace("reader.key", &text, ask)
     }
@@ -181,9 +186,26 @@ impl KeyDir {
     /// # Errors
     /// As [`KeyDir::save_writer`].
     pub fn save_root(&self, seed: &Secret, passphrase: Option<&str>) -> Result<()> {
+        self.save_root_as("root.key", seed, passphrase)
+    }
+
+    /// Writes a root key beside others that may stand there: as `root.key`, or else under the first digits of its public key.
+    /// Returns its path.
+    ///
+    /// # Errors
+    /// As [`KeyDir::save_writer`].
+    pub fn save_another_root(&self, seed: &Secret, passphrase: Option<&str>) -> Result<PathBuf> {
+        let is_first = read_host_file(&self.path("root.key"), MAX_BYTES)?.is_none();
+        let digits = &SignKey::from_seed(seed).public().to_string()[..8];
+        let name = if is_first { "root.key".to_owned() } else { format!("root-{digits}.key") };
+        self.save_root_as(&name, seed, passphrase)?;
+        Ok(self.path(&name))
+    }
+
+    fn save_root_as(&self, name: &str, seed: &Secret, passphrase: Option<&str>) -> Result<()> {
         let hex = Zeroizing::new(hex::encode(seed.expose()));
-        let text = format!("{ROOT_TITLE}\nstore {}\nsign-seed {}\n", self.store, *hex);
-        self.save("root.key", &Zeroizing::new(text), passphrase)
+        let text = secret_text(&[ROOT_TITLE, "\nstore ", &self.store.to_string(), "\nsign-seed ", &hex, "\n"]);
+        self.save(name, &text, passphrase)
     }
 
     /// Writes `reader.key`: an age identity file that says in comments which store and key file it is for.
@@ -193,13 +215,10 @@ impl KeyDir {
     pub fn save_reader(&self, identity: &Identity, tag: KeyTag, passphrase: Option<&str>) -> Result<()> {
         let recipient = identity.recipient();
         let line = identity.to_line();
-        let text = format!(
-            "# chunkstore reader of store {}\n# tag: {tag}\n# public key: {}\n{}\n",
-            self.store,
-            recipient.as_str(),
-            *line
-        );
-        self.save("reader.key", &Zeroizing::new(text), passphrase)
+        let store = self.store;
+        let about =
+            format!("# chunkstore reader of store {store}\n# tag: {tag}\n# public key: {}\n", recipient.as_str());
+        self.save("reader.key", &secret_text(&[&about, &line, "\n"]), passphrase)
     }
 
     /// Reads a key as the text that its file holds in clear; nothing where none stands.
@@ -263,6 +282,59 @@ impl KeyDir {
         Ok(Some(WriterKey { sign, identity, next }))
     }
 
+    /// Returns the names of root keys that stand here.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn root_files(&self) -> Result<Vec<String>> {
+        let mut names = list_host_dir(&self.dir)?;
+        names.retain(|name| name == "root.key" || (name.starts_with("root-") && name.ends_with(".key")));
+        names.truncate(ROOT_FILES_MAX);
+        Ok(names)
+    }
+
+    /// Reads every root key that stands here.
+    ///
+    /// # Errors
+    /// As [`KeyDir::load_writer`].
+    pub fn load_roots(&self, ask: AskPassphrase<'_>) -> Result<Vec<SignKey>> {
+        let mut roots = Vec::new();
+        for name in self.root_files()? {
+            let path = self.path(&name);
+            let Some(text) = read_key_file(&path, ask)? else { continue };
+            let broken = |_| Error::new(ErrorKind::NoIdentity, format!("{} is no root key", path.display()));
+            let lines = Lines::parse("a root key", ROOT_TITLE, text.as_bytes()).map_err(broken)?;
+            if lines.value::<StoreId>("store").map_err(broken)? != self.store {
+                return Err(Error::new(ErrorKind::NoIdentity, format!("{} is of another store", path.display())));
+            }
+            roots.push(SignKey::from_seed(&seed_of(lines.one("sign-seed").map_err(broken)?, &path)?));
+        }
+        Ok(roots)
+    }
+
+    /// Returns the key files that stand here.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let mut names = list_host_dir(&self.dir)?;
+        names.retain(|name| name.ends_with(".key"));
+        Ok(names.iter().map(|name| self.path(name)).collect())
+    }
+
+    /// Returns those key files, and their folder, that other people on this machine may read.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn open_to_others(&self) -> Result<Vec<PathBuf>> {
+        let mut open = self.files()?;
+        if !open.is_empty() {
+            open.push(self.dir.clone());
+        }
+        open.retain(|path| is_open_to_others(path));
+        Ok(open)
+    }
+
     /// Reads `reader.key`; nothing where none stands.
     ///
     /// # Errors
@@ -273,6 +345,39 @@ impl KeyDir {
             None => Ok(Vec::new()),
         }
     }
+}
+
+/// Wraps a key file under another passphrase, or none; one that opens with that one already stays as it is. Returns whether
+/// it was written.
+///
+/// # Durability
+/// The file opens with the new passphrase once this returns; after a cut within, with the old or the new one.
+///
+/// # Errors
+/// [`ErrorKind::NoIdentity`] for a wrong passphrase, and those of the disk.
+pub fn change_passphrase(path: &Path, ask: AskPassphrase<'_>, new: Option<&str>) -> Result<bool> {
+    let Some(bytes) = read_host_file(path, MAX_BYTES)?.map(Zeroizing::new) else { return Ok(false) };
+    let is_wrapped = is_wrapped_with_passphrase(&bytes) == Some(true);
+    let is_done = match new {
+        Some(new) => is_wrapped && unwrap_with_passphrase(new, &bytes, MAX_BYTES).is_ok(),
+        None => !is_wrapped,
+    };
+    if is_done {
+        return Ok(false);
+    }
+    let Some(text) = read_key_file(path, ask)? else { return Ok(false) };
+    let wrapped = new.map(|new| wrap_with_passphrase(new, text.as_bytes())).transpose();
+    let wrapped = wrapped.map_err(|error| wrap_error(path, error))?;
+    replace_host_file(path, wrapped.as_deref().unwrap_or(text.as_bytes()), 0o600)
+        .map_err(|error| Error::from(error).within(format!("cannot write the key file {}", path.display())))?;
+    Ok(true)
+}
+
+/// Puts texts together without leaving any of them behind: a text that grows moves.
+fn secret_text(parts: &[&str]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(parts.iter().map(|part| part.len()).sum()));
+    parts.iter().for_each(|part| text.push_str(part));
+    text
 }
 
 /// Reads an age identity file that a person named, plain or under a passphrase.

@@ -209,7 +209,12 @@ impl Syncing<'_> {
             head::forget_newer(self.disk.as_ref(), taken)?;
             return Ok(false);
         }
-        Ok(head::newest_name(self.disk.as_ref())?.is_some_and(|newest| newest > taken))
+        match head::newest_name(self.disk.as_ref()) {
+            Ok(newest) => Ok(newest.is_some_and(|newest| newest > taken)),
+            Err(error @ StoreError::Gone(_)) => Err(error.into()),
+            // Nobody knows what stands there, and all else was brought.
+            Err(_) => Ok(true),
+        }
     }
 
     /// Looks at every remote and judges what it shows; those that failed go to `failures`.
@@ -407,7 +412,7 @@ fn outcome(
 ) -> Synced {
     Synced {
         generation: now.generation,
-        changed: now.generation != before.head().head.generation,
+        changed: *now != before.head().head,
         stale: fresh.is_stale,
         ahead_secs: fresh.ahead_secs,
         reused_bytes: received.reused_bytes,

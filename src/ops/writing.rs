@@ -11,7 +11,7 @@ use crate::crypto::Secret;
 use crate::crypto::sign::SignKey;
 use crate::disk::{Disk, read_all};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::head::{Rank, SignedHead};
+use crate::format::head::SignedHead;
 use crate::format::manifest::PackRef;
 use crate::format::sealed::SnapshotRef;
 use crate::ops::Run;
@@ -69,13 +69,22 @@ impl Writing {
     /// # Errors
     /// As [`Writing::begin`].
     pub fn look(disk: Arc<dyn Disk>, writer: &WriterKey, run: Run<'_>) -> Result<Self> {
-        let store = Store::open(disk.clone())?;
+        let store = Store::open(disk)?;
         if store.soundness() == Soundness::Older {
             return Err(StoreError::Degraded.into());
         }
+        Self::over(store, writer, run)
+    }
+
+    /// Takes a store as it was opened, without a lock and without writing.
+    ///
+    /// # Errors
+    /// As [`Writing::begin`].
+    pub fn over(store: Store, writer: &WriterKey, run: Run<'_>) -> Result<Self> {
+        let disk = Arc::clone(store.disk());
         let (keys, unlocked) = store.unlock_writer(&writer.identities())?;
         let signer = writer.signer();
-        if !store.trust().newest().trust.writers.iter().any(|writer| writer.key == signer.public()) {
+        if !store.trust().newest().trust.is_writer(&signer.public()) {
             return Err(Error::new(ErrorKind::NotTrusted, "this machine's writer key is no writer of the store"));
         }
         let mut unread = Vec::new();
@@ -225,16 +234,13 @@ pub fn require_newest(store: &Store, state: &HostState) -> Result<()> {
 /// the same.
 pub fn remember(cache: Option<&Path>, writing: &Writing, generation: Generation, run: Run<'_>) {
     let mut state = HostState::load(cache, writing.store.id());
-    let head = &writing.store.head().head;
-    let rank = Rank { generation, ..head.rank() };
     let made = read_all(writing.disk(), &layout::head_record(generation), HEAD_MAX_BYTES).ok().flatten();
-    let made = made.and_then(|bytes| SignedHead::decode(&bytes).ok());
-    let is_news = made.is_some_and(|made| state.met(&writing.store, &made));
-    let writer = if generation == head.generation { head.writer } else { writing.signer.public() };
-    if state.highest_head().rank >= rank && !is_news {
+    let Some(made) = made.and_then(|bytes| SignedHead::decode(&bytes).ok()) else { return };
+    let is_news = state.met(&writing.store, &made);
+    if state.highest_head().rank >= made.head.rank() && !is_news {
         return;
     }
-    state.committed(rank, writer);
+    state.reached(&made);
     if let Err(error) = state.save() {
         // The next run only lacks the host's half of the memory.
         run.monitor.note(&format!("cannot remember the new generation on this host: {error}"));

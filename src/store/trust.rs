@@ -11,6 +11,8 @@ use crate::disk::{Disk, read_all};
 use crate::format::head::SignedHead;
 use crate::format::trust::{SignedTrust, Trust};
 
+pub mod change;
+
 /// Most versions that one chain may have.
 pub const CHAIN_MAX: u32 = 10_000;
 
@@ -143,6 +145,11 @@ fn decode(bytes: &[u8], version: u32) -> Result<SignedTrust, StoreError> {
 
 /// Returns whether enough distinct roots of `roots` signed `file`.
 fn signed_by(file: &SignedTrust, roots: &Trust) -> bool {
+    signed_count(file, roots) >= roots.threshold as usize
+}
+
+/// Returns how many distinct roots of `roots` signed `file`.
+fn signed_count(file: &SignedTrust, roots: &Trust) -> usize {
     let mut seen: Vec<PublicKey> = Vec::new();
     for (root, signature) in &file.signatures {
         let counts = roots.roots.contains(root) && !seen.contains(root);
@@ -150,5 +157,8 @@ fn signed_by(file: &SignedTrust, roots: &Trust) -> bool {
             seen.push(*root);
         }
     }
-    seen.len() >= roots.threshold as usize
+    seen.len()
 }
+
+#[cfg(test)]
+mod tests;

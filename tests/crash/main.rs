@@ -29,4 +29,5 @@ mod restore;
 mod story;
 mod sweep;
 mod sync;
+mod trust;
 mod waste;

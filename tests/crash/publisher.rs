@@ -7,6 +7,7 @@ use chunkstore::base::clock::FixedClock;
 use chunkstore::base::monitor::RecordingMonitor;
 use chunkstore::base::random::SeededRandom;
 use chunkstore::base::{EntryName, Random, RelPath, Timestamp};
+use chunkstore::crypto::sign::SignKey;
 use chunkstore::crypto::wrap::Identity;
 use chunkstore::disk::folder::{FileKind, FileTime};
 use chunkstore::disk::{Disk, Folder, SimFolder};
@@ -30,6 +31,8 @@ pub struct Publisher {
     pub monitor: RecordingMonitor,
     pub writer: WriterKey,
     pub readers: Vec<Identity>,
+    #[allow(dead_code, reason = "only some of the sweeps that share this change trust")]
+    pub roots: Vec<SignKey>,
 }
 
 impl Publisher {
@@ -57,7 +60,8 @@ impl Publisher {
         let keys = KeyDir::new(&keys, name.to_str().unwrap().parse().unwrap());
         let writer = keys.load_writer(&|_| panic!("no passphrase was set")).unwrap().unwrap();
         let readers = keys.load_reader(&|_| panic!("no passphrase was set")).unwrap();
-        (made, Some(Self { clock, random, monitor, writer, readers }))
+        let roots = keys.load_roots(&|_| panic!("no passphrase was set")).unwrap();
+        (made, Some(Self { clock, random, monitor, writer, readers, roots }))
     }
 
     pub fn run(&self) -> Run<'_> {

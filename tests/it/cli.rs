@@ -21,6 +21,7 @@ mod space;
 mod stale;
 mod story;
 mod terminal;
+mod trust;
 mod upkeep;
 mod usage;
 mod wire;

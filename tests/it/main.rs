@@ -25,6 +25,7 @@ mod heal;
 mod keyless;
 mod known_losses;
 mod last_generation;
+mod observer;
 mod planted;
 #[path = "../crash/publisher.rs"]
 mod publisher;
@@ -45,4 +46,5 @@ mod scripted_proxy;
 mod stats;
 mod sync;
 mod tight;
+mod trust;
 mod verify;

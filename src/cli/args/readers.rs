@@ -116,6 +116,21 @@ The page says which store it is for, and has the key as text and as a QR code. W
         /// The text
         file: PathBuf,
     },
+    /// Changes the passphrase of this machine's key files for the store
+    #[command(after_help = "\
+Example:
+  chunkstore key passphrase --store pub --keys k
+  chunkstore key passphrase --store pub --keys k --passphrase-file old --new-passphrase-file new
+
+The root keys in --root-keys are changed as well. Files that were copied elsewhere keep the old one.")]
+    Passphrase {
+        /// Takes the new passphrase from the first line of a file
+        #[arg(long, value_name = "FILE", conflicts_with = "no_new_passphrase")]
+        new_passphrase_file: Option<PathBuf>,
+        /// Leaves the key files without a passphrase
+        #[arg(long)]
+        no_new_passphrase: bool,
+    },
 }
 
 /// One of this machine's keys.

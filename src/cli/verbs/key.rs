@@ -3,6 +3,7 @@
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::passphrase;
 use super::reader::show_rotated;
 use crate::cli::args::readers::{KeyArgs, KeyVerb, LocalKeyName};
 use crate::cli::context::{Context, Shape};
@@ -27,6 +28,9 @@ pub fn run(args: &KeyArgs, context: &Context) -> Result<Outcome> {
         KeyVerb::Rotate => run_rotate(context),
         KeyVerb::Export { which, .. } => run_export(*which, context),
         KeyVerb::Import { file } => run_import(file, context),
+        KeyVerb::Passphrase { new_passphrase_file, no_new_passphrase } => {
+            passphrase::run(new_passphrase_file.as_deref(), *no_new_passphrase, context)
+        }
     }
 }
 

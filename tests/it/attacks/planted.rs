@@ -5,6 +5,7 @@ use chunkstore::crypto::Secret;
 use chunkstore::crypto::sign::SignKey;
 use chunkstore::format::marker::Marker;
 use chunkstore::format::trust::{SignedTrust, Trust, Writer};
+use chunkstore::ops::status::status;
 
 use super::List::Own;
 use super::Verb::Sync;
@@ -117,4 +118,17 @@ fn own() -> SignKey {
 #[test]
 fn planted_on_the_key() {
     super::play(ROWS);
+}
+
+#[test]
+fn what_nobody_signed_is_no_update_that_continues() {
+    for (name, is_right) in [("a writer", true), ("nobody", false)] {
+        let scene = super::stage::Scene::new();
+        let mut head = head_of(&scene.stage.mine).head;
+        head.generation.0 = 9;
+        let key = if is_right { scene.stage.stolen().writer } else { own() };
+        scene.plant("pending", sign_head(&key, head).bytes());
+        let told = status(scene.key.disk.clone(), &[], &scene.key.state, scene.key.world.run()).unwrap();
+        assert_eq!(told.unfinished.is_some(), is_right, "signed by {name}");
+    }
 }

@@ -94,6 +94,16 @@ fn help_of_every_verb() {
     for verb in ["add", "list"] {
         assert_message(&cli, &format!("help-remote-{verb}"), &["remote", verb, "--help"], 0);
     }
+    for (verb, words) in [
+        ("writer", &["new", "add", "list", "remove"][..]),
+        ("root", &["new", "list", "add", "remove", "threshold"]),
+        ("trust", &["show", "sign", "apply", "renew"]),
+        ("key", &["passphrase"]),
+    ] {
+        for word in words {
+            assert_message(&cli, &format!("help-{verb}-{word}"), &[verb, word, "--help"], 0);
+        }
+    }
 }
 
 #[test]

@@ -332,7 +332,8 @@ fn commit_week(disk: &Arc<dyn Disk>, writer: &WriterKey, folder: &mut Folder, we
     let plain = snapshot.encode();
     let (id, epoch, len_bytes) = (keys.object_id(Kind::Snapshot, &plain), snapshot.epoch, plain.len() as u64);
     let pointer = snapshot_pointer(keys, id, epoch, len_bytes).ok_or("no key of the epoch")?;
-    packer.meta.put(&packer.sealer.seal(Kind::Snapshot, id, pointer.dedup_generation, &pointer.key, &plain)?)?;
+    let snapshot = packer.sealer.seal(Kind::Snapshot, id, pointer.dedup_generation, &pointer.key, &plain)?;
+    packer.meta.put(snapshot)?;
     packer.close_data()?;
     let Packer { meta, mut written, mut sealer, .. } = packer;
     let last = meta.finish()?;

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::cargo::cargo;
-use crate::tidy;
+use crate::{deny, tidy};
 
-/// One step: a cargo call, or tidy when there are no arguments.
+/// One step: a cargo call, or a chore of this tool when there are no arguments.
 struct Step {
     name: &'static str,
     args: &'static [&'static str],
@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", args: &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], env: &[] },
     Step { name: "test", args: &["test"], env: &[] },
     Step { name: "tidy", args: &[], env: &[] },
+    Step { name: "deny", args: &[], env: &[] },
     Step { name: "doc", args: &["doc", "--no-deps", "--workspace"], env: &[("RUSTDOCFLAGS", "-D warnings")] },
 ];
 
@@ -40,7 +41,11 @@ pub fn run(root: &Path) -> bool {
 fn timed<'a>(root: &Path, step: &'a Step) -> (&'a Step, bool, Duration) {
     println!("ci: {}: starts: {}", step.name, shown(step));
     let start = Instant::now();
-    let passed = if step.args.is_empty() { run_tidy(root) } else { run_cargo(root, step) };
+    let passed = match (step.name, step.args) {
+        ("deny", []) => deny::run(root),
+        (_, []) => run_tidy(root),
+        _ => run_cargo(root, step),
+    };
     let took = start.elapsed();
     println!("{}\n", line(step.name, passed, took));
     (step, passed, took)
@@ -53,7 +58,7 @@ fn line(name: &str, passed: bool, took: Duration) -> String {
 fn shown(step: &Step) -> String {
     let env = step.env.iter().map(|(key, value)| format!("{key}={value:?} "));
     match step.args {
-        [] => "cargo xtask tidy".to_owned(),
+        [] => format!("cargo xtask {}", step.name),
         args => format!("{}cargo {}", env.collect::<String>(), args.join(" ")),
     }
 }

@@ -8,6 +8,7 @@
 pub mod cargo;
 pub mod ci;
 pub mod content;
+pub mod deny;
 pub mod memory;
 pub mod peers;
 pub mod stage;

@@ -7,13 +7,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use xtask::cargo::cargo;
 use xtask::peers::{self, PeersArgs};
-use xtask::{ci, memory, sweep, syncratio, tidy};
+use xtask::{ci, deny, memory, sweep, syncratio, tidy};
 
 const HELP: &str = "\
 Usage: cargo xtask <chore>
 
   tidy    check the rules that the compiler and clippy cannot: floors, side doors, names, lengths, spec
-  ci      run fmt, clippy, cargo test, tidy and doc, each timed; exits 1 if any failed
+  ci      run fmt, clippy, cargo test, tidy, deny and doc, each timed; exits 1 if any failed
+  deny    licences, sources, bans and advisories of all dependencies: by cargo-deny where it is installed
   lab     power cuts and pulled plugs on real file systems (`cargo xtask lab help`)
   sweep [N]  the long form of the power-cut sweep in release, with a table; N distinct images a test instead
   peers   measure chunkstore beside other tools, as they are installed (`cargo xtask peers --help`)
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["tidy"] => report(&tidy::check(&root, tidy::base_asked_for().as_deref())),
         ["ci"] => exit_code(ci::run(&root)),
+        ["deny"] => exit_code(deny::run(&root)),
         ["sweep"] => exit_code(sweep::run(&root, "long")),
         ["sweep", images] if images.parse::<usize>().is_ok() => exit_code(sweep::run(&root, images)),
         ["peers", ..] => match PeersArgs::try_parse_from(&words) {

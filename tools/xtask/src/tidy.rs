@@ -1,4 +1,5 @@
-//! Rules that neither the compiler nor clippy holds: floors, side doors, names, lengths, spec beside code.
+//! Rules that neither the compiler nor clippy holds: floors, side doors, names, lengths, spec beside code, reasons for
+//! dependencies and for `unsafe`.
 //!
 //! Each rule is a small module with its table on top, so changing a rule is changing data. Sources are parsed
 //! with `syn`; what stands inside macro calls is read as tokens. Not seen: text in doc comments, `#[path]`
@@ -14,6 +15,8 @@ mod names;
 mod shape;
 mod source;
 mod spec;
+mod supply;
+mod unsafety;
 
 use source::Source;
 
@@ -82,6 +85,7 @@ pub fn check(root: &Path, base: Option<&str>) -> Vec<Finding> {
     }
     found.extend(check_sources(&mut sources));
     found.extend(spec::check(root, base));
+    found.extend(supply::check(root));
     found.sort();
     found.dedup();
     found
@@ -96,6 +100,7 @@ fn check_sources(sources: &mut [Source]) -> Vec<Finding> {
         doors::check(source, &mut found);
         names::check(source, &mut found);
         shape::check(source, &mut found);
+        unsafety::check(source, &mut found);
     }
     found
 }

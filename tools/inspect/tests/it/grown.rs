@@ -40,7 +40,7 @@ fn dead_pack(store: &Store, copy: &Copy, disk: &dyn Disk, content: &[u8]) -> Pac
     let sealed = sealer.seal(Kind::Chunk, pointer.id, maker.generation(), &pointer.key, content).unwrap();
     let index_key = keys.reader.index_key(keys.reader.epoch()).unwrap();
     let mut packs = PackWriter::new(disk, store.id(), keys.reader.epoch(), index_key, Some(store.packs()));
-    packs.put(&sealed).unwrap();
+    packs.put(sealed).unwrap();
     packs.finish().unwrap().packs[0]
 }
 

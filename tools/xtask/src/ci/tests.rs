@@ -12,6 +12,7 @@ fn steps_are_the_ones_that_the_readme_names() {
             "cargo clippy --workspace --all-targets -- -D warnings",
             "cargo test",
             "cargo xtask tidy",
+            "cargo xtask deny",
             "RUSTDOCFLAGS=\"-D warnings\" cargo doc --no-deps --workspace",
         ]
     );
