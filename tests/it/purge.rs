@@ -123,7 +123,7 @@ impl Image {
                 if let Ok(payload) = seal::open_in_place(&key, &associated, &mut frame) {
                     let plain = match entry.codec {
                         chunkstore::format::Codec::Stored => payload.to_vec(),
-                        chunkstore::format::Codec::Zstd => zstd::decode_all(&*payload).unwrap(),
+                        chunkstore::format::Codec::Zstd => zstd::decode_all(payload as &[u8]).unwrap(),
                     };
                     opened.insert((entry.id, entry.dedup_generation), plain);
                 }

@@ -14,7 +14,7 @@ use chunkstore::ops::clone::{CloneRequest, clone_store};
 use chunkstore::ops::commit::path_key;
 use chunkstore::ops::host_state::HostState;
 use chunkstore::ops::local_keys::{KeyDir, LocalKey};
-use chunkstore::ops::purge::rotate::{OwnKeys, Rotated, root_of};
+use chunkstore::ops::purge::rotate::{OwnKeys, Rotated};
 use chunkstore::ops::purge::status::{RemoteStanding, status};
 use chunkstore::ops::purge::{PurgeRequest, Purged, plan, purge};
 use chunkstore::ops::push::{PushRequest, Pushed, push};
@@ -182,8 +182,7 @@ fn opens_one(files: &[Vec<u8>], identities: &[Identity]) -> bool {
 #[test]
 fn this_machine_s_identities_are_new_ones() {
     let scene = story();
-    let root = root_of(&KeyDir::new(&scene.path("keys"), scene.store), &|_| panic!()).unwrap();
-    let roots: Vec<SignKey> = root.into_iter().collect();
+    let roots = KeyDir::new(&scene.path("keys"), scene.store).load_roots(&|_| panic!()).unwrap();
     let (before, image) = ([scene.readers(), scene.writer().identities()].concat(), key_files(&scene));
     assert!(opens_one(&image, &before));
     let done = purge_and_rotate(&scene, &PATHS, &roots);
@@ -210,12 +209,12 @@ fn this_machine_s_identities_are_new_ones() {
 #[test]
 fn a_rotation_that_was_cut_off_leaves_keys_that_open() {
     let scene = story();
-    let root = root_of(&KeyDir::new(&scene.path("keys"), scene.store), &|_| panic!()).unwrap().unwrap();
+    let roots = KeyDir::new(&scene.path("keys"), scene.store).load_roots(&|_| panic!()).unwrap();
     let dir = scene.path("keys").join(scene.store.to_string());
     let names = [LocalKey::Reader, LocalKey::Writer].map(LocalKey::file_name);
     let old = names.map(|name| std::fs::read(dir.join(name)).unwrap());
     let run = |disk: &SimDisk| {
-        let (writer, own) = (scene.writer(), own_keys(&scene, std::slice::from_ref(&root)));
+        let (writer, own) = (scene.writer(), own_keys(&scene, &roots));
         let paths = PATHS.map(|path| RelPath::new(path.as_bytes()).unwrap());
         let request = PurgeRequest { paths: &paths, writer: &writer, cache: None, own: Some(&own) };
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
