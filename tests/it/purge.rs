@@ -24,6 +24,8 @@ use chunkstore::tree::snapshots;
 use super::env::files;
 use super::scene::{Scene, noise};
 
+mod places;
+
 impl Scene {
     pub fn plan_purge(&self, paths: &[&str]) -> Result<Plan> {
         let (writer, cache) = (self.writer(), self.path("cache"));
@@ -55,6 +57,8 @@ fn text(about: &str, lines: usize) -> Vec<u8> {
 /// Three snapshots: a secret among others, changed, renamed and copied; a long one; links.
 fn story() -> Scene {
     let scene = Scene::new();
+    // Long after the files were made, so that the host remembers them.
+    scene.clock.advance(std::time::Duration::from_secs(1000 * 24 * 3600));
     for at in 0..40 {
         scene.write(&format!("docs/file-{at:02}"), &text(&format!("docs {at}"), 40));
         scene.write(&format!("far/away/file-{at:02}"), &text(&format!("far {at}"), 10));
@@ -119,7 +123,7 @@ impl Image {
                 if let Ok(payload) = seal::open_in_place(&key, &associated, &mut frame) {
                     let plain = match entry.codec {
                         chunkstore::format::Codec::Stored => payload.to_vec(),
-                        chunkstore::format::Codec::Zstd => zstd::decode_all(&payload[..]).unwrap(),
+                        chunkstore::format::Codec::Zstd => zstd::decode_all(payload as &[u8]).unwrap(),
                     };
                     opened.insert((entry.id, entry.dedup_generation), plain);
                 }
@@ -198,13 +202,13 @@ impl Secrets {
             let bytes: Vec<u8> =
                 (0..32).filter_map(|at| u8::from_str_radix(&word[2 * at..2 * at + 2], 16).ok()).collect();
             if let Ok(bytes) = bytes.try_into() {
-                self.add_all_of(Secret::from_bytes(bytes));
+                self.add_all_of(&Secret::from_bytes(bytes));
             }
         }
     }
 
     /// Takes a secret and everything that the format derives from one.
-    fn add_all_of(&mut self, secret: Secret) {
+    fn add_all_of(&mut self, secret: &Secret) {
         const CONTEXTS: [&str; 12] = [
             "chunkstore 1 object id",
             "chunkstore 1 gear table",
