@@ -2,7 +2,7 @@
 //! module's own unit tests, or stand in the list of those that may live, with the reason.
 //!
 //! Needs `cargo install cargo-mutants --locked`. A run goes on where the last one ended: mutants that were caught are not tried
-//! again until the list of outcomes in `target/mutants` is removed. cargo-mutants builds in a copy, with a cache of its own.
+//! again until `--again` asks for it. cargo-mutants builds in a copy of the tree, into `target/mutants/build`.
 
 use std::path::Path;
 
@@ -35,9 +35,6 @@ pub struct MutantsArgs {
     /// Tries all of them again
     #[arg(long)]
     again: bool,
-    /// How many run at a time
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    jobs: usize,
     /// Sources instead of all those of the modules, such as `src/format/pack.rs`
     #[arg(long = "file", value_name = "FILE")]
     files: Vec<String>,
@@ -90,8 +87,9 @@ fn run_module(root: &Path, module: &Module, args: &MutantsArgs, explained: &[Str
         "--timeout",
         "60",
     ]);
-    command.args(["--build-timeout", "900", "--colors", "never", "--jobs", &args.jobs.to_string()]);
-    command.arg("--output").arg(&output);
+    command.args(["--build-timeout", "900", "--colors", "never", "--profile", "mutants"]);
+    // One target folder for all runs: what others wrote is built once.
+    command.env("CARGO_TARGET_DIR", root.join(OUTPUT).join("build")).arg("--output").arg(&output);
     let is_within = |file: &&String| module.files.iter().any(|glob| covers(glob, file));
     let chosen: Vec<&String> = args.files.iter().filter(is_within).collect();
     if args.files.is_empty() {
