@@ -41,3 +41,11 @@ fn different_messages_have_different_nonces() {
         assert!(!all[..at].contains(one));
     }
 }
+
+#[test]
+fn an_empty_payload_is_sealed_as_well() {
+    let mut frame = seal(&[1; 32], b"a", b"").unwrap();
+    assert_eq!(frame.len(), OVERHEAD_BYTES);
+    assert_eq!(open_in_place(&[1; 32], b"a", &mut frame), Ok(&b""[..]));
+    assert_eq!(open_in_place(&[1; 32], b"a", &mut []), Err(SealError));
+}

@@ -29,3 +29,60 @@ fn a_wrong_passphrase_is_told_apart_from_damage() {
     assert_eq!(unwrap_with_passphrase("wrong", &wrapped, 100).unwrap_err(), WrapError::WrongPassphrase);
     assert_eq!(unwrap_with_passphrase("right", &wrapped[..40], 100).unwrap_err(), WrapError::Damaged);
 }
+
+#[test]
+fn content_may_be_exactly_as_long_as_allowed() {
+    let identity = Identity::generate();
+    let wrapped = wrap(&identity.recipient(), b"secret").unwrap();
+    assert_eq!(*unwrap(std::slice::from_ref(&identity), &wrapped, 6).unwrap(), b"secret");
+    assert_eq!(unwrap(std::slice::from_ref(&identity), &wrapped, 0).unwrap_err(), WrapError::TooLong);
+    let empty = wrap(&identity.recipient(), b"").unwrap();
+    assert_eq!(*unwrap(&[identity], &empty, 0).unwrap(), b"");
+}
+
+#[test]
+fn a_recipient_is_its_first_word() {
+    let identity = Identity::generate();
+    let text = identity.recipient().as_str().to_owned();
+    assert!(text.starts_with("age1") && text.len() == 62, "{text}");
+    assert_eq!(Recipient::parse(&text), Ok(identity.recipient()));
+    assert_eq!(Recipient::parse(&format!("  {text}\n")), Ok(identity.recipient()));
+    let line = identity.to_line();
+    assert!(line.starts_with("AGE-SECRET-KEY-1") && line.len() == 74);
+}
+
+#[test]
+fn a_file_of_identities_holds_several_between_comments() {
+    let (one, other) = (Identity::generate(), Identity::generate());
+    let text = format!("# one\n  {}  \n\n   \n# other\n{}", *one.to_line(), *other.to_line());
+    let read: Vec<Recipient> = Identity::parse_file(&text).unwrap().iter().map(Identity::recipient).collect();
+    assert_eq!(read, [one.recipient(), other.recipient()]);
+    assert!(matches!(Identity::parse_file(&format!("{text}\nmore")), Err(WrapError::BadIdentity)));
+}
+
+/// The work factor that the stanza of a passphrase asks for.
+fn work_factor(wrapped: &[u8]) -> String {
+    let header = String::from_utf8_lossy(&wrapped[..wrapped.len().min(200)]).into_owned();
+    let stanza = header.lines().find(|line| line.starts_with("-> scrypt ")).unwrap().to_owned();
+    stanza.rsplit(' ').next().unwrap().to_owned()
+}
+
+#[test]
+fn what_lies_in_public_takes_more_work_and_what_asks_for_too_much_is_refused() {
+    let wrapped = wrap_with_passphrase("right", b"secret").unwrap();
+    assert_eq!(work_factor(&wrapped), "16");
+    let public = wrap_in_public("right", b"secret").unwrap();
+    assert_eq!(work_factor(&public), "18");
+    assert_eq!(*unwrap_with_passphrase("right", &public, 6).unwrap(), b"secret");
+    let at = wrapped.windows(4).position(|window| window == b" 16\n").unwrap();
+    let mut greedy = wrapped;
+    greedy[at..at + 4].copy_from_slice(b" 21\n");
+    assert_eq!(unwrap_with_passphrase("right", &greedy, 100).unwrap_err(), WrapError::ExcessiveWork);
+}
+
+#[test]
+fn what_opens_with_an_identity_is_no_passphrase_s() {
+    let wrapped = wrap(&Identity::generate().recipient(), b"secret").unwrap();
+    assert_eq!(is_wrapped_with_passphrase(&wrapped), Some(false));
+    assert!(unwrap_with_passphrase("right", &wrapped, 100).is_err());
+}

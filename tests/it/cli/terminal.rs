@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 
+use chunkstore::crypto::wrap::Identity;
 use chunkstore::disk::{Disk, OsDisk};
 use chunkstore::format::tree::Node;
 use chunkstore::ops::local_keys::KeyDir;
@@ -64,7 +65,14 @@ fn nothing_that_a_snapshot_says_drives_a_terminal() {
     let cli = hostile();
     let evil_path = format!("/{EVIL}damaged");
     let evil_spot = format!("{EVIL}:/");
-    let verbs: [&[&str]; 22] = [
+    // Someone who may read, with a name and a note as any writer could give them.
+    let recipient = Identity::generate().recipient().as_str().to_owned();
+    let added = cli.run(&[&["reader", "add", &recipient, "--name", "x\u{202e}y", "--note", EVIL], &KEYS[..]].concat());
+    assert_plain("reader add", &added);
+    let verbs: [&[&str]; 25] = [
+        &["reader", "list"],
+        &["writer", "list"],
+        &["purge", &evil_path, "--dry-run"],
         &["log"],
         &["ls", "/"],
         &["ls", "-r", "/"],
