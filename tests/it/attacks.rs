@@ -231,6 +231,9 @@ fn run_sync(scene: &mut Scene) -> Ended {
                 back.from, back.to, back.remote
             ));
         }
+        if let Some(from) = synced.recovered_from {
+            lines.push(format!("the writer who signed generation {from} here was removed since"));
+        }
         if synced.stays_degraded {
             lines.push("a newer record stands in heads/ that nobody can vouch for".to_owned());
         }
