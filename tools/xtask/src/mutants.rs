@@ -87,7 +87,7 @@ fn run_module(root: &Path, module: &Module, args: &MutantsArgs, explained: &[Str
         "--timeout",
         "60",
     ]);
-    command.args(["--build-timeout", "900", "--colors", "never", "--profile", "mutants"]);
+    command.args(["--build-timeout", "900", "--colors", "never", "--profile", "mutants", "--gitignore", "true"]);
     // One target folder for all runs: what others wrote is built once.
     command.env("CARGO_TARGET_DIR", root.join(OUTPUT).join("build")).arg("--output").arg(&output);
     let is_within = |file: &&String| module.files.iter().any(|glob| covers(glob, file));
