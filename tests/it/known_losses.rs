@@ -6,7 +6,7 @@ use chunkstore::base::RelPath;
 use chunkstore::disk::{Disk, LockKind};
 use chunkstore::error::ErrorKind;
 use chunkstore::format::Class;
-use chunkstore::format::tree::{Entry, Node};
+use chunkstore::format::tree::Node;
 use chunkstore::ops::Run;
 use chunkstore::ops::gc::{GcRequest, gc};
 use chunkstore::ops::open::{Reading, named_at};
@@ -82,7 +82,8 @@ fn one_lost_tree() -> Scene {
     let reading = Reading::open(scene.shared_disk(), &scene.readers(), scene.run()).unwrap();
     let (_, snapshot) = reading.snapshot("HEAD").unwrap();
     let named = named_at(&reading, &snapshot, &RelPath::new(b"b").unwrap()).unwrap();
-    let Some(Named::Entry(Entry { node: Node::Dir { tree }, .. })) = named else { panic!("b is no directory") };
+    let Some(Named::Entry(entry)) = named else { panic!("there is no b") };
+    let Node::Dir { tree } = entry.node else { panic!("b is no directory") };
     let place = reading.reader.index().find(&tree.id, tree.dedup_generation).unwrap();
     drop(reading);
     scene.spoil(&layout::pack(&place.pack), |bytes| bytes[place.offset as usize + 6] ^= 1);
