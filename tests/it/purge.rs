@@ -430,6 +430,8 @@ fn what_stands_elsewhere_stays_there_and_is_said() {
 #[test]
 fn earlier_states_go_from_chunks_that_neighbours_share() {
     let scene = Scene::new();
+    // Long after the files were made, so that neighbours are not read and cut again.
+    scene.clock.advance(std::time::Duration::from_secs(1000 * 24 * 3600));
     for at in 0..10 {
         scene.write(&format!("docs/file-{at:02}"), &text(&format!("docs {at}"), 40));
     }
