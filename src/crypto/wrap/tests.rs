@@ -86,3 +86,52 @@ fn what_opens_with_an_identity_is_no_passphrase_s() {
     assert_eq!(is_wrapped_with_passphrase(&wrapped), Some(false));
     assert!(unwrap_with_passphrase("right", &wrapped, 100).is_err());
 }
+
+/// SSH keys as recipients and identities; the keys here were made for this test and open nothing else.
+#[cfg(feature = "ssh")]
+mod ssh {
+    use super::*;
+
+    const PUBLIC: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHBSfDmLdWIcLwb3TqOC+U8v/Wrs3hteuxQ3mt1Q5cYf of a test";
+    const PRIVATE: &str = "\
+-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW
+QyNTUxOQAAACBwUnw5i3ViHC8G906jgvlPL/1q7N4bXrsUN5rdUOXGHwAAAJClgnpZpYJ6
+WQAAAAtzc2gtZWQyNTUxOQAAACBwUnw5i3ViHC8G906jgvlPL/1q7N4bXrsUN5rdUOXGHw
+AAAEB56ALet+IsyMy6fk+1Rf6M3TI2lVHvSWGg9dFLwaJsG3BSfDmLdWIcLwb3TqOC+U8v
+/Wrs3hteuxQ3mt1Q5cYfAAAACW9mIGEgdGVzdAECAwQ=
+-----END OPENSSH PRIVATE KEY-----
+";
+    const UNDER_A_PASSPHRASE: &str = "\
+-----BEGIN OPENSSH PRIVATE KEY-----
+b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABCq8KyZes
+6AdJ9TqQpQz35EAAAAEAAAAAEAAAAzAAAAC3NzaC1lZDI1NTE5AAAAICRTui+08cCq9yiK
+bL8h2E2J5GZIJbsD4VrZPr9GRN+9AAAAkGZDJGsobjaWwtmUGq5M/Zw14ClBmoiqvqmAKO
+/fQG9Soqvak7jgn2F++duecenSbO0exSXcj7YESHb8YvGn36IpBPC8MuAuNO8HuP+YZdmX
+/2BU5fecKwJ5cr6xiFc7KgORVpwM/n7jbN41fSec1KiLeEEJk0JCfQBn5me8/c3d7vHBxg
+V6S1aTdagedLlk1A==
+-----END OPENSSH PRIVATE KEY-----
+";
+
+    #[test]
+    fn an_ssh_key_opens_what_was_wrapped_for_it() {
+        let recipient = Recipient::parse(PUBLIC).unwrap();
+        assert_eq!(recipient.as_str().split(' ').count(), 2, "the comment is left out");
+        let identity = Identity::parse_file(PRIVATE).unwrap().remove(0);
+        assert_eq!(identity.recipient(), recipient);
+        let wrapped = wrap(&recipient, b"secret").unwrap();
+        assert_eq!(*unwrap(std::slice::from_ref(&identity), &wrapped, 100).unwrap(), b"secret");
+        assert_eq!(unwrap(&[Identity::generate()], &wrapped, 100).unwrap_err(), WrapError::NoMatch);
+        let both = [Identity::generate(), identity];
+        assert_eq!(*unwrap(&both, &wrapped, 100).unwrap(), b"secret");
+    }
+
+    #[test]
+    fn what_is_no_usable_ssh_key_is_said_to_be_none() {
+        assert!(matches!(Identity::parse_file(UNDER_A_PASSPHRASE), Err(WrapError::BadSshKey)));
+        assert!(matches!(Identity::parse_file("-----BEGIN NONSENSE-----\n"), Err(WrapError::BadSshKey)));
+        for text in ["ssh-ed25519", "ssh-ed25519 AAAA", "ssh-dss AAAAB3NzaC1kc3MAAACBAO of a test"] {
+            assert_eq!(Recipient::parse(text), Err(WrapError::BadRecipient), "{text}");
+        }
+    }
+}
