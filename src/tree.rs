@@ -6,6 +6,7 @@
 pub mod build;
 pub mod cursor;
 pub mod diff;
+pub mod handed;
 #[cfg(test)]
 mod handmade;
 pub mod reach;

@@ -11,6 +11,9 @@ const TABLE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("cache");
 /// redb's default of 1 GiB is far more than a cache may take.
 const MEMORY_BYTES: usize = 16 << 20;
 
+/// Says what an entry, of a key and a value, has as its value from now on; nothing where it goes.
+pub type Keep<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Option<Vec<u8>>;
+
 /// An open cache.
 pub struct HostCache {
     database: Database,
@@ -38,7 +41,7 @@ impl HostCache {
     /// Makes a cache file anew of what `keep` returns for each entry, so that the file holds no trace of the others; one that does
     /// not read is removed.
     #[expect(clippy::disallowed_methods, reason = "disk touches files")]
-    pub fn renew(file: &Path, keep: &mut dyn FnMut(&[u8], &[u8]) -> Option<Vec<u8>>) {
+    pub fn renew(file: &Path, keep: Keep<'_>) {
         let fresh = file.with_extension("new");
         let _ = std::fs::remove_file(&fresh);
         let made = CacheView::of_file(file).is_some_and(|view| {

@@ -38,6 +38,9 @@ impl ChunkerParameters {
     pub const DEFAULT: Self = Self { level: 3, min_bytes: 256 << 10, avg_bytes: 1 << 20, max_bytes: 4 << 20 };
 }
 
+/// A secret or a key of an epoch; wiped when dropped.
+pub type OfEpoch = (Epoch, Zeroizing<[u8; 32]>);
+
 /// A snapshot that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotRef {
@@ -82,9 +85,9 @@ pub struct SealedPart {
     /// Merged indexes; packs that none of them covers are asked for their own.
     pub indexes: Vec<IndexRef>,
     /// Secrets of older epochs, ascending; wiped when dropped.
-    pub older_epochs: Vec<(Epoch, Zeroizing<[u8; 32]>)>,
+    pub older_epochs: Vec<OfEpoch>,
     /// Index keys of epochs whose secrets are handed on no more, ascending: packs of those epochs still list what they hold.
-    pub index_keys: Vec<(Epoch, Zeroizing<[u8; 32]>)>,
+    pub index_keys: Vec<OfEpoch>,
     /// Fields of later versions.
     pub extensions: Extensions,
 }
@@ -196,7 +199,7 @@ impl SealedPart {
     }
 }
 
-fn put_secrets(out: &mut Encoder, secrets: &[(Epoch, Zeroizing<[u8; 32]>)]) {
+fn put_secrets(out: &mut Encoder, secrets: &[OfEpoch]) {
     out.count(secrets.len());
     for (epoch, secret) in secrets {
         out.number(u64::from(epoch.0));
@@ -205,7 +208,7 @@ fn put_secrets(out: &mut Encoder, secrets: &[(Epoch, Zeroizing<[u8; 32]>)]) {
 }
 
 /// Reads what stands for epochs, each once and ascending.
-fn get_secrets(input: &mut Decoder<'_>) -> Result<Vec<(Epoch, Zeroizing<[u8; 32]>)>, FormatError> {
+fn get_secrets(input: &mut Decoder<'_>) -> Result<Vec<OfEpoch>, FormatError> {
     let count = input.count(33)?;
     let mut secrets = Vec::with_capacity(count);
     for _ in 0..count {
@@ -215,7 +218,7 @@ fn get_secrets(input: &mut Decoder<'_>) -> Result<Vec<(Epoch, Zeroizing<[u8; 32]
 }
 
 /// Reads the extension, which does not stand there for no keys at all.
-fn get_index_keys(bytes: &[u8]) -> Result<Vec<(Epoch, Zeroizing<[u8; 32]>)>, FormatError> {
+fn get_index_keys(bytes: &[u8]) -> Result<Vec<OfEpoch>, FormatError> {
     let mut input = Decoder::new(WHOLE, bytes);
     let keys = get_secrets(&mut input)?;
     input.end()?;

@@ -102,8 +102,10 @@ pub fn clone_store(
     state.saw(&remote.address(), &target.head);
     // A person vouched for this fingerprint, whatever was met before.
     state.knows_as(pinned.fingerprint());
-    let made = Store::open(Arc::clone(disk))?;
-    state.met(&made, &target.head);
+    // The store is made; a medium that goes away now costs the host's memory of it alone.
+    if let Ok(made) = Store::open(Arc::clone(disk)) {
+        state.met(&made, &target.head);
+    }
     state.synced(now);
     let later: Vec<_> = state.signed_after(shown.rank()).into_iter().collect();
     let fresh = Freshness::of(&target.head, &target.trust, &later, now);
@@ -144,7 +146,8 @@ fn make(
 /// Tells a medium that went away from one that fails: directories were made, so an empty one is none.
 fn settle(disk: &dyn Disk, error: Error) -> Error {
     let is_empty = || disk.list(&StorePath::root()).is_ok_and(|names| names.is_empty());
-    if matches!(error.kind(), ErrorKind::Other | ErrorKind::Corrupt) && (disk.is_gone() || is_empty()) {
+    let is_suspicious = matches!(error.kind(), ErrorKind::Other | ErrorKind::Corrupt | ErrorKind::NoStore);
+    if is_suspicious && (disk.is_gone() || is_empty()) {
         return Error::with_source(ErrorKind::Gone, "the medium went away", error);
     }
     error

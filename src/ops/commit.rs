@@ -19,6 +19,7 @@ mod pipeline;
 mod publish;
 mod source;
 mod stats;
+mod survivors;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +49,7 @@ use source::Job;
 pub use source::SMALL_BYTES;
 use stats::StatCache;
 pub use stats::{carry_stats, path_key};
+use survivors::Survivors;
 
 /// How hard objects are compressed. They are sealed once and fetched by every key, but level 5 takes twice the time of level 3
 /// and makes 3 % less of programs and libraries; of runs of small files, which are text for the most part, it makes 9 % less.
@@ -324,7 +326,10 @@ fn is_same(last: &Snapshot, tree: &Tree) -> bool {
 
 fn read_tree(start: &Start, job: &Job<'_>, writer: &mut PackWriter<'_>) -> Result<Tree> {
     let maker = start.writing.key_maker()?;
+    let root = start.parent.as_ref().map(|(_, snapshot)| snapshot.root);
+    let survivors = Survivors::new(&start.writing.reader, root, maker.generation());
     let parts = Parts {
+        survivors: &survivors,
         store: start.writing.store.id(),
         keys: &start.writing.unlocked.keys,
         maker: &maker,

@@ -93,7 +93,7 @@ pub fn plan(disk: &Arc<dyn Disk>, request: &PurgeRequest<'_>, run: Run<'_>) -> R
 /// The new state is what opens before anything of an earlier one is removed; a cut anywhere leaves the old state or the new one.
 ///
 /// # Errors
-/// As [`plan`]; [`ErrorKind::Conflict`] when the plan is another by now, [`ErrorKind::Interrupted`] before the new generation was
+/// As [`plan()`]; [`ErrorKind::Conflict`] when the plan is another by now, [`ErrorKind::Interrupted`] before the new generation was
 /// made, [`ErrorKind::NoSpace`] and others: the old state stays.
 pub fn purge(disk: &Arc<dyn Disk>, request: &PurgeRequest<'_>, approved: &str, run: Run<'_>) -> Result<Purged> {
     let paths = Paths::new(request.paths)?;

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::monitor::{Amount, Task};
@@ -35,6 +35,9 @@ use crate::store::reader::ObjectReader;
 use crate::store::survey::{Fault, Survey, survey};
 use crate::store::writer::Written;
 use crate::store::{Next, Store, StoreError, Unlocked, layout};
+use crate::tree::handed::pointers;
+use crate::tree::reach::Met;
+use crate::tree::snapshots;
 
 /// How often is read what the medium does not give.
 const READ_TRIES: u32 = 3;
@@ -212,6 +215,8 @@ struct Salvage<'a> {
     dropped: u64,
     /// Objects of packs that are whole, and of damaged ones those that open where they stand.
     index: ObjectIndex,
+    /// What trees hand on the keys to, gathered when it is first needed.
+    handed: OnceLock<HashMap<ObjectId, Pointer>>,
     /// What opens in each damaged pack and is in no other.
     frames: Vec<(PackHash, Vec<Frame>)>,
 }
@@ -245,8 +250,8 @@ impl<'a> Salvage<'a> {
         let dropped = (sealed.indexes.len() - kept.indexes.len()) as u64;
         let source = Source { disk, store: store.id(), set: store.packs(), left_out: &broken };
         let index = ObjectIndex::load(source, &kept, keys, &mut |_, _| {})?;
-        let frames = Vec::new();
-        let mut salvage = Self { writing, damaged, run, sealed: kept, dropped, index, frames };
+        let (handed, frames) = (OnceLock::new(), Vec::new());
+        let mut salvage = Self { writing, damaged, run, sealed: kept, dropped, index, handed, frames };
         salvage.open_frames(&mut listed, &mut opener)?;
         Ok(salvage)
     }
@@ -318,11 +323,28 @@ impl<'a> Salvage<'a> {
                 snapshot_pointer(&unlocked.keys, entry.id, kept.epoch, entry.len_bytes)
             }
             kind => {
-                let key = keys.key_maker(entry.dedup_generation)?.object_key(kind, &entry.id);
+                let Some(maker) = keys.key_maker(entry.dedup_generation) else {
+                    // A purge threw the secret away; what stayed is handed on by trees alone.
+                    let handed = self.handed.get_or_init(|| self.gather()).get(&entry.id).copied();
+                    return handed.filter(|handed| handed.dedup_generation == entry.dedup_generation);
+                };
+                let key = maker.object_key(kind, &entry.id);
                 let (dedup_generation, len_bytes) = (entry.dedup_generation, entry.len_bytes);
                 Some(Pointer { kind, dedup_generation, len_bytes, id: entry.id, key })
             }
         }
+    }
+
+    /// Gathers the pointers that the trees of kept snapshots hand on, as far as those read where they stand.
+    fn gather(&self) -> HashMap<ObjectId, Pointer> {
+        let (reader, mut met, mut found) = (&self.writing.reader, Met::default(), HashMap::new());
+        for named in &self.writing.unlocked.sealed.snapshots {
+            // What does not read hands on nothing; a medium that went away shows at the next frame.
+            if let Ok(snapshot) = snapshots::load(reader, named) {
+                let _ = pointers(reader, &snapshot.root, &mut met, &|_| true, &|| Ok(()), &mut found);
+            }
+        }
+        found
     }
 
     /// Says what is lost, and unless it is a dry run makes the generation without the damage.

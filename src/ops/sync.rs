@@ -60,6 +60,8 @@ pub struct Synced {
     pub ahead_secs: Option<i64>,
     /// The way back that was taken, as the request allowed.
     pub went_back: Option<Accepted>,
+    /// The generation that the store held, where its writer was removed since and the state that was taken does not come from it.
+    pub recovered_from: Option<Generation>,
     /// A newer record stands in the store that nobody can vouch for, so that it stays degraded.
     pub stays_degraded: bool,
     /// Remotes that were left aside, with the reason.
@@ -186,7 +188,8 @@ impl Syncing<'_> {
         let later: Vec<_> = state.signed_after(target.head.head.rank()).into_iter().collect();
         let fresh = Freshness::of(&target.head, &target.trust, &later, now);
         let synced = outcome(&store, &target.head.head, &received, fresh, ignored);
-        Ok(Synced { went_back, stays_degraded, ..synced })
+        let recovered_from = recovered_from(&store, &judged[chosen], &target);
+        Ok(Synced { went_back, recovered_from, stays_degraded, ..synced })
     }
 
     /// Returns what there is to remember of a way back that a person took, where this was one.
@@ -383,11 +386,7 @@ impl Syncing<'_> {
         let address = self.remotes[found.at].address();
         match descends {
             Descent::Proven => {}
-            _ if found.verdict == Verdict::Recovered => self.run.monitor.note(&format!(
-                "the writer who signed generation {} here was removed since: going on from generation {} of {address}",
-                mine.generation(),
-                theirs.generation()
-            )),
+            _ if found.verdict == Verdict::Recovered => {}
             Descent::Forgotten => self.run.monitor.note(&format!(
                 "generations {} and {} are too far apart to prove that one follows from the other",
                 mine.generation(),
@@ -421,6 +420,13 @@ fn outcome(
         ignored,
         ..Synced::default()
     }
+}
+
+/// Returns the generation that a store held, where the state that it took outranks it and does not come from it.
+fn recovered_from(store: &Store, found: &Judged, target: &Target) -> Option<Generation> {
+    let mine = Shown::of(store.head());
+    let is_other = found.verdict == Verdict::Recovered && descent(mine, &target.packs.heads) != Descent::Proven;
+    is_other.then(|| mine.generation())
 }
 
 /// The remote that a store was cloned from.

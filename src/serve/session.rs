@@ -17,6 +17,9 @@ use crate::disk::{DiskError, DiskErrorKind, ReadAt};
 /// Failed logins after which the connection ends.
 const FAILED_LOGINS_MAX: u32 = 3;
 
+/// What a download sends, and what goes wrong with it.
+type Download = (Box<dyn ReadAt>, Option<Fault>);
+
 /// State of one connection.
 struct Session<'a> {
     shared: &'a Shared,
@@ -403,7 +406,7 @@ impl Session<'_> {
     }
 
     /// Finds what a download is to get, and what goes wrong with it; nothing where the script says that there is none.
-    fn to_send(&self, path: &ServedPath) -> Result<Option<(Box<dyn ReadAt>, Option<Fault>)>, DiskError> {
+    fn to_send(&self, path: &ServedPath) -> Result<Option<Download>, DiskError> {
         let held = |bytes: Arc<[u8]>| Box::new(data::Held(bytes)) as Box<dyn ReadAt>;
         Ok(match self.shared.faults.answer_to(&path.to_string()) {
             Answer::File => {

@@ -236,6 +236,16 @@ impl ObjectIndex {
         self.locate(id, dedup_generation).map(|(_, place)| place)
     }
 
+    /// Returns whether an object is known under another dedup generation than one.
+    #[must_use]
+    pub fn is_of_another_generation(&self, id: &ObjectId, than: DedupGeneration) -> bool {
+        let Some(bits) = self.begins.len().saturating_sub(1).checked_ilog2() else { return false };
+        let among = prefix(id, bits);
+        let among = &self.entries[self.begins[among]..self.begins[among + 1]];
+        let first = among.partition_point(|slot| slot.id < *id);
+        among[first..].iter().take_while(|slot| slot.id == *id).any(|slot| slot.dedup_generation != than)
+    }
+
     /// Returns an object's number in this table, below [`ObjectIndex::len`], and where it lies.
     #[must_use]
     pub fn locate(&self, id: &ObjectId, dedup_generation: DedupGeneration) -> Option<(usize, Place)> {

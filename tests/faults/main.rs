@@ -31,6 +31,7 @@ mod restore;
 #[path = "../crash/story.rs"]
 mod story;
 mod sync;
+mod trust;
 #[allow(dead_code, reason = "shared with the crash sweeps, which use all of it")]
 #[path = "../crash/waste.rs"]
 mod waste;

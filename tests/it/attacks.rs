@@ -152,7 +152,7 @@ impl Row {
             After::Newest => require(holds(&scene, &scene.stage.next), "it does not hold the newest state".to_owned()),
             After::Older => require(holds(&scene, &scene.stage.old), "it does not hold the older state".to_owned()),
             After::Degraded => {
-                require(opens_as(&scene, &scene.stage.next), "it does not hold the newest state".to_owned())
+                require(opens_as(&scene, &scene.stage.next), "it does not hold the newest state".to_owned());
             }
             After::Forged | After::Recovered => {
                 let generation = Store::open(scene.key.disk.clone()).unwrap().head().head.generation;
@@ -223,13 +223,16 @@ fn lost(scene: &Scene, before: &[(std::path::PathBuf, std::time::SystemTime, Vec
 fn run_sync(scene: &mut Scene) -> Ended {
     let (run, request) = (scene.key.world.run(), SyncRequest { accept_older: scene.accept_older });
     let result = sync(&scene.key.disk, &scene.remotes, request, &mut scene.key.state, run);
-    ended(scene, result, |synced: &Synced| {
+    ended(scene, &result, |synced: &Synced| {
         let mut lines = Vec::new();
         if let Some(back) = &synced.went_back {
             lines.push(format!(
                 "went back from generation {} to {} of {}, as asked for",
                 back.from, back.to, back.remote
             ));
+        }
+        if let Some(from) = synced.recovered_from {
+            lines.push(format!("the writer who signed generation {from} here was removed since"));
         }
         if synced.stays_degraded {
             lines.push("a newer record stands in heads/ that nobody can vouch for".to_owned());
@@ -243,11 +246,11 @@ fn run_sync(scene: &mut Scene) -> Ended {
 fn run_clone(scene: &mut Scene) -> Ended {
     let (remote, fingerprint) = (scene.remotes[0].clone(), scene.fingerprint.clone());
     let result = scene.key.clone_with(&remote, Some(&fingerprint), None);
-    ended(scene, result, |cloned: &Cloned| (cloned.stale, vec![]))
+    ended(scene, &result, |cloned: &Cloned| (cloned.stale, vec![]))
 }
 
 /// Puts together what a person reads, as the program writes it.
-fn ended<T>(scene: &Scene, result: Result<T>, of: impl Fn(&T) -> (bool, Vec<String>)) -> Ended {
+fn ended<T>(scene: &Scene, result: &Result<T>, of: impl Fn(&T) -> (bool, Vec<String>)) -> Ended {
     let monitor = &scene.key.world.monitor;
     let mut said = String::new();
     for note in monitor.notes() {
@@ -256,7 +259,7 @@ fn ended<T>(scene: &Scene, result: Result<T>, of: impl Fn(&T) -> (bool, Vec<Stri
     for problem in monitor.problems() {
         writeln!(said, "{}: {}", problem.subject, problem.reason).unwrap();
     }
-    let code = match &result {
+    let code = match result {
         Ok(done) => {
             let (stale, lines) = of(done);
             lines.iter().for_each(|line| writeln!(said, "{line}").unwrap());

@@ -13,6 +13,7 @@ mod forget;
 mod healing;
 #[cfg(target_os = "linux")]
 mod messages;
+mod purging;
 mod readers;
 mod reading;
 mod repairing;

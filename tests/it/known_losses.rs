@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use chunkstore::base::RelPath;
 use chunkstore::disk::{Disk, LockKind};
 use chunkstore::error::ErrorKind;
 use chunkstore::format::Class;
+use chunkstore::format::tree::Node;
 use chunkstore::ops::Run;
 use chunkstore::ops::gc::{GcRequest, gc};
+use chunkstore::ops::open::{Reading, named_at};
 use chunkstore::ops::repair::{RepairRequest, repair};
 use chunkstore::store::{Store, layout};
+use chunkstore::tree::read::Named;
 
 use super::env::kind;
 use super::gc::{StopsAfter, half_dead, two_weeks};
@@ -75,9 +79,14 @@ fn one_lost_tree() -> Scene {
         scene.write(&format!("{dir}/file"), &noise(u64::from(dir.as_bytes()[0]), 2 * MIB));
         scene.commit(dir).unwrap();
     }
-    // The second commit's meta pack begins with the tree of b.
-    let meta = scene.packs(Class::Meta)[1];
-    scene.spoil(&layout::pack(&meta.hash), |bytes| bytes[70] ^= 1);
+    let reading = Reading::open(scene.shared_disk(), &scene.readers(), scene.run()).unwrap();
+    let (_, snapshot) = reading.snapshot("HEAD").unwrap();
+    let named = named_at(&reading, &snapshot, &RelPath::new(b"b").unwrap()).unwrap();
+    let Some(Named::Entry(entry)) = named else { panic!("there is no b") };
+    let Node::Dir { tree } = entry.node else { panic!("b is no directory") };
+    let place = reading.reader.index().find(&tree.id, tree.dedup_generation).unwrap();
+    drop(reading);
+    scene.spoil(&layout::pack(&place.pack), |bytes| bytes[place.offset as usize + 6] ^= 1);
     scene
 }
 

@@ -7,6 +7,7 @@ use chunkstore::format::codec::Encoder;
 use chunkstore::format::keylist::{KeyList, KeyTag};
 use chunkstore::format::list::ListNode;
 use chunkstore::format::manifest::{FileRef, KeyShards, Manifest};
+use chunkstore::format::order::{OrderFile, encode_objects, encode_snapshots};
 use chunkstore::format::recipe::{Recipe, RecipeStep};
 use chunkstore::format::roster::{Holder, RosterFile};
 use chunkstore::format::sealed::SealedPart;
@@ -92,7 +93,7 @@ impl Bad {
 }
 
 pub fn all() -> Vec<Vector> {
-    let kinds: [fn() -> Bad; 21] = [
+    let kinds: [fn() -> Bad; 24] = [
         marker,
         head,
         trust,
@@ -103,6 +104,9 @@ pub fn all() -> Vec<Vector> {
         key_list,
         roster,
         holders,
+        order,
+        order_snapshots,
+        order_objects,
         recipe,
         pointer,
         list,
@@ -257,7 +261,12 @@ fn sealed_part() -> Bad {
     change("tag-too-long", "Limit", |p| p.snapshots[0].tags[0] = "t".repeat(65));
     change("index-of-another-kind", "WrongKind", |p| p.indexes[0].pointer.kind = Kind::Tree);
     change("epochs-unsorted", "NotCanonical", |p| p.older_epochs = [2, 1].map(|at| (Epoch(at), [0; 32].into())).into());
-    change("extension-even", "TooNew", |p| p.extensions[0].0 = 2);
+    change("extension-even", "TooNew", |p| p.extensions[0].0 = 4);
+    change("index-keys-cut-short", "Truncated", |p| p.extensions = vec![(2, vec![1, 1, 0])]);
+    change("index-keys-without-a-key", "NotCanonical", |p| p.extensions = vec![(2, vec![0])]);
+    change("index-keys-unsorted", "NotCanonical", |p| {
+        p.index_keys = [2, 1].map(|at| (Epoch(at), [0; 32].into())).into();
+    });
     change("extensions-unsorted", "NotCanonical", |p| p.extensions = vec![(3, vec![]), (1, vec![])]);
     change("extension-too-long", "Limit", |p| p.extensions[0].1 = vec![0; 65_537]);
     change("too-many-extensions", "Limit", |p| p.extensions = (0..65).map(|at| (2 * at + 1, vec![])).collect());
@@ -351,6 +360,48 @@ fn holders() -> Bad {
     change("note-over-limit", "Limit", |holders| holders[0].note = "n".repeat(1025));
     change("recipient-over-limit", "Limit", |holders| holders[0].recipient = "n".repeat(4097));
     change("identity-over-limit", "Limit", |holders| holders[1].identity = vec![0; 2049]);
+    bad
+}
+
+fn order() -> Bad {
+    let mut bad = Bad::of("order", good::encoded_order(&good::order()));
+    bad.header();
+    bad.ends("Truncated", "Trailing");
+    bad.set("reserved-bytes", "NotCanonical", 52, 1);
+    let mut change = |case: &str, error: &str, edit: fn(&mut OrderFile)| {
+        let mut file = good::order();
+        edit(&mut file);
+        bad.add(case, error, good::encoded_order(&file));
+    };
+    change("packs-unsorted", "NotCanonical", |file| file.packs.reverse());
+    change("pack-twice", "NotCanonical", |file| file.packs[1] = file.packs[0]);
+    change("too-many-packs", "Limit", |file| {
+        file.packs =
+            (0..4097u32).map(|at| PackHash([&at.to_be_bytes()[..], &[0; 28]].concat().try_into().unwrap())).collect();
+    });
+    change("part-over-parts", "Limit", |file| file.part = 1);
+    change("too-many-parts", "Limit", |file| file.parts = 1025);
+    change("without-a-seal", "Truncated", |file| file.snapshots.truncate(39));
+    bad
+}
+
+fn order_snapshots() -> Bad {
+    let mut bad = Bad::of("order-snapshots", encode_snapshots(&good::order_snapshots(), 136));
+    bad.set("newer-version", "TooNew", 0, 2);
+    bad.set("count-lies", "Truncated", 1, 0x7f);
+    bad.set("padding-not-zero", "NotCanonical", bad.legal.len() - 1, 1);
+    let mut reversed = good::order_snapshots();
+    reversed.reverse();
+    bad.add("unsorted", "NotCanonical", encode_snapshots(&reversed, 136));
+    bad
+}
+
+fn order_objects() -> Bad {
+    let mut bad = Bad::of("order-objects", encode_objects(&good::order_objects(), 72));
+    bad.set("newer-version", "TooNew", 0, 2);
+    bad.set("count-lies", "Truncated", 1, 0x7f);
+    bad.set("padding-not-zero", "NotCanonical", bad.legal.len() - 1, 1);
+    bad.add("twice", "NotCanonical", encode_objects(&[good::order_objects()[0]; 2], 72));
     bad
 }
 

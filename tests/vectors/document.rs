@@ -9,7 +9,7 @@ use chunkstore::format::outer::FileMagic;
 use chunkstore::format::{
     attributes, codec, head, index, keylist, list, manifest, outer, pack, pointer, recipe, sealed, snapshot,
 };
-use chunkstore::format::{roster, tree, trust};
+use chunkstore::format::{order, roster, tree, trust};
 use chunkstore::{format, store};
 
 use super::{good, hex_lines};
@@ -86,6 +86,8 @@ fn limit_values() -> BTreeMap<&'static str, u64> {
         ("OBJECT_MAX_BYTES", limits::OBJECT_MAX_BYTES),
         ("MANIFEST_CHAIN_MAX", limits::MANIFEST_CHAIN_MAX.into()),
         ("ROSTER_HEADER_BYTES", roster::ROSTER_HEADER_BYTES as u64),
+        ("ORDER_ITEMS_MAX", order::ORDER_ITEMS_MAX as u64),
+        ("ORDER_PARTS_MAX", order::ORDER_PARTS_MAX.into()),
         ("HOLDER_NAME_MAX_BYTES", roster::HOLDER_NAME_MAX_BYTES as u64),
         ("NOTE_MAX_BYTES", roster::NOTE_MAX_BYTES as u64),
         ("RECIPIENT_MAX_BYTES", roster::RECIPIENT_MAX_BYTES as u64),

@@ -16,6 +16,7 @@ use chunkstore::format::keylist::{KeyEntry, KeyList, KeyRole, KeyTag};
 use chunkstore::format::list::{ListChild, ListNode};
 use chunkstore::format::manifest::{Base, CondemnedPack, FileKind, FileRef, KeyShards, Manifest, PackRef, RecipeRef};
 use chunkstore::format::marker::Marker;
+use chunkstore::format::order::{OrderFile, decode_objects, decode_snapshots, encode_objects, encode_snapshots};
 use chunkstore::format::pack::{PackHeader, decode_index, encode_index};
 use chunkstore::format::recipe::{Recipe, RecipeStep};
 use chunkstore::format::roster::{Holder, RosterFile, decode_holders, encode_holders};
@@ -259,6 +260,52 @@ pub fn roster() -> RosterFile {
     RosterFile { clash_counter: 0, shard: 1, shards: 2, dedup_generation: DedupGeneration(1), frame }
 }
 
+pub fn order_snapshots() -> Vec<(ObjectId, ObjectId)> {
+    vec![(ObjectId(run(0x10)), ObjectId(run(0x91))), (ObjectId(run(0x90)), ObjectId(run(0x92)))]
+}
+
+pub fn order_objects() -> Vec<ObjectId> {
+    vec![ObjectId(run(0x11)), ObjectId(run(0x12))]
+}
+
+/// What is signed of the order; what it seals is padded to a PADME length.
+pub fn order() -> OrderFile {
+    let keys = keys();
+    let (for_readers, for_writers) = (keys.reader.order_key(Epoch(1)), keys.order_key(DedupGeneration(1)));
+    let seal = |purpose, key: &Secret, plain: &[u8]| seal_outer(STORE, purpose, key, plain).unwrap();
+    OrderFile {
+        clash_counter: 0,
+        generation: Generation(7),
+        part: 0,
+        parts: 1,
+        epoch: Epoch(1),
+        dedup_generation: DedupGeneration(1),
+        writer: signer(0x60).public(),
+        packs: vec![PackHash(run(0x21)), PackHash(run(0x22))],
+        snapshots: seal(Purpose::OrderSnapshots, &for_readers.unwrap(), &encode_snapshots(&order_snapshots(), 136)),
+        objects: seal(Purpose::OrderObjects, &for_writers.unwrap(), &encode_objects(&order_objects(), 72)),
+    }
+}
+
+pub fn encoded_order(order: &OrderFile) -> Vec<u8> {
+    let body = order.encode_body(STORE);
+    let signature = signer(0x60).sign(chunkstore::crypto::sign::Purpose::Order, &body);
+    [&body[..], &signature].concat()
+}
+
+/// Reads an order and puts what was read together again.
+fn read_order(bytes: &[u8]) -> Result<Vec<u8>, FormatError> {
+    let (order, signature, _) = OrderFile::decode(bytes, STORE)?;
+    Ok([&order.encode_body(STORE)[..], &signature].concat())
+}
+
+/// A sealed part after a purge.
+pub fn sealed_part_cut() -> SealedPart {
+    let index_keys =
+        vec![(Epoch(1), zeroize::Zeroizing::new(run(0xa0))), (Epoch(2), zeroize::Zeroizing::new(run(0xc0)))];
+    SealedPart { index_keys, extensions: vec![(1, b"kept".to_vec()), (5, b"kept, too".to_vec())], ..sealed_part() }
+}
+
 pub fn recipe() -> Recipe {
     Recipe {
         clash_counter: 0,
@@ -432,6 +479,8 @@ fn derived() -> Vec<(String, String)> {
     let id_key = derive("chunkstore 1 object id", &store);
     let maker = derive("chunkstore 1 object key", &dedup);
     let roster = derive("chunkstore 1 roster", &dedup);
+    let order_objects = derive("chunkstore 1 order objects", &dedup);
+    let order_snapshots = derive("chunkstore 1 order snapshots", &root);
     let id = blake3::keyed_hash(&id_key, &[&[1], CHUNK].concat());
     let key = blake3::keyed_hash(&maker, &[&[1], &id.as_bytes()[..]].concat());
     let commitment_key = derive("chunkstore 1 commitment", &epoch);
@@ -444,6 +493,8 @@ fn derived() -> Vec<(String, String)> {
     let keys = keys();
     assert_eq!(root, *root_key().expose());
     assert_eq!(roster, *keys.roster_key(DedupGeneration(1)).unwrap().expose());
+    assert_eq!(order_objects, *keys.order_key(DedupGeneration(1)).unwrap().expose());
+    assert_eq!(order_snapshots, *keys.reader.order_key(Epoch(1)).unwrap().expose());
     assert_eq!(index, *index_key().expose());
     assert_eq!((*id.as_bytes(), *key.as_bytes()), (chunk_pointer().id.0, chunk_pointer().key.0));
     assert_eq!(*commitment.as_bytes(), keys.reader.commitment(Epoch(1)).unwrap());
@@ -456,6 +507,8 @@ fn derived() -> Vec<(String, String)> {
         ("object-id-key", hex::encode(id_key)),
         ("object-key-maker", hex::encode(maker)),
         ("roster-key", hex::encode(roster)),
+        ("order-objects-key", hex::encode(order_objects)),
+        ("order-snapshots-key", hex::encode(order_snapshots)),
         ("root-key", hex::encode(root)),
         ("pack-index-key", hex::encode(index)),
         ("frame-order-key", hex::encode(derive("chunkstore 1 frame order", &index))),
@@ -529,6 +582,15 @@ fn outer() -> Vec<Vector> {
         vector("recipe", "recipe", "a recipe", recipe().encode(STORE)),
         vector("roster", "roster", "a roster: shard 1 of 2", roster().encode(STORE)),
         vector("holders", "holders", "the plaintext of its sealed part", encoded_holders(&holders(), 432)),
+        vector("order", "order", "a purge order, signed by the writer of seed 60..7f", encoded_order(&order())),
+        vector(
+            "order-snapshots",
+            "order-snapshots",
+            "what it says to readers",
+            encode_snapshots(&order_snapshots(), 136),
+        ),
+        vector("order-objects", "order-objects", "what it says to writers", encode_objects(&order_objects(), 72)),
+        vector("sealed-part-cut", "sealed-part", "a sealed part after a purge", sealed_part_cut().encode(0)),
         vector("reader-keys", "key-file", "what a reader's key file wraps", keys().reader.encode().as_bytes().to_vec()),
         vector("writer-keys", "key-file", "what a writer's key file wraps", keys().encode().as_bytes().to_vec()),
     ]
@@ -623,6 +685,9 @@ pub fn again(kind: &str, bytes: &[u8]) -> Result<Vec<u8>, String> {
         "key-list" => KeyList::decode(bytes, STORE).map(|list| list.encode(STORE)),
         "roster" => RosterFile::decode(bytes, STORE).map(|file| file.encode(STORE)),
         "holders" => decode_holders(bytes).map(|holders| encoded_holders(&holders, bytes.len())),
+        "order" => read_order(bytes),
+        "order-snapshots" => decode_snapshots(bytes).map(|pairs| encode_snapshots(&pairs, bytes.len())),
+        "order-objects" => decode_objects(bytes).map(|ids| encode_objects(&ids, bytes.len())),
         "recipe" => Recipe::decode(bytes, STORE).map(|recipe| recipe.encode(STORE)),
         "pointer" => read_pointer(bytes),
         "list" => ListNode::decode(bytes).map(|node| node.encode()),

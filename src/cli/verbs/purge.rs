@@ -17,7 +17,7 @@ use crate::crypto::sign::SignKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::local_keys::KeyDir;
 use crate::ops::purge::plan::Plan;
-use crate::ops::purge::rotate::{OwnKeys, Rotated, root_of};
+use crate::ops::purge::rotate::{OwnKeys, Rotated};
 use crate::ops::purge::status::{RemoteStanding, Standing, status};
 use crate::ops::purge::{PurgeRequest, Purged, plan, purge};
 use crate::store::replica;
@@ -45,7 +45,7 @@ pub fn run(args: &PurgeArgs, context: &Context) -> Result<Outcome> {
         true => Vec::new(),
         false => {
             let dir = context.settings.root_keys.as_deref().unwrap_or(keys);
-            root_of(&KeyDir::new(dir, store), &ask)?.into_iter().collect()
+            KeyDir::new(dir, store).load_roots(&ask)?
         }
     };
     let own = OwnKeys { dir: KeyDir::new(keys, store), ask: &ask, roots: &roots };

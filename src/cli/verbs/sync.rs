@@ -54,6 +54,12 @@ fn show(done: &Synced, context: &Context) -> Result<()> {
             .notices
             .line(&format!("chunkstore: went back from generation {from} to {to} of {remote}, as asked for"));
     }
+    if let Some(from) = done.recovered_from {
+        let to = done.generation;
+        context.notices.line(&format!(
+            "chunkstore: the writer who signed generation {from} here was removed since: went on from generation {to}"
+        ));
+    }
     if done.stays_degraded {
         context.notices.line(
             "chunkstore: a newer record stands in heads/ that nobody can vouch for: the store stays degraded until \
@@ -83,6 +89,7 @@ fn show(done: &Synced, context: &Context) -> Result<()> {
         "stale": done.stale,
         "ahead_secs": done.ahead_secs,
         "went_back": done.went_back.as_ref().map(accepted_object),
+        "recovered_from": done.recovered_from.map(|generation| generation.0),
         "stays_degraded": done.stays_degraded,
         "fetched_bytes": done.fetched_bytes,
         "sent_bytes": done.sent_bytes,

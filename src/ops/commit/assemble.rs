@@ -236,6 +236,9 @@ impl<'a, 'w> Assembler<'a, 'w> {
     fn put_object(&mut self, kind: Kind, plaintext: &[u8]) -> std::result::Result<Pointer, StoreError> {
         let pointer = pointer_to(self.parts.keys, self.parts.maker, kind, plaintext);
         let known = self.parts.reader.index().find(&pointer.id, pointer.dedup_generation).is_some();
+        if let Some(pointer) = self.parts.survivors.find(&pointer.id).filter(|_| !known) {
+            return Ok(pointer);
+        }
         if !known && self.put.insert(pointer.id) {
             let object = self.sealer.seal(kind, pointer.id, pointer.dedup_generation, &pointer.key, plaintext)?;
             self.writer.put(object)?;

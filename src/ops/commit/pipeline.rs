@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::assemble::{Assembler, Tree};
 use super::lookout::Lookout;
 use super::source::{self, Job};
+use super::survivors::Survivors;
 use crate::base::{ObjectId, StoreId};
 use crate::chunker::Chunker;
 use crate::error::{Error, ErrorKind, Result};
@@ -37,6 +38,8 @@ pub struct Parts<'a> {
     pub maker: &'a KeyMaker,
     /// Knows what the store holds.
     pub reader: &'a ObjectReader,
+    /// Knows what it holds under keys of earlier dedup generations.
+    pub survivors: &'a Survivors<'a>,
     /// How content is cut.
     pub chunker: ChunkerParameters,
     /// How hard what is cut is compressed.
@@ -157,6 +160,9 @@ fn work_through(parts: &Parts<'_>, claims: &Claims, work: &Receiver<Work>) {
 fn make(parts: &Parts<'_>, claims: &Claims, sealer: &mut Sealer, item: &Work) -> std::result::Result<Made, StoreError> {
     let pointer = pointer_to(parts.keys, parts.maker, Kind::Chunk, &item.plaintext);
     let known = parts.reader.index().find(&pointer.id, pointer.dedup_generation).is_some();
+    if let Some(pointer) = parts.survivors.find(&pointer.id).filter(|_| !known) {
+        return Ok(Made { pointer, sealed: None });
+    }
     if known || !claim(claims, pointer.id, item.sequence) {
         return Ok(Made { pointer, sealed: None });
     }

@@ -6,15 +6,16 @@
 
 use crate::base::Timestamp;
 use crate::base::limits::TRUST_MAX_BYTES;
-use crate::crypto::sign::{Purpose, SignKey};
+use crate::crypto::sign::SignKey;
 use crate::crypto::wrap::{Identity, Recipient};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::format::keylist::{KeyRole, KeyTag};
 use crate::format::trust::{SignedTrust, Trust};
-use crate::ops::local_keys::{AskPassphrase, KeyDir, LocalKey, WriterKey};
+use crate::ops::local_keys::{AskPassphrase, KeyDir, WriterKey};
 use crate::ops::readers::roster_of;
 use crate::ops::writing::Writing;
 use crate::store::trust::TrustChain;
+use crate::store::trust::change::{missing_signatures, sign};
 use crate::store::{layout, pack};
 
 /// The keys of this machine.
@@ -56,7 +57,7 @@ impl<'a> Rotation<'a> {
     /// Draws new identities for those that can have one; writes nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::NoIdentity`] for a key file that does not open, [`ErrorKind::Corrupt`] for the roster.
+    /// [`crate::error::ErrorKind::NoIdentity`] for a key file that does not open, [`crate::error::ErrorKind::Corrupt`] for the roster.
     pub fn prepare(writing: &Writing, writer: &WriterKey, own: &'a OwnKeys<'a>, now: Timestamp) -> Result<Self> {
         let roster = roster_of(writing)?;
         let tag_of = |role, identity: &Identity| {
@@ -165,27 +166,7 @@ fn next_trust(
     recipient.as_str().clone_into(&mut own.recipient);
     let version = last.trust.version.checked_add(1)?;
     let next = Trust { version, previous: Some(last.hash()), time: now, writers, ..last.trust.clone() };
-    let mut signatures = Vec::new();
-    for root in roots.iter().filter(|root| next.roots.contains(&root.public())) {
-        if signatures.iter().all(|(other, _)| *other != root.public()) {
-            signatures.push((root.public(), root.sign(Purpose::Trust, &next.encode_body())));
-        }
-    }
-    let is_enough = signatures.len() >= next.threshold as usize;
-    let signed = SignedTrust::new(next, signatures);
-    (is_enough && signed.bytes().len() as u64 <= TRUST_MAX_BYTES).then_some(signed)
-}
-
-/// Reads a root key from the text of its file.
-///
-/// # Errors
-/// [`ErrorKind::NoIdentity`] for any other text.
-pub fn root_of(dir: &KeyDir, ask: AskPassphrase<'_>) -> Result<Option<SignKey>> {
-    let Some(text) = dir.plain_text(LocalKey::Root, ask)? else { return Ok(None) };
-    let seed = text.lines().find_map(|line| line.strip_prefix("sign-seed "));
-    let mut bytes = zeroize::Zeroizing::new([0; 32]);
-    match seed.map(|seed| hex::decode_to_slice(seed, &mut bytes[..])) {
-        Some(Ok(())) => Ok(Some(SignKey::from_seed(&crate::crypto::Secret::from_bytes(*bytes)))),
-        _ => Err(Error::new(ErrorKind::NoIdentity, format!("{} is no root key", dir.path("root.key").display()))),
-    }
+    let signed = sign(&SignedTrust::new(next, Vec::new()), roots);
+    let is_enough = missing_signatures(&signed, &last.trust) == 0 && signed.bytes().len() as u64 <= TRUST_MAX_BYTES;
+    is_enough.then_some(signed)
 }

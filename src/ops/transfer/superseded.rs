@@ -96,23 +96,23 @@ impl Removing<'_, '_> {
                 let bytes = self.caller.fetch_small(&path, KEY_LIST_MAX_BYTES)?;
                 if let Some(list) = bytes.and_then(|bytes| KeyList::decode(&bytes, self.store.id()).ok()) {
                     for entry in &list.entries {
-                        self.remove_once(layout::key_file(lists.epoch, entry.tag))?;
+                        self.remove_once(&layout::key_file(lists.epoch, entry.tag))?;
                     }
                 }
-                self.remove_once(path)?;
+                self.remove_once(&path)?;
             }
         }
         for recipe in &manifest.recipes {
-            self.remove_once(layout::recipe(&recipe.recipe))?;
+            self.remove_once(&layout::recipe(&recipe.recipe))?;
         }
-        manifest.files.iter().try_for_each(|file| self.remove_once(layout::carried_file(&file.hash)))
+        manifest.files.iter().try_for_each(|file| self.remove_once(&layout::carried_file(&file.hash)))
     }
 
-    fn remove_once(&mut self, path: StorePath) -> Result<()> {
-        if self.kept.contains(&path) || !self.seen.insert(path.clone()) {
+    fn remove_once(&mut self, path: &StorePath) -> Result<()> {
+        if self.kept.contains(path) || !self.seen.insert(path.clone()) {
             return Ok(());
         }
-        self.remove(&path)
+        self.remove(path)
     }
 
     fn remove(&mut self, path: &StorePath) -> Result<()> {

@@ -220,3 +220,68 @@ fn a_record_in_the_way_is_named_by_head_before_it_goes() {
     make_way(&disk, &mine, &other).unwrap();
     assert!(disk.call_count() - calls < 4, "HEAD names it already");
 }
+
+fn names_of(disk: &SimDisk) -> Vec<u64> {
+    let mut names: Vec<u64> = names(disk).unwrap().into_iter().map(|generation| generation.0).collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn the_last_four_records_are_kept_and_newer_ones_forgotten_where_that_is_asked_for() {
+    let (disk, trust, first) = two_commits();
+    for generation in 3..=9 {
+        swing(&disk, &signed_again(&first, &trust, 1, generation, 1)).unwrap();
+        assert!(find_newest(&disk, STORE, &trust).unwrap().is_settled);
+    }
+    assert_eq!(names_of(&disk), [6, 7, 8, 9]);
+    assert_eq!(newest_name(&disk).unwrap(), Some(Generation(9)));
+    forget_newer(&disk, Generation(7)).unwrap();
+    assert_eq!(names_of(&disk), [6, 7]);
+    // HEAD still names what was forgotten, until somebody settles on another.
+    let seven = signed_again(&first, &trust, 1, 7, 1);
+    settle(&disk, &seven).unwrap();
+    assert_eq!(opened(&disk, &trust), (Generation(7), Soundness::Sound));
+    assert_eq!(disk.settled().content("HEAD").unwrap(), seven.bytes());
+    // A record that is gone is made again.
+    assert!(disk.wipe("heads/00000007"));
+    settle(&disk, &seven).unwrap();
+    assert_eq!(disk.settled().content("heads/00000007").unwrap(), seven.bytes());
+}
+
+// U11
+#[test]
+fn names_tell_of_what_was_newer_where_there_is_no_head() {
+    let (disk, trust, first) = two_commits();
+    swing(&disk, &signed_again(&first, &trust, 1, 3, 1)).unwrap();
+    disk.put("heads/00000009", b"torn");
+    let hidden = |disk: &SimDisk| find_newest(disk, STORE, &trust).unwrap().hidden;
+    assert_eq!(hidden(&disk), Hidden::default(), "HEAD says otherwise");
+    assert_eq!(opened(&disk, &trust), (Generation(3), Soundness::Sound));
+    disk.put("HEAD", b"");
+    assert_eq!(hidden(&disk), Hidden { records: vec![], promised: Some(Generation(9)) });
+    assert_eq!(opened(&disk, &trust), (Generation(3), Soundness::Older));
+    let lost = Head { manifest: crate::base::ManifestHash([9; 32]), ..first.head.clone() };
+    let lost = signed_again(&SignedHead::new(lost, [0; 64]), &trust, 1, 12, 1);
+    disk.put("heads/00000012", lost.bytes());
+    assert_eq!(hidden(&disk).newest(), Some(Generation(12)));
+    disk.put("heads/00000012", b"torn");
+    assert!(disk.wipe("heads/00000009"));
+    assert_eq!(hidden(&disk).newest(), Some(Generation(12)));
+    // A name that is not newer tells of nothing, nor does a directory that does not list.
+    assert!(disk.wipe("heads/00000012"));
+    disk.put("heads/00000002", b"torn");
+    assert_eq!(hidden(&disk), Hidden::default());
+    assert_eq!(opened(&disk, &trust), (Generation(3), Soundness::HeadLost));
+}
+
+// U18
+#[test]
+fn a_newer_record_whose_signature_fails_under_the_same_trust_makes_the_state_older() {
+    let (disk, trust, first) = two_commits();
+    let newer = signed_again(&first, &trust, 1, 3, 1);
+    disk.put("heads/00000003", SignedHead::new(newer.head.clone(), [0; 64]).bytes());
+    assert_eq!(opened(&disk, &trust), (Generation(2), Soundness::Older));
+    disk.put("heads/00000003", newer.bytes());
+    assert_eq!(opened(&disk, &trust), (Generation(3), Soundness::Sound));
+}

@@ -105,7 +105,9 @@ fn files_are_carried_from_manifest_to_manifest() {
     let mut set = files.load(named).unwrap();
     let mut bases = 0;
     for generation in 2..=40 {
-        let next = next_manifest(Some(&set), plain_change(generation, vec![pack(generation as u32)]));
+        // Who makes the next generation says which files it carries, whatever shape its manifest takes.
+        let change = Change { files: set.top.files.clone(), ..plain_change(generation, vec![pack(generation as u32)]) };
+        let next = next_manifest(Some(&set), change);
         assert_eq!(next.files, first.files, "generation {generation}");
         bases += u32::from(next.base.is_some());
         let named = files.add(&next);
@@ -147,4 +149,26 @@ fn the_later_of_two_recipes_counts_and_one_of_a_removed_pack_goes() {
         let named = files.add(&next);
         set = files.load(named).unwrap();
     }
+}
+
+#[test]
+fn a_manifest_that_is_to_lean_on_nothing_says_everything_and_forgets_recipes_of_what_went() {
+    use crate::base::{RecipeHash, Timestamp};
+    let mut files = Files(HashMap::new());
+    let recipe = |number, at| RecipeRef { pack: pack(number).hash, recipe: RecipeHash([at; 32]), len_bytes: 9 };
+    let mut first = next_manifest(None, plain_change(1, (1..=40).map(pack).collect()));
+    first.recipes = vec![recipe(1, 1), recipe(2, 2)];
+    first.recipes.sort_unstable_by_key(|recipe| recipe.pack);
+    let named = files.add(&first);
+    let set = files.load(named).unwrap();
+    let gone = CondemnedPack { hash: pack(2).hash, len_bytes: 2, since: Timestamp(0) };
+    let change = || Change { removed: vec![pack(2).hash], condemned: vec![gone], ..plain_change(2, vec![pack(50)]) };
+    let leaning = next_manifest(Some(&set), change());
+    assert!(leaning.base.is_some());
+    let full = next_manifest(Some(&set), Change { is_full: true, ..change() });
+    assert!(full.base.is_none() && full.removed.is_empty());
+    assert_eq!(full.recipes, vec![recipe(1, 1)]);
+    let named = files.add(&full);
+    let packs: Vec<PackRef> = files.load(named).unwrap().packs().to_vec();
+    assert_eq!(packs, (1..=40).filter(|at| *at != 2).chain([50]).map(pack).collect::<Vec<_>>());
 }

@@ -8,7 +8,7 @@ use super::{After, Row, row};
 
 pub const ROWS: &[Row] = &[
     row("deny", Uptane, "refuses every connection", (Sync, 14, "connect to ftp://", After::Unchanged), |scene| {
-        scene.server.strike(Fault::RefuseConnection)
+        scene.server.strike(Fault::RefuseConnection);
     }),
     row(
         "drop-request",
@@ -32,7 +32,7 @@ pub const ROWS: &[Row] = &[
         |scene| scene.server.answer(&scene.newest().manifest(), Answer::Missing),
     ),
     row("drop-request, pack", Uptane, "leaves out a pack", (Sync, 13, "the remote lacks pack", After::Kept), |scene| {
-        scene.server.answer(&scene.newest().pack(), Answer::Missing)
+        scene.server.answer(&scene.newest().pack(), Answer::Missing);
     }),
     row(
         "drop-request, recipe",

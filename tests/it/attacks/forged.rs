@@ -35,6 +35,42 @@ fn show_forged(scene: &mut Scene, make: impl FnOnce(&Publisher)) {
     scene.server.show(&image(&publisher.disk));
 }
 
+/// Has the key sync the last generation that there can be, which a thief of the writer's key made on top of the newest state.
+fn take_the_last_generation(scene: &mut Scene) {
+    show_forged(scene, |publisher| {
+        forge(publisher, |manifest, head| {
+            manifest.generation = Generation(u64::MAX);
+            head.generation = Generation(u64::MAX);
+        });
+    });
+    let ended = super::run_sync(scene);
+    assert_eq!(ended.code, 0, "{}", ended.said);
+    scene.remotes.clear();
+    let remote = scene.server.remote();
+    scene.remotes.push(remote);
+}
+
+/// Shows generation 8 under a third trust file, which names a second writer, who signs; without the first one if it `removes` it.
+fn show_after_removal(scene: &mut Scene, removes: bool) {
+    let publisher = scene.stage.publisher_at(&scene.stage.next);
+    let second = own_key(3);
+    let trust = trust_after(&scene.stage.next, 2, |trust| {
+        let recipient = trust.writers[0].recipient.replace("age1", "age1z");
+        if removes {
+            trust.writers.clear();
+        }
+        trust.writers.push(Writer { key: second.public(), recipient });
+    });
+    let trust = sign_trust(&[&scene.stage.stolen().root], trust);
+    pack::create_immutable(publisher.disk.as_ref(), &layout::trust(3), trust.bytes()).unwrap();
+    let made = forge(&publisher, |manifest, head| {
+        (manifest.generation, head.generation) = (Generation(8), Generation(8));
+        (head.trust_version, head.trust) = (3, trust.hash());
+    });
+    scene.server.show(&image(&publisher.disk));
+    scene.server.put("HEAD", sign_head(&second, made.head).bytes());
+}
+
 pub const ROWS: &[Row] = &[
     row(
         "arbitrary software, HEAD of another key",
@@ -127,6 +163,28 @@ pub const ROWS: &[Row] = &[
             scene.server.put("HEAD", text.replace("\ngeneration 6\n", &last).as_bytes());
         },
     ),
+    row(
+        "fast-forward with a stolen key",
+        Tuf,
+        "has shown the last generation of all, signed by a stolen key, and then shows a lower one under a trust file without its writer",
+        (Sync, 0, "the writer who signed generation 18446744073709551615 here was removed since", After::Recovered),
+        |scene| {
+            take_the_last_generation(scene);
+            show_after_removal(scene, true);
+        },
+    )
+    .for_good(),
+    row(
+        "fast-forward with a key that still stands",
+        Tuf,
+        "has shown the last generation of all, and then shows a lower one under a newer trust file that has the same writer",
+        (Sync, 18, "went back to generation 8", After::Unchanged),
+        |scene| {
+            take_the_last_generation(scene);
+            show_after_removal(scene, false);
+        },
+    )
+    .for_good(),
     row(
         "a chain of trust that is too long",
         Own,
@@ -263,4 +321,12 @@ fn show_long_recipe(scene: &mut Scene) {
 #[test]
 fn forged_and_huge() {
     super::play(ROWS);
+}
+
+#[test]
+fn a_recipe_that_may_cost_more_than_it_spares_is_not_asked_for() {
+    let mut scene = Scene::new();
+    show_long_recipe(&mut scene);
+    let ended = super::run_sync(&mut scene);
+    assert!(ended.code == 0 && !ended.said.contains("recipes of packs are of no use"), "{}", ended.said);
 }

@@ -132,3 +132,14 @@ fn what_nobody_signed_is_no_update_that_continues() {
         assert_eq!(told.unfinished.is_some(), is_right, "signed by {name}");
     }
 }
+
+#[test]
+fn a_planted_record_is_never_what_opens() {
+    let scene = super::stage::Scene::new();
+    let mut head = head_of(&scene.stage.mine).head;
+    head.generation.0 = 9;
+    let forged = sign_head(&own(), head);
+    ["heads/00000009", "HEAD", "HEAD.new", "pending"].into_iter().for_each(|path| scene.plant(path, forged.bytes()));
+    let store = chunkstore::store::Store::open(scene.key.disk.clone()).unwrap();
+    assert_eq!(store.head().bytes(), scene.stage.mine["HEAD"]);
+}

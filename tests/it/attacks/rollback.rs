@@ -114,7 +114,7 @@ pub const ROWS: &[Row] = &[
         },
     ),
     row("foreign store", Own, "shows another store", (Sync, 18, "it holds another store", After::Unchanged), |scene| {
-        scene.server.show(&scene.stage.stranger)
+        scene.server.show(&scene.stage.stranger);
     }),
     row(
         "foreign store, to a new key",

@@ -20,6 +20,7 @@ use chunkstore::format::keylist::KeyList;
 use chunkstore::format::list::ListNode;
 use chunkstore::format::manifest::Manifest;
 use chunkstore::format::marker::Marker;
+use chunkstore::format::order::{OrderFile, decode_objects, decode_snapshots, encode_objects, encode_snapshots};
 use chunkstore::format::pack::{PACK_HEADER_BYTES, PackHeader, decode_index, encode_index};
 use chunkstore::format::recipe::Recipe;
 use chunkstore::format::roster::{RosterFile, decode_holders, encode_holders};
@@ -67,6 +68,9 @@ pub const TARGETS: &[Target] = &[
     Target { name: "recipe", run: recipe },
     Target { name: "roster", run: roster },
     Target { name: "holders", run: holders },
+    Target { name: "order", run: order },
+    Target { name: "order-snapshots", run: order_snapshots },
+    Target { name: "order-objects", run: order_objects },
     Target { name: "index", run: index },
     Target { name: "pointer", run: pointer },
     Target { name: "tree", run: tree },
@@ -196,6 +200,19 @@ fn roster(bytes: &[u8]) {
 
 fn holders(bytes: &[u8]) {
     exact(bytes, decode_holders(bytes), |holders| encode_holders(&holders.iter().collect::<Vec<_>>(), bytes.len()));
+}
+
+fn order(bytes: &[u8]) {
+    let decode = |bytes: &[u8]| OrderFile::decode(bytes, STORE).map(|(order, signature, _)| (order, signature));
+    same(bytes, decode, |(order, signature)| [&order.encode_body(STORE)[..], &signature[..]].concat());
+}
+
+fn order_snapshots(bytes: &[u8]) {
+    exact(bytes, decode_snapshots(bytes), |pairs| encode_snapshots(pairs, bytes.len()));
+}
+
+fn order_objects(bytes: &[u8]) {
+    exact(bytes, decode_objects(bytes), |ids| encode_objects(ids, bytes.len()));
 }
 
 fn index(bytes: &[u8]) {

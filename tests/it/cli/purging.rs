@@ -1,0 +1,99 @@
+//! `purge` as people and scripts run it.
+
+use super::{Cli, fields};
+
+const KEYS: [&str; 4] = ["--store", "pub", "--keys", "k"];
+
+/// A store of two snapshots, pushed to `mirror` and cloned to `key`.
+fn scene() -> Cli {
+    let cli = Cli::new();
+    cli.ok(&["init", "pub", "--keys", "k", "--no-passphrase"]);
+    for (name, text) in [("letter.txt", "dear you"), ("copy.txt", "dear you"), ("note.txt", "a note")] {
+        cli.write(&format!("files/{name}"), text.repeat(20).as_bytes());
+    }
+    cli.ok(&[&["commit", "files"], &KEYS[..]].concat());
+    cli.write("files/note.txt", b"another note");
+    cli.ok(&[&["commit", "files"], &KEYS[..]].concat());
+    cli.ok(&[&["push", "./mirror"], &KEYS[..]].concat());
+    let status = cli.ok(&["status", "--store", "pub", "--json"]).document();
+    cli.ok(&["clone", "./mirror", "key", "--trust", status["fingerprint"].as_str().unwrap()]);
+    cli
+}
+
+fn purge(args: &[&str]) -> Vec<String> {
+    [&["purge"], args, &KEYS].concat().into_iter().map(str::to_owned).collect()
+}
+
+fn run(cli: &Cli, args: &[&str]) -> super::Ran {
+    let words = purge(args);
+    cli.run(&words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+// S16 S17 S19
+#[test]
+fn a_plan_is_shown_approved_and_carried_out_everywhere() {
+    let cli = scene();
+    let planned = run(&cli, &["/letter.txt", "--plan", "--json"]).document();
+    let plan = planned["plan"].as_str().unwrap().to_owned();
+    assert_eq!((&planned["dry_run"], &planned["gone"]), (&true.into(), &serde_json::json!(["/letter.txt"])));
+    assert_eq!(planned["elsewhere"][0]["path"], "/copy.txt");
+    assert_eq!(planned["snapshots"].as_array().unwrap().len(), 2);
+    let shown = run(&cli, &["letter.txt", "--dry-run"]);
+    for part in ["goes: 1 files", "/letter.txt", "from 2 of 2 kept snapshots", "/copy.txt  the same bytes", &plan] {
+        assert!(shown.stdout.contains(part), "{part}: {shown:?}");
+    }
+    // Without a word nobody says yes for somebody.
+    let asked = run(&cli, &["/letter.txt"]);
+    assert_eq!(asked.code, 2, "{asked:?}");
+    assert!(asked.stderr.contains("--approve"), "{asked:?}");
+    let other = run(&cli, &["/letter.txt", "--approve", "00112233445566778899aabbccddeeff"]);
+    assert_eq!(other.code, 17, "{other:?}");
+    let done = run(&cli, &["/letter.txt", "--approve", &plan, "--json"]).document();
+    assert!(done["removed_files"].as_u64().unwrap() > 0 && done["ended"] == false, "{done}");
+    assert_eq!((&done["reader_key"], &done["writer_key"]), (&"rotated".into(), &"rotated".into()));
+    assert_eq!((&done["plan"], &done["dry_run"]), (&planned["plan"], &false.into()));
+    let gone = run(&cli, &["/letter.txt", "--yes"]);
+    assert_eq!(gone.code, 1, "{gone:?}");
+    assert!(gone.stderr.contains("no kept snapshot has /letter.txt"), "{gone:?}");
+    let status = cli.run(&[&["purge", "status", "./mirror", "--json"], &KEYS[..]].concat());
+    assert_eq!(status.code, 3, "{status:?}");
+    assert!(status.document()["remotes"][0]["packs"].as_u64().unwrap() > 0);
+    cli.ok(&[&["push", "./mirror"], &KEYS[..]].concat());
+    cli.ok(&["sync", "--store", "key"]);
+    for store in ["pub", "key"] {
+        let status = cli.ok(&["purge", "status", "./mirror", "--store", store, "--json"]).document();
+        assert_eq!(fields(&status), ["clear", "here", "keys", "packs", "purged", "remotes"]);
+        assert_eq!((&status["clear"], &status["keys"]), (&true.into(), &serde_json::Value::Null));
+        for spot in ["HEAD:/", "HEAD~1:/"] {
+            let listed = cli.ok(&["ls", spot, "--store", store, "--keys", "k"]).stdout;
+            assert!(
+                !listed.contains("letter") && listed.contains("copy.txt") && listed.contains("note.txt"),
+                "{listed}"
+            );
+        }
+        cli.ok(&["verify", "--read-data", "--store", store, "--keys", "k"]);
+    }
+    assert!(cli.ok(&["purge", "status", "./mirror", "--store", "pub"]).stdout.contains("holds none of it"));
+}
+
+#[test]
+fn what_is_no_purge_is_refused() {
+    let cli = scene();
+    for (args, code) in [
+        (&["/"][..], 2),
+        (&["/nowhere", "--plan"], 1),
+        (&["/../etc", "--plan"], 2),
+        (&["/letter.txt", "--plan", "--yes"], 2),
+        (&["/letter.txt", "--plan", "--approve", "00"], 2),
+        (&[], 2),
+    ] {
+        assert_eq!(run(&cli, args).code, code, "{args:?}");
+    }
+    let cloned = cli.run(&["purge", "/letter.txt", "--plan", "--store", "key", "--keys", "k"]);
+    assert_eq!(cloned.code, 12, "{cloned:?}");
+    assert!(cloned.stderr.contains("publisher"), "{cloned:?}");
+    let none = cli.ok(&["purge", "status", "--store", "pub"]);
+    assert!(none.stdout.contains("nothing was ever purged"), "{none:?}");
+    let yes = run(&cli, &["/letter.txt", "--yes"]);
+    assert_eq!(yes.code, 0, "{yes:?}");
+}
