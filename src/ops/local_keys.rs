@@ -175,10 +175,7 @@ impl KeyDir {
         let before = read_host_file(&path, MAX_BYTES)?.map(Zeroizing::new);
         let is_wrapped = before.as_ref().is_some_and(|bytes| is_wrapped_with_passphrase(bytes).is_some());
         let passphrase = is_wrapped.then(|| ask(&format!("passphrase of {}", path.display()))).transpose()?;
-        let wrapped = passphrase.map(|passphrase| wrap_with_passphrase(&passphrase, text.as_bytes())).transpose();
-        let wrapped = wrapped.map_err(|error| wrap_error(&path, error))?;
-        replace_host_file(&path, wrapped.as_deref().unwrap_or(text.as_bytes()), 0o600)
-            .map_err(|error| Error::from(error).within(format!("cannot write the key file {}", path.display())))
+        write_again(&path, text, passphrase.as_deref().map(String::as_str))
     }
 
     /// Writes `root.key`, likewise.
@@ -239,7 +236,7 @@ impl KeyDir {
             LocalKey::Writer => Some(WRITER_TITLE),
             LocalKey::Root => Some(ROOT_TITLE),
         };
-        let text = Zeroizing::new(format!("{text}\n"));
+        let text = secret_text(&[text, "\n"]);
         if let Some(title) = title {
             let usage = |why: &str| Error::new(ErrorKind::Usage, format!("the {} key {why}", key.name()));
             let lines = Lines::parse("a key", title, text.as_bytes()).map_err(|_| usage("is damaged"))?;
@@ -366,11 +363,16 @@ pub fn change_passphrase(path: &Path, ask: AskPassphrase<'_>, new: Option<&str>)
         return Ok(false);
     }
     let Some(text) = read_key_file(path, ask)? else { return Ok(false) };
-    let wrapped = new.map(|new| wrap_with_passphrase(new, text.as_bytes())).transpose();
+    write_again(path, &text, new)?;
+    Ok(true)
+}
+
+/// Writes a key file over the one that stands, wrapped under a passphrase if there is one.
+fn write_again(path: &Path, text: &str, passphrase: Option<&str>) -> Result<()> {
+    let wrapped = passphrase.map(|passphrase| wrap_with_passphrase(passphrase, text.as_bytes())).transpose();
     let wrapped = wrapped.map_err(|error| wrap_error(path, error))?;
     replace_host_file(path, wrapped.as_deref().unwrap_or(text.as_bytes()), 0o600)
-        .map_err(|error| Error::from(error).within(format!("cannot write the key file {}", path.display())))?;
-    Ok(true)
+        .map_err(|error| Error::from(error).within(format!("cannot write the key file {}", path.display())))
 }
 
 /// Puts texts together without leaving any of them behind: a text that grows moves.

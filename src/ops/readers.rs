@@ -69,7 +69,7 @@ pub fn revoke(
     run: Run<'_>,
 ) -> Result<Handed> {
     let change = |writing: &Writing| {
-        let roster = roster_of(writing)?;
+        let roster = Roster::of(&writing.store, &writing.keys)?;
         let drop = names.iter().map(|name| Ok(one_of(&roster, KeyRole::Reader, name)?.tag)).collect::<Result<_>>()?;
         Ok(Change { drop, epoch: Step::Next, ..Change::default() })
     };
@@ -103,7 +103,7 @@ pub fn list(disk: &Arc<dyn Disk>, writer: &WriterKey, role: KeyRole) -> Result<V
         let _lock = ReadLock::share(disk.as_ref())?;
         let store = Store::open(Arc::clone(disk))?;
         let (keys, _) = store.unlock_writer(&writer.identities())?;
-        let roster = Roster::read(disk.as_ref(), store.id(), &store.packs().top.files, &keys)?;
+        let roster = Roster::of(&store, &keys)?;
         let mut holders: Vec<Holder> = roster.all().filter(|holder| holder.role == role).cloned().collect();
         holders.sort_by(|a, b| (&a.name, a.tag).cmp(&(&b.name, b.tag)));
         Ok(holders)
@@ -124,14 +124,6 @@ pub fn one_of<'a>(roster: &'a Roster, role: KeyRole, who: &str) -> Result<&'a Ho
         }
         _ => Err(Error::new(ErrorKind::Other, format!("more than one {role_name} goes by {who:?}: name a tag"))),
     }
-}
-
-/// Reads the roster of a store that is open for writing.
-///
-/// # Errors
-/// [`ErrorKind::Corrupt`].
-pub fn roster_of(writing: &Writing) -> Result<Roster> {
-    Ok(Roster::read(writing.disk(), writing.store.id(), &writing.store.packs().top.files, &writing.keys)?)
 }
 
 /// Makes a generation that changes nothing but who is handed which keys.

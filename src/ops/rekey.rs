@@ -89,7 +89,7 @@ impl Rekeyed {
         if changes_files && change.epoch == Step::Keep {
             change.epoch = Step::Next;
         }
-        let roster = Roster::read(disk, store, &writing.store.packs().top.files, &writing.keys)?;
+        let roster = Roster::of(&writing.store, &writing.keys)?;
         let standing = read_entries(disk, store, writing.store.packs(), writing.keys.reader.epoch())?;
         require_known(&roster, &standing)?;
         let keys = writing.keys.step(change.epoch, change.dedup, run.random);

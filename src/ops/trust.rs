@@ -264,7 +264,7 @@ fn find_base(store: &Store, next: &Trust, back_to: &BackTo) -> Result<(SignedHea
 /// Works out who is to be handed writers' keys from now on: those whom the new trust lists, and nobody else.
 fn change_of_holders(writing: &Writing, proposal: &Proposal) -> Result<Option<Change>> {
     let next = &proposal.file.trust;
-    let roster = roster_of(&writing.store, &writing.keys)?;
+    let roster = Roster::of(&writing.store, &writing.keys)?;
     let holders: Vec<&Holder> = roster.current().filter(|holder| holder.role == KeyRole::Writer).collect();
     let held: HashSet<&str> = holders.iter().map(|holder| holder.recipient.as_str()).collect();
     let listed: HashSet<&str> = next.writers.iter().map(|writer| writer.recipient.as_str()).collect();
@@ -301,10 +301,6 @@ fn new_holder(writer: &Writer, labels: &BTreeMap<PublicKey, Label>) -> Result<Ne
     Ok(NewHolder { role: KeyRole::Writer, recipient, identity: Vec::new(), name, note })
 }
 
-fn roster_of(store: &Store, keys: &WriterKeys) -> Result<Roster> {
-    Ok(Roster::read(store.disk().as_ref(), store.id(), &store.packs().top.files, keys)?)
-}
-
 /// A writer as a store lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedWriter {
@@ -322,7 +318,7 @@ pub fn writers(store: &Store, key: Option<&WriterKey>) -> Result<Vec<ListedWrite
     let roster = match key {
         Some(key) => {
             let (keys, _) = store.unlock_writer(std::slice::from_ref(&key.identity))?;
-            Some(roster_of(store, &keys)?)
+            Some(Roster::of(store, &keys)?)
         }
         None => None,
     };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Store;
 use super::error::StoreError;
 use super::keyring::WriterKeys;
 use super::layout;
@@ -25,6 +26,14 @@ pub struct Roster {
 }
 
 impl Roster {
+    /// Reads the roster of the state that a store opened as.
+    ///
+    /// # Errors
+    /// As [`Roster::read`].
+    pub fn of(store: &Store, keys: &WriterKeys) -> Result<Self, StoreError> {
+        Self::read(store.disk().as_ref(), store.id(), &store.packs().top.files, keys)
+    }
+
     /// Reads the roster among the carried files of a state; a state without one has nobody on it.
     ///
     /// # Errors

@@ -12,8 +12,8 @@ use crate::error::Result;
 use crate::format::keylist::{KeyRole, KeyTag};
 use crate::format::trust::{SignedTrust, Trust};
 use crate::ops::local_keys::{AskPassphrase, KeyDir, WriterKey};
-use crate::ops::readers::roster_of;
 use crate::ops::writing::Writing;
+use crate::store::roster::Roster;
 use crate::store::trust::TrustChain;
 use crate::store::trust::change::{missing_signatures, sign};
 use crate::store::{layout, pack};
@@ -59,7 +59,7 @@ impl<'a> Rotation<'a> {
     /// # Errors
     /// [`crate::error::ErrorKind::NoIdentity`] for a key file that does not open, [`crate::error::ErrorKind::Corrupt`] for the roster.
     pub fn prepare(writing: &Writing, writer: &WriterKey, own: &'a OwnKeys<'a>, now: Timestamp) -> Result<Self> {
-        let roster = roster_of(writing)?;
+        let roster = Roster::of(&writing.store, &writing.keys)?;
         let tag_of = |role, identity: &Identity| {
             let found = roster.find(role, identity.recipient().as_str());
             found.first().map(|holder| holder.tag)
@@ -135,7 +135,7 @@ impl<'a> Rotation<'a> {
 /// # Errors
 /// Those of the disk.
 pub fn settle_left(writing: &Writing, writer: &WriterKey, own: &OwnKeys<'_>) -> Result<()> {
-    let roster = roster_of(writing)?;
+    let roster = Roster::of(&writing.store, &writing.keys)?;
     let holds =
         |role, identity: &Identity| roster.find(role, identity.recipient().as_str()).first().map(|holder| holder.tag);
     let readers = own.dir.load_reader(own.ask)?;
