@@ -2,7 +2,8 @@
 //! module's own unit tests, or stand in the list of those that may live, with the reason.
 //!
 //! Needs `cargo install cargo-mutants --locked`. A run goes on where the last one ended: mutants that were caught are not tried
-//! again until `--again` asks for it. cargo-mutants builds in a copy of the tree, into `target/mutants/build`.
+//! again until `--again` asks for it. cargo-mutants changes a copy of the tree that ends at the module's floor, so that a mutant is
+//! built in seconds, into `target/mutants/build`.
 
 use std::path::Path;
 
@@ -14,18 +15,35 @@ use crate::cargo::cargo;
 const SURVIVORS: &str = "tools/mutants/survivors.md";
 const OUTPUT: &str = "target/mutants";
 
-/// A module, its sources, and the unit tests that hold it.
+/// A module, its sources, the unit tests that hold it, and what of the crate's root they need.
 struct Module {
     name: &'static str,
     files: &'static [&'static str],
     tests: &'static str,
+    needs: &'static [&'static str],
 }
 
+const STORE_NEEDS: &[&str] = &["base", "crypto", "disk", "format", "store"];
 const MODULES: &[Module] = &[
-    Module { name: "crypto", files: &["src/crypto.rs", "src/crypto/*.rs"], tests: "crypto::" },
-    Module { name: "format", files: &["src/format.rs", "src/format/*.rs"], tests: "format::" },
-    Module { name: "head", files: &["src/store/head.rs"], tests: "store::head::" },
-    Module { name: "trust", files: &["src/store/trust.rs"], tests: "store::trust::" },
+    Module {
+        name: "crypto",
+        files: &["src/crypto.rs", "src/crypto/*.rs"],
+        tests: "crypto::",
+        needs: &["base", "crypto"],
+    },
+    Module {
+        name: "format",
+        files: &["src/format.rs", "src/format/*.rs"],
+        tests: "format::",
+        needs: &["base", "format"],
+    },
+    Module { name: "head", files: &["src/store/head.rs"], tests: "store::head::", needs: STORE_NEEDS },
+    Module {
+        name: "trust",
+        files: &["src/store/trust.rs", "src/store/trust/*.rs"],
+        tests: "store::trust::",
+        needs: STORE_NEEDS,
+    },
 ];
 
 /// Tries mutants of crypto, format, store::head and store::trust with the unit tests of the module alone.
@@ -75,21 +93,25 @@ fn run_module(root: &Path, module: &Module, args: &MutantsArgs, explained: &[Str
         eprintln!("mutants: cannot make {}: {error}", output.display());
         return false;
     }
-    let mut command = cargo(root);
+    let copy = root.join(OUTPUT).join("tree");
+    if let Err(error) = tree::copy(root, &copy, module.needs) {
+        eprintln!("mutants: cannot copy the tree: {error}");
+        return false;
+    }
+    let mut command = cargo(&copy);
     command.args([
         "mutants",
+        "--in-place",
         "--package",
         "chunkstore",
+        "--cargo-arg=--lib",
         "--iterate",
-        "--baseline",
-        "skip",
         "--no-shuffle",
-        "--timeout",
-        "60",
     ]);
-    command.args(["--build-timeout", "900", "--colors", "never", "--profile", "mutants", "--gitignore", "true"]);
+    command.args(["--baseline", "skip", "--timeout", "60", "--build-timeout", "900", "--colors", "never"]);
     // One target folder for all runs: what others wrote is built once.
-    command.env("CARGO_TARGET_DIR", root.join(OUTPUT).join("build")).arg("--output").arg(&output);
+    command.args(["--profile", "mutants"]).env("CARGO_TARGET_DIR", root.join(OUTPUT).join("build"));
+    command.arg("--output").arg(&output);
     let is_within = |file: &&String| module.files.iter().any(|glob| covers(glob, file));
     let chosen: Vec<&String> = args.files.iter().filter(is_within).collect();
     if args.files.is_empty() {
@@ -99,7 +121,7 @@ fn run_module(root: &Path, module: &Module, args: &MutantsArgs, explained: &[Str
     } else {
         command.args(chosen.iter().flat_map(|file| ["--file", file.as_str()]));
     }
-    command.args(["--", "--lib", module.tests]);
+    command.args(["--", module.tests]);
     // Exit codes 2 and 3 tell of survivors and timeouts, which the lists tell as well.
     match command.status() {
         Ok(status) if matches!(status.code(), Some(0 | 2 | 3)) => {}
@@ -156,6 +178,8 @@ fn explained(text: &str) -> Vec<String> {
     let rows = text.lines().filter_map(|line| line.strip_prefix("- `")?.split_once("` -- "));
     rows.filter(|(_, why)| why.trim().len() > 10).map(|(mutant, _)| mutant.to_owned()).collect()
 }
+
+mod tree;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 mod doors;
-mod files;
+pub mod files;
 mod floors;
 mod names;
 mod shape;
