@@ -1,5 +1,6 @@
 //! [`Volumes`]: where volumes come from and go to. The boundary that each system implements in its own way.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -52,3 +53,38 @@ pub trait Volumes: Send {
     /// [`crate::error::ErrorKind::Other`] when the system refuses; another source may do.
     fn start(self: Box<Self>, tell: Tell) -> Result<Box<dyn Watching>>;
 }
+
+#[cfg(target_os = "linux")]
+pub mod linux;
+pub mod scripted;
+
+/// What stands under a key: where, and what tells it from the next one under the same key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Where it can be read.
+    pub path: PathBuf,
+    /// Numbers of the system for it, as of its mounts: while one of them stays, it is the same volume.
+    pub marks: BTreeSet<u64>,
+}
+
+/// Everything that stands at one moment.
+pub type Standings = BTreeMap<VolumeKey, Standing>;
+
+/// Tells what changed between two looks, by the contract of [`Volumes`]: the help of sources that look rather than hear.
+pub fn tell_changes(before: &Standings, after: &Standings, tell: &dyn Fn(Seen)) {
+    let is_same = |old: &Standing, new: &Standing| !old.marks.is_disjoint(&new.marks);
+    for (key, old) in before {
+        if !after.get(key).is_some_and(|new| is_same(old, new)) {
+            tell(Seen::Gone(key.clone()));
+        }
+    }
+    for (key, new) in after {
+        let known = before.get(key).filter(|old| is_same(old, new));
+        if known.is_none_or(|old| old.path != new.path) {
+            tell(Seen::Mounted(key.clone(), new.path.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
