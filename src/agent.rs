@@ -12,9 +12,16 @@
 //! What the agent promises: a volume that is not known is read as far as its marker and never written; a volume has one run at a
 //! time, however often its arrival was told; while nothing is plugged in nothing happens, and no timer runs.
 
+pub mod courtesy;
+pub mod document;
 pub mod event;
 pub mod pace;
 pub mod rules;
+pub mod run;
 pub mod step;
+pub mod supervisor;
+pub mod unit;
 pub mod volumes;
 pub mod windows;
+pub mod words;
+pub mod work;
