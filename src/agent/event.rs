@@ -129,6 +129,19 @@ pub enum Work {
     Heal,
 }
 
+impl Work {
+    /// Returns the word for it in documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Collect => "collect",
+            Self::Sample => "sample",
+            Self::Heal => "heal",
+        }
+    }
+}
+
 /// How a run ended, and what was seen at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
@@ -176,6 +189,31 @@ pub enum Outcome {
     Locked,
     /// For another reason.
     Failed(String),
+}
+
+impl Outcome {
+    /// Returns the word for it in documents.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Synced { stale: true, .. } => "stale",
+            Self::Synced { changed: true, .. } => "updated",
+            Self::Synced { .. } => "up-to-date",
+            Self::Collected(_) => "collected",
+            Self::Sound => "sound",
+            Self::Healed => "healed",
+            Self::Damaged(_) => "damaged",
+            Self::Interrupted => "interrupted",
+            Self::Gone => "gone",
+            Self::Unreachable(_) => "unreachable",
+            Self::Later(_) => "later",
+            Self::Refused(_) => "refused",
+            Self::NotTrusted(_) => "not-trusted",
+            Self::Full(_) => "full",
+            Self::Locked => "locked",
+            Self::Failed(_) => "failed",
+        }
+    }
 }
 
 /// What a remote asks of those whom it turns away.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +36,7 @@ pub trait Host: Send + Sync {
     /// Returns where random bytes come from.
     fn random(&self) -> &dyn Random;
     /// Reads what stands at a path; writes nothing.
-    fn find(&self, path: &std::path::Path) -> Found;
+    fn find(&self, path: &Path) -> Found;
     /// Makes the remotes of a job.
     ///
     /// # Errors
@@ -45,8 +46,8 @@ pub trait Host: Send + Sync {
     fn work(&self, job: &Job, remotes: Result<Vec<Arc<Courteous>>>, monitor: &dyn Monitor) -> Ended;
     /// Hears that a run began or ended.
     fn ran(&self, job: &Job, ended: Option<&Ended>);
-    /// Tells the person.
-    fn tell(&self, key: &VolumeKey, notice: &Notice);
+    /// Tells the person something of a volume, which may be gone already.
+    fn tell(&self, key: &VolumeKey, path: Option<&Path>, notice: &Notice);
     /// Shows how things stand, and keeps what is known of keys; called whenever that may have changed.
     fn show(&self, view: &View);
     /// Reads the configuration again; nothing where it cannot be used, so that the last one holds.
@@ -192,7 +193,10 @@ impl Agent {
             }
             Action::Run { ticket, work, path, marked } => self.begin(ticket, Job { work, path, marked }),
             Action::Cancel(ticket) => self.cancel(ticket),
-            Action::Tell(key, notice) => self.host.tell(&key, &notice),
+            Action::Tell(key, notice) => {
+                let path = self.state.as_ref().and_then(|state| state.path(&key));
+                self.host.tell(&key, path, &notice);
+            }
             // Whatever is shown is kept.
             Action::Save => {}
             Action::Exit => self.has_ended = true,

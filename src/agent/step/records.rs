@@ -57,7 +57,7 @@ impl Records {
             last_sample: None,
             result: String::new(),
         });
-        (record.store, record.seen, record.result) = (marked.store, now.wall, word_for(outcome).to_owned());
+        (record.store, record.seen, record.result) = (marked.store, now.wall, outcome.name().to_owned());
         if let Outcome::Synced { generation, .. } = outcome {
             (record.generation, record.last_good) = (Some(*generation), Some(now.wall));
         }
@@ -75,27 +75,5 @@ impl Records {
             };
             self.0.remove(&oldest);
         }
-    }
-}
-
-/// Returns the word for an outcome in documents.
-pub(super) fn word_for(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Synced { stale: true, .. } => "stale",
-        Outcome::Synced { changed: true, .. } => "updated",
-        Outcome::Synced { .. } => "up-to-date",
-        Outcome::Collected(_) => "collected",
-        Outcome::Sound => "sound",
-        Outcome::Healed => "healed",
-        Outcome::Damaged(_) => "damaged",
-        Outcome::Interrupted => "interrupted",
-        Outcome::Gone => "gone",
-        Outcome::Unreachable(_) => "unreachable",
-        Outcome::Later(_) => "later",
-        Outcome::Refused(_) => "refused",
-        Outcome::NotTrusted(_) => "not-trusted",
-        Outcome::Full(_) => "full",
-        Outcome::Locked => "locked",
-        Outcome::Failed(_) => "failed",
     }
 }
