@@ -266,6 +266,9 @@ pub struct CloneArgs {
     /// Fetches the key file of this reader alone
     #[arg(long, value_name = "TAG")]
     pub reader: Option<String>,
+    /// Accepts a remote that shows less than it showed to this machine before
+    #[arg(long)]
+    pub accept_older: bool,
 }
 
 /// `sync`.

@@ -68,7 +68,12 @@ fn push_to(scene: &Scene, remote: &Arc<dyn Remote>) {
 fn clone_for(scene: &Scene, remote: &Arc<dyn Remote>, tag: KeyTag) -> SimDisk {
     let key = SimDisk::new(Profile::Fat32);
     let disk: Arc<dyn Disk> = Arc::new(key.clone());
-    let request = CloneRequest { trust: Some(scene.fingerprint.clone()), confirm: &|_| Ok(true), reader: Some(tag) };
+    let request = CloneRequest {
+        trust: Some(scene.fingerprint.clone()),
+        confirm: &|_| Ok(true),
+        reader: Some(tag),
+        accept_older: false,
+    };
     clone_store(remote, &disk, &request, None, scene.run()).unwrap();
     key
 }

@@ -195,3 +195,14 @@ fn a_head_is_signed_by_a_writer_of_the_very_file_that_it_names() {
         assert_eq!(three.trust.disowns(version, writer), disowned, "{version}");
     }
 }
+
+#[test]
+fn a_file_that_does_not_read_is_named() {
+    let mut chain = TrustChain::start(signed(first(&[1], 1), &[1]).bytes()).unwrap();
+    follow(&mut chain, &[Edit::AddRoot(key(2).public())], &[1]);
+    let named = |error: StoreError| error.to_string();
+    let error = chain.add(b"torn").map_err(named).unwrap_err();
+    assert!(error.contains("trust/3"), "{error}");
+    let error = TrustChain::start(b"torn").map(|_| ()).map_err(named).unwrap_err();
+    assert!(error.contains("trust/1"), "{error}");
+}
