@@ -104,6 +104,7 @@ pub struct Agent {
 
 /// What it takes to stop a run.
 struct Running {
+    job: Job,
     stop: Arc<AtomicBool>,
     remotes: Arc<Mutex<Vec<Arc<Courteous>>>>,
 }
@@ -131,8 +132,8 @@ impl Agent {
     pub fn run(mut self, volumes: Box<dyn Volumes>) -> Result<()> {
         let sender = self.sender.clone();
         let watching = volumes.start(Arc::new(move |seen| drop(sender.send(Mail::Seen(seen)))))?;
-        self.host.stage(Stage::Ready);
         self.show();
+        self.host.stage(Stage::Ready);
         while !self.has_ended {
             let what = self.wait();
             if what == What::Stop {
@@ -165,8 +166,10 @@ impl Agent {
     fn hear(&mut self, what: What) {
         let Some(state) = self.state.take() else { return };
         let is_quiet = what == What::Tick;
-        if let What::Ended(ticket, _) = &what {
-            self.runs.remove(ticket);
+        if let What::Ended(ticket, ended) = &what
+            && let Some(run) = self.runs.remove(ticket)
+        {
+            self.host.ran(&run.job, Some(ended));
         }
         let (state, actions) = step(state, Event { now: self.host.now(), what });
         self.state = Some(state);
@@ -204,7 +207,7 @@ impl Agent {
     }
 
     fn begin(&mut self, ticket: Ticket, job: Job) {
-        let running = Running { stop: Arc::default(), remotes: Arc::default() };
+        let running = Running { job: job.clone(), stop: Arc::default(), remotes: Arc::default() };
         let (stop, held, sender) = (Arc::clone(&running.stop), Arc::clone(&running.remotes), self.sender.clone());
         self.runs.insert(ticket, running);
         self.host.ran(&job, None);
@@ -217,7 +220,6 @@ impl Agent {
             }
             let worked = catch_unwind(AssertUnwindSafe(|| host.work(&job, remotes, &monitor)));
             let ended = worked.unwrap_or_else(|_| failed("the run broke down: this is a fault of the program"));
-            host.ran(&job, Some(&ended));
             What::Ended(ticket, ended)
         };
         self.spawn("run", work, What::Ended(ticket, failed("cannot start a thread")));

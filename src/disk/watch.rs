@@ -3,15 +3,16 @@
 //! Both are waited for by `poll` and wake nobody while nothing changes. Neither opens anything that they tell of.
 #![expect(clippy::disallowed_methods, reason = "the one door to the system's own files")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::File;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::inotify;
+use rustix::fs::inotify::{self, ReadFlags};
 
 use super::DiskError;
 
@@ -122,10 +123,17 @@ impl WatchedDir {
         Ok(Self { path: path.to_owned(), notes })
     }
 
-    /// Takes what was noted, so that the next wait is for what comes after.
-    pub fn drain(&self) {
-        let mut room = [0; 4096];
-        while rustix::io::read(&self.notes, &mut room).is_ok_and(|count| count > 0) {}
+    /// Takes what was noted, so that the next wait is for what comes after. Returns the names that went, whatever has them now.
+    pub fn drain(&self) -> BTreeSet<String> {
+        let mut room = [MaybeUninit::uninit(); 4096];
+        let mut notes = inotify::Reader::new(&self.notes, &mut room);
+        let mut went = BTreeSet::new();
+        // The end of the notes is an error.
+        while let Ok(note) = notes.next() {
+            let is_loss = note.events().intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM);
+            went.extend(note.file_name().filter(|_| is_loss).map(|name| name.to_string_lossy().into_owned()));
+        }
+        went
     }
 
     /// Lists the directories in it by name, each with what tells it from another one of that name: device and inode. Links are

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use chunkstore::base::clock::SystemClock;
 use chunkstore::disk::served::ServedDir;
-use chunkstore::serve::{Faults, ServeOptions, Server};
+use chunkstore::serve::{Answer, Faults, ServeOptions, Server};
 use serde_json::Value;
 
 use super::cli::Cli;
@@ -68,6 +68,17 @@ impl Stage {
         self.cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
         let pushed = self.cli.ok(&["push", "./server", "--store", "pub", "--keys", "k", "--json"]).last();
         pushed["generation"].as_u64().unwrap()
+    }
+
+    /// Lets no pack through beyond so many bytes, until the faults are healed.
+    fn hold_packs_after(&self, bytes: usize) {
+        for (path, _, _, content) in contents(&self.cli.path("server/packs")) {
+            if content.len() > bytes {
+                let path = path.strip_prefix(self.cli.path("server")).unwrap();
+                let name = format!("/{}", path.display());
+                self.faults.answer(&name, &[Answer::Crawl(content[..bytes].into())]);
+            }
+        }
     }
 
     fn plug(&self, name: &str) {

@@ -92,8 +92,8 @@ impl Looker {
         }
     }
 
-    /// Takes what woke us, so that it does not wake us again.
-    fn drain(&self) {
+    /// Takes what woke us, so that it does not wake us again. Returns what went meanwhile and may be back already.
+    fn drain(&self) -> BTreeSet<VolumeKey> {
         match self {
             Self::Table { uevents: Some(uevents), .. } => {
                 let mut room = [0; 8192];
@@ -197,7 +197,11 @@ fn start(looker: Looker, tell: Tell) -> Result<Box<dyn Watching>> {
 fn wait_look_tell(looker: &Looker, end: &OwnedFd, jumps: Option<&OwnedFd>, tell: &dyn Fn(Seen)) {
     let mut standing = Standings::new();
     loop {
-        looker.drain();
+        for key in looker.drain() {
+            if standing.remove(&key).is_some() {
+                tell(Seen::Gone(key));
+            }
+        }
         let now = looker.look();
         tell_changes(&standing, &now, tell);
         standing = now;

@@ -60,12 +60,14 @@ fn what_is_broken_is_named_and_the_rest_goes_on() {
     agent.signal(rustix::process::Signal::HUP);
     agent.wait_for("refusal", |event| event["event"] == "not-configured");
     assert!(agent.errors().contains("line 1"), "{}", agent.errors());
+    stage.cli.configure(QUICK);
     stage.publish(2, 1000);
     stage.pull("a");
     stage.plug("a");
     agent.ended("updated");
     drop(agent);
     // And none starts with it.
+    stage.cli.configure("[agent\n");
     let ran = stage.cli.run(&["agent", "run", "--any", "--volumes", "volumes"]);
     assert!(ran.code == 2 && ran.stderr.contains("line 1"), "{ran:?}");
 }

@@ -44,6 +44,11 @@ fn folders_are_told_of_as_they_come_and_go() {
     assert_eq!(seen.recv().unwrap(), Seen::Mounted(key("second"), dir.join("second")));
     std::fs::rename(dir.join("first"), parent.path().join("away")).unwrap();
     assert_eq!(seen.recv().unwrap(), Seen::Gone(key("first")));
+    // Out and in again, faster than anybody looks.
+    std::fs::rename(dir.join("second"), parent.path().join("key")).unwrap();
+    std::fs::rename(parent.path().join("key"), dir.join("second")).unwrap();
+    assert_eq!(seen.recv().unwrap(), Seen::Gone(key("second")));
+    assert_eq!(seen.recv().unwrap(), Seen::Mounted(key("second"), dir.join("second")));
     drop(watching);
     assert_eq!(seen.recv().ok(), None, "whoever was told is let go of");
 }
