@@ -95,15 +95,12 @@ impl Looker {
     /// Takes what woke us, so that it does not wake us again. Returns what went meanwhile and may be back already.
     fn drain(&self) -> BTreeSet<VolumeKey> {
         match self {
-            Self::Table { uevents: Some(uevents), .. } => {
-                let mut room = [0; 8192];
-                // One that did not fit was lost, and the look that follows finds what it told of.
-                while !matches!(recv(uevents, &mut room[..], RecvFlags::DONTWAIT), Err(error) if error != Errno::NOBUFS)
-                {
-                }
+            Self::Table { uevents, .. } => {
+                uevents.iter().for_each(drain_uevents);
+                // What is mounted anew has another number.
+                BTreeSet::new()
             }
-            Self::Table { .. } => {}
-            Self::Dir { dir, .. } => dir.drain(),
+            Self::Dir { dir, .. } => dir.drain().into_iter().map(VolumeKey).collect(),
         }
     }
 
@@ -156,6 +153,17 @@ fn uevents() -> io::Result<OwnedFd> {
     let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(KOBJECT_UEVENT))?;
     bind(&socket, &SocketAddrNetlink::new(0, KERNEL_GROUP))?;
     Ok(socket)
+}
+
+fn drain_uevents(uevents: &OwnedFd) {
+    let mut room = [0; 8192];
+    loop {
+        match recv(uevents, &mut room[..], RecvFlags::DONTWAIT) {
+            // One that did not fit was lost, and the look that follows finds what it told of.
+            Ok(_) | Err(Errno::NOBUFS) => {}
+            Err(_) => return,
+        }
+    }
 }
 
 /// A timer for a moment that never comes; the kernel ends it early when the clock is set or the machine wakes up.
