@@ -313,3 +313,6 @@ impl Monitor for RunMonitor {
         self.stop.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,8 @@
 //!
 //! A system's service sees keys wherever they are mounted, and may write below `/media`, `/run/media`, `/mnt` and to its own folders
 //! alone. A person's service runs without rights of its own; what needs a namespace of mounts is left out there, since not every
-//! system gives one to people.
+//! system gives one to people. The machine's umask lets everybody read how its agent stands; what nobody should read is made so that
+//! nobody can.
 
 use std::path::Path;
 
@@ -29,7 +30,6 @@ RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
-UMask=0077
 ";
 
 const SYSTEM: &str = "\
@@ -38,6 +38,7 @@ ConfigurationDirectory=chunkstore
 ConfigurationDirectoryMode=0755
 CacheDirectory=chunkstore chunkstore/agent
 CacheDirectoryMode=0755
+UMask=0022
 ProtectSystem=strict
 ReadWritePaths=-/media -/run/media -/mnt
 ProtectHome=yes

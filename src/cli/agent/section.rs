@@ -12,7 +12,7 @@ use crate::cli::quantities::{parse_count, parse_duration, parse_keeping, parse_p
 use crate::error::{Error, ErrorKind, Result};
 
 /// Every key of the section.
-pub const KEYS: [&str; 14] = [
+pub const KEYS: [&str; 15] = [
     "stores",
     "remotes",
     "windows",
@@ -27,6 +27,7 @@ pub const KEYS: [&str; 14] = [
     "limit-rate",
     "connections",
     "notify",
+    "receipts",
 ];
 const RUNS_MAX: usize = 16;
 const CONNECTIONS_MAX: usize = 32;
@@ -68,6 +69,8 @@ pub struct AgentSection {
     pub connections: Option<usize>,
     /// Whether the person at the desktop is told.
     pub notify: Option<bool>,
+    /// Whether runs leave a receipt on their server.
+    pub receipts: Option<bool>,
 }
 
 /// Some by name, or any.
@@ -91,6 +94,8 @@ pub struct Extras {
     pub connections: Option<usize>,
     /// The person at the desktop is told.
     pub notifies: bool,
+    /// Runs leave a receipt on their server.
+    pub leaves_receipts: bool,
 }
 
 impl AgentSection {
@@ -130,6 +135,7 @@ impl AgentSection {
             limit_rate: rate.filter(|rate| *rate > 0),
             connections: self.connections.map(count).transpose()?,
             notifies: self.notify.unwrap_or(true),
+            leaves_receipts: self.receipts.unwrap_or(false),
         })
     }
 

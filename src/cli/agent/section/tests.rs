@@ -19,7 +19,7 @@ fn every_key_is_understood() {
     let text = format!(
         "stores = [\"{id}\"]\nwindows = [\"18:00-08:00\"]\nmetered = [\"wwan*\", \"usb0\"]\nspread = \"2h\"\nsettle = \"50ms\"\n\
          runs = 3\nrecheck = \"never\"\ncollect-below = \"1G\"\nverify-every = \"30d\"\nverify-sample = \"2%\"\n\
-         limit-rate = \"2M\"\nconnections = 4\nnotify = false\n[remotes]\n{id} = [\"server\"]\n"
+         limit-rate = \"2M\"\nconnections = 4\nnotify = false\nreceipts = true\n[remotes]\n{id} = [\"server\"]\n"
     );
     let section = section(&text);
     let rules = section.rules().unwrap();
@@ -28,7 +28,13 @@ fn every_key_is_understood() {
     assert_eq!((rules.spread, rules.settle), (Some(Duration::from_secs(7200)), Duration::from_millis(50)));
     assert_eq!((rules.runs_max, rules.recheck, rules.collect_below_bytes), (3, None, Some(1 << 30)));
     assert_eq!(rules.sample_every, Some(Duration::from_secs(30 * 86_400)));
-    let extras = Extras { sample_percent: 2.0, limit_rate: Some(2 << 20), connections: Some(4), notifies: false };
+    let extras = Extras {
+        sample_percent: 2.0,
+        limit_rate: Some(2 << 20),
+        connections: Some(4),
+        notifies: false,
+        leaves_receipts: true,
+    };
     assert_eq!(section.extras().unwrap(), extras);
     for key in KEYS {
         assert!(text.contains(key), "{key} is tried");
