@@ -137,6 +137,7 @@ struct Rested {
 }
 
 /// What comes after a run.
+#[derive(Clone, Copy)]
 enum Next {
     Rest,
     Consider,
@@ -203,7 +204,7 @@ pub fn step(mut state: State, event: Event) -> (State, Vec<Action>) {
         What::Gone(key) => state.gone(&key, &now, &mut out),
         What::MarkerRead(ticket, found) => state.marker_read(ticket, found, &now, &mut out),
         What::Progress(ticket, progress) => state.progressed(ticket, progress, &mut out),
-        What::Ended(ticket, ended) => state.ended(ticket, ended, &now, &mut out),
+        What::Ended(ticket, ended) => state.ended(ticket, &ended, &now, &mut out),
         What::Tick => {}
         What::Jumped => state.jumped(&now),
         What::Configured(rules) => state.configured(rules, &now, &mut out),
@@ -423,7 +424,7 @@ impl State {
         }
     }
 
-    fn ended(&mut self, ticket: Ticket, ended: Ended, now: &Now, out: &mut Vec<Action>) {
+    fn ended(&mut self, ticket: Ticket, ended: &Ended, now: &Now, out: &mut Vec<Action>) {
         if self.leaving.remove(&ticket).is_some() {
             return self.end(out);
         }
@@ -437,7 +438,7 @@ impl State {
             out.push(Action::Save);
         }
         self.tell_of(&key, &marked, work, &ended.outcome, out);
-        let next = self.after(&key, &marked, work, &ended, now);
+        let next = self.after(&key, &marked, work, ended, now);
         self.go_on(&key, next, now, out);
         self.end(out);
     }

@@ -63,94 +63,94 @@ pub fn name_of(notice: &Notice) -> &'static str {
 /// Puts a notice into words; `now` is what ages count from.
 #[must_use]
 pub fn words_of(notice: &Notice, now: Timestamp) -> Words {
-    use Priority::{Error, Info, Warning};
-    let log = |priority, line: String| Words { priority, line, person: None };
+    let person = for_person(notice, now).map(|(title, body)| Person { title, body });
+    Words { priority: priority_of(notice), line: line_of(notice), person }
+}
+
+fn priority_of(notice: &Notice) -> Priority {
     match notice {
-        Notice::NoStore => log(Info, "holds no store: left alone".into()),
-        Notice::NotOurs(store) => {
-            log(Info, format!("holds the store {store}, which is not to be synced here: left alone"))
+        Notice::NoStore | Notice::NotOurs(_) => Priority::Info,
+        Notice::Updating | Notice::Updated(_) | Notice::Unplugged(_) => Priority::Notice,
+        Notice::Newer | Notice::Unread(_) | Notice::Healed | Notice::Stale | Notice::Twice => Priority::Warning,
+        Notice::Unreachable { .. } => Priority::Warning,
+        Notice::Full(_) | Notice::Damaged(_) | Notice::Refused(_) | Notice::NotTrusted(_) | Notice::Failed(_) => {
+            Priority::Error
         }
-        Notice::Unread(why) => log(Warning, format!("does not read: left alone: {why}")),
-        Notice::Newer => {
-            told(Warning, "Key is too new", "it holds a store of a newer format", "Update chunkstore to sync this key.")
-        }
-        Notice::Updating => told(
-            Priority::Notice,
-            "Updating your key",
-            "is being updated",
-            "You may unplug it at any time. What is not done yet goes on next time.",
-        ),
-        Notice::Updated(generation) => told(
-            Priority::Notice,
-            "Your key is up to date",
-            &format!("is up to date at generation {generation}"),
-            "You may unplug it at any time.",
-        ),
-        Notice::Unplugged(percent) => told(
-            Priority::Notice,
-            "Update goes on next time",
-            &format!("was unplugged at {percent} %"),
-            &format!(
-                "The key was unplugged at {percent} %. Everything on it can be read, and the update goes on next time."
-            ),
-        ),
-        Notice::Full(why) => told(
-            Error,
-            "Key is full",
-            &format!("is full: {why}"),
-            "There is no room on the key for the update. What it held can still be read.",
-        ),
-        Notice::Healed => told(
-            Warning,
-            "Key was mended",
-            "was damaged and is whole again",
-            "Parts of the key were damaged and have been fetched again.",
-        ),
-        Notice::Damaged(why) => told(
-            Error,
-            "Key is damaged",
-            &format!("is damaged: {why}"),
-            "Parts of the key are damaged and could not be fetched again. Ask for a new key.",
-        ),
-        Notice::Unreachable { why, last_good } => unreachable(why, *last_good, now),
-        Notice::Refused(why) => told(
-            Error,
-            "Server refuses this computer",
-            &format!("cannot be synced: {why}"),
-            "The server did not accept the login that is configured here.",
-        ),
-        Notice::Stale => told(
-            Warning,
-            "Key is out of date",
-            "holds a state that its publisher no longer vouches for",
-            "Its publisher no longer vouches for what is on the key. Ask for a newer one.",
-        ),
-        Notice::NotTrusted(why) => told(
-            Error,
-            "Server is not trusted",
-            &format!("was not synced: {why}"),
-            "The server shows something that this key does not trust. Nothing on the key was changed.",
-        ),
-        Notice::Twice => told(
-            Warning,
-            "Key is there twice",
-            "is plugged in twice under one replica id",
-            "Two keys say that they are the same one. One of them is a copy.",
-        ),
-        Notice::Failed(why) => log(Error, format!("could not be synced: {why}")),
     }
 }
 
-fn told(priority: Priority, title: &'static str, line: &str, body: &str) -> Words {
-    Words { priority, line: line.to_owned(), person: Some(Person { title, body: body.to_owned() }) }
+/// Says of a volume what there is to say, behind its path.
+fn line_of(notice: &Notice) -> String {
+    match notice {
+        Notice::NoStore => "holds no store: left alone".to_owned(),
+        Notice::NotOurs(store) => format!("holds the store {store}, which is not to be synced here: left alone"),
+        Notice::Unread(why) => format!("does not read: left alone: {why}"),
+        Notice::Newer => "holds a store of a newer format: left alone".to_owned(),
+        Notice::Updating => "is being updated".to_owned(),
+        Notice::Updated(generation) => format!("is up to date at generation {generation}"),
+        Notice::Unplugged(percent) => format!("was unplugged at {percent} %"),
+        Notice::Full(why) => format!("is full: {why}"),
+        Notice::Healed => "was damaged and is whole again".to_owned(),
+        Notice::Damaged(why) => format!("is damaged: {why}"),
+        Notice::Unreachable { why, .. } => format!("cannot be synced now: {why}"),
+        Notice::Refused(why) => format!("cannot be synced from here: {why}"),
+        Notice::Stale => "holds a state that its publisher no longer vouches for".to_owned(),
+        Notice::NotTrusted(why) => format!("was not synced: {why}"),
+        Notice::Twice => "is plugged in twice under one replica id".to_owned(),
+        Notice::Failed(why) => format!("could not be synced: {why}"),
+    }
 }
 
-fn unreachable(why: &str, last_good: Option<Timestamp>, now: Timestamp) -> Words {
-    let age = match last_good {
+/// Says to a person what they need to know: a title, and what it means.
+fn for_person(notice: &Notice, now: Timestamp) -> Option<(&'static str, String)> {
+    let (title, body) = match notice {
+        Notice::NoStore | Notice::NotOurs(_) | Notice::Unread(_) | Notice::Failed(_) => return None,
+        Notice::Unreachable { last_good, .. } => ("Server cannot be reached", age_of(*last_good, now)),
+        Notice::Unplugged(percent) => (
+            "Update goes on next time",
+            format!(
+                "The key was unplugged at {percent} %. All that was on it can be read, and the update goes on next time."
+            ),
+        ),
+        fixed => fixed_words(fixed).map(|(title, body)| (title, body.to_owned()))?,
+    };
+    Some((title, body))
+}
+
+fn fixed_words(notice: &Notice) -> Option<(&'static str, &'static str)> {
+    Some(match notice {
+        Notice::Newer => ("Key is too new", "Update chunkstore on this computer to sync this key."),
+        Notice::Updating => {
+            ("Updating your key", "You may unplug it at any time. What is not done yet goes on next time.")
+        }
+        Notice::Updated(_) => ("Your key is up to date", "You may unplug it at any time."),
+        Notice::Full(_) => {
+            ("Key is full", "There is no room on the key for the update. What it held can still be read.")
+        }
+        Notice::Healed => ("Key was mended", "Parts of the key were damaged and have been fetched again."),
+        Notice::Damaged(_) => {
+            ("Key is damaged", "Parts of the key are damaged and could not be fetched again. Ask for a new key.")
+        }
+        Notice::Refused(_) => {
+            ("Server refuses this computer", "This computer has no login that the key's server takes.")
+        }
+        Notice::Stale => {
+            ("Key is out of date", "Its publisher no longer vouches for what is on the key. Ask for a newer one.")
+        }
+        Notice::NotTrusted(_) => (
+            "Server is not trusted",
+            "The server shows something that this key does not trust. Nothing on the key was changed.",
+        ),
+        Notice::Twice => ("Key is there twice", "Two keys say that they are the same one. One of them is a copy."),
+        _ => return None,
+    })
+}
+
+fn age_of(last_good: Option<Timestamp>, now: Timestamp) -> String {
+    match last_good {
         Some(time) => format!("It was last found up to date {} ago.", show_span(now.secs_since(time).max(0))),
         None => "It was never found up to date on this computer.".to_owned(),
-    };
-    told(Priority::Warning, "Server cannot be reached", &format!("its server cannot be reached: {why}"), &age)
+    }
 }
 
 #[cfg(test)]

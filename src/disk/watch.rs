@@ -101,6 +101,15 @@ fn unescape(field: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// A directory that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Where.
+    pub path: PathBuf,
+    /// What tells it from another one of that name: device and inode.
+    pub id: (u64, u64),
+}
+
 /// A directory whose own names are watched, not what lies below them.
 #[derive(Debug)]
 pub struct WatchedDir {
@@ -124,6 +133,7 @@ impl WatchedDir {
     }
 
     /// Takes what was noted, so that the next wait is for what comes after. Returns the names that went, whatever has them now.
+    #[must_use]
     pub fn drain(&self) -> BTreeSet<String> {
         let mut room = [MaybeUninit::uninit(); 4096];
         let mut notes = inotify::Reader::new(&self.notes, &mut room);
@@ -136,12 +146,11 @@ impl WatchedDir {
         went
     }
 
-    /// Lists the directories in it by name, each with what tells it from another one of that name: device and inode. Links are
-    /// none; a name that is no text is shown as best it can.
+    /// Lists the directories in it by name. Links are none; a name that is no text is shown as best it can.
     ///
     /// # Errors
     /// [`DiskError`].
-    pub fn dirs(&self) -> Result<BTreeMap<String, (PathBuf, (u64, u64))>, DiskError> {
+    pub fn dirs(&self) -> Result<BTreeMap<String, Found>, DiskError> {
         let failed = |error| DiskError::new("list", self.path.display(), error);
         let mut dirs = BTreeMap::new();
         for entry in std::fs::read_dir(&self.path).map_err(failed)? {
@@ -150,7 +159,7 @@ impl WatchedDir {
             let Ok(metadata) = std::fs::symlink_metadata(entry.path()) else { continue };
             if metadata.is_dir() {
                 let name = entry.file_name().to_string_lossy().into_owned();
-                dirs.insert(name, (entry.path(), (metadata.dev(), metadata.ino())));
+                dirs.insert(name, Found { path: entry.path(), id: (metadata.dev(), metadata.ino()) });
             }
         }
         Ok(dirs)

@@ -129,13 +129,14 @@ impl Life {
     }
 
     fn hear(&mut self, what: What) {
-        let event = Event { now: self.now, what: what.clone() };
+        let told = format!("{what:?}");
+        let event = Event { now: self.now, what };
         let (state, actions) = step(self.state.take().unwrap(), event);
         self.state = Some(state);
         for action in actions {
             self.perform(action);
         }
-        self.check(&what);
+        self.check(&told);
     }
 
     fn perform(&mut self, action: Action) {
@@ -175,9 +176,9 @@ impl Life {
         assert!(self.runs.insert(ticket, (path, marked, work)).is_none(), "seed {}: {ticket:?} twice", self.seed);
     }
 
-    fn check(&self, what: &What) {
+    fn check(&self, told: &str) {
         let state = self.state.as_ref().unwrap();
-        assert_eq!(state.running(), self.runs.len(), "seed {}: after {what:?}", self.seed);
+        assert_eq!(state.running(), self.runs.len(), "seed {}: after {told}", self.seed);
         assert!(state.running() <= state.rules.runs_max, "seed {}: too many runs", self.seed);
         if state.volumes.is_empty() {
             assert_eq!(self.wake, None, "seed {}: a timer with nothing plugged in", self.seed);

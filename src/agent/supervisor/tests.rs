@@ -6,7 +6,7 @@ fn heard(socket: &UnixDatagram) -> Vec<String> {
     let mut room = [0; 100];
     let mut lines = Vec::new();
     while let Ok(len) = socket.recv(&mut room) {
-        lines.push(String::from_utf8(room[..len].to_vec()).unwrap());
+        lines.push(String::from_utf8_lossy(&room[..len]).into_owned());
     }
     lines
 }

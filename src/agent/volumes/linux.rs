@@ -24,7 +24,7 @@ use rustix::time::{
 use super::{Seen, Standing, Standings, Tell, Volumes, Watching, tell_changes};
 use crate::agent::event::VolumeKey;
 use crate::disk::Medium;
-use crate::disk::watch::{Mount, MountTable, WatchedDir};
+use crate::disk::watch::{Found, Mount, MountTable, WatchedDir};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Where desktops and people mount what is plugged in.
@@ -115,9 +115,9 @@ impl Looker {
                 standings_of(table.read().unwrap_or_default(), is_there)
             }
             Self::Dir { dir, .. } => {
-                let standing = |(name, (path, (device, inode)))| {
-                    let marks = BTreeSet::from([mix(device, inode)]);
-                    (VolumeKey(name), Standing { path, marks })
+                let standing = |(name, found): (String, Found)| {
+                    let marks = BTreeSet::from([mix(found.id)]);
+                    (VolumeKey(name), Standing { path: found.path, marks })
                 };
                 dir.dirs().unwrap_or_default().into_iter().map(standing).collect()
             }
@@ -143,7 +143,7 @@ fn standings_of(mounts: Vec<Mount>, is_there: impl Fn(&Mount) -> bool) -> Standi
 }
 
 /// Makes one number of two; two folders that stand under one name in turn do not meet.
-fn mix(device: u64, inode: u64) -> u64 {
+fn mix((device, inode): (u64, u64)) -> u64 {
     device.rotate_left(40) ^ inode
 }
 

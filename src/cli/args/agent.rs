@@ -30,7 +30,7 @@ pub enum AgentVerb {
     #[command(after_help = "\
 Example:
   chunkstore agent install --user 3f2a..
-  sudo chunkstore agent install --system --any
+  chunkstore agent install --system --any
   chunkstore agent install --system --any --print")]
     Install(AgentInstallArgs),
     /// Ends the service and takes it away

@@ -3,6 +3,7 @@
 //! A file that is no TOML, and a section of the agent itself that makes no sense, leave nothing to go by and are errors. A remote or a
 //! profile that is broken costs itself alone, and so does a key that nobody knows.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -51,7 +52,7 @@ pub fn parse(text: &str, file: &Path) -> Result<(Config, Faults)> {
     let table = DeTable::parse(text).map_err(|error| fault(text, file, &error))?.into_inner();
     let mut parts = Parts { text, file, faults: Vec::new() };
     let mut config = Config::default();
-    for (key, value) in table {
+    for (key, value) in in_order(table) {
         match key.get_ref().as_ref() {
             "defaults" => config.defaults = parts.take(value).unwrap_or_default(),
             "profiles" => config.profiles = parts.each(value),
@@ -63,6 +64,13 @@ pub fn parse(text: &str, file: &Path) -> Result<(Config, Faults)> {
     Ok((config, parts.faults))
 }
 
+/// Returns what stands in a table as it is written, so that what is wrong is told of from top to bottom.
+fn in_order(table: DeTable<'_>) -> Vec<(Spanned<Cow<'_, str>>, Spanned<DeValue<'_>>)> {
+    let mut entries: Vec<_> = table.into_iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    entries
+}
+
 struct Parts<'a> {
     text: &'a str,
     file: &'a Path,
@@ -71,27 +79,28 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     fn unknown(&mut self, key: &str, span: Range<usize>) {
-        self.add(fault_at(self.text, self.file, span.start, &format!("there is no key {key:?}: it is left out")));
+        let what = format!("there is no key {key:?}: it is left out");
+        self.add(&fault_at(self.text, self.file, span.start, &what));
     }
 
-    fn add(&mut self, error: Error) {
+    fn add(&mut self, error: &Error) {
         self.faults.push(error.to_string());
     }
 
     /// Reads one part; a broken one is named.
     fn take<T: DeserializeOwned>(&mut self, value: Spanned<DeValue<'_>>) -> Option<T> {
         let read = T::deserialize(ValueDeserializer::from(value));
-        read.map_err(|error| self.add(fault(self.text, self.file, &error))).ok()
+        read.map_err(|error| self.add(&fault(self.text, self.file, &error))).ok()
     }
 
     /// Reads a table of parts.
     fn each<T: DeserializeOwned>(&mut self, value: Spanned<DeValue<'_>>) -> BTreeMap<String, T> {
         let span = value.span();
         let DeValue::Table(table) = value.into_inner() else {
-            self.add(fault_at(self.text, self.file, span.start, "a table is wanted here"));
+            self.add(&fault_at(self.text, self.file, span.start, "a table is wanted here"));
             return BTreeMap::new();
         };
-        let named = table.into_iter().map(|(key, value)| (key.get_ref().to_string(), value));
+        let named = in_order(table).into_iter().map(|(key, value)| (key.get_ref().to_string(), value));
         named.filter_map(|(name, value)| Some((name, self.take(value)?))).collect()
     }
 

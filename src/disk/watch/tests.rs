@@ -49,7 +49,7 @@ fn names_that_come_and_go_are_noted_and_files_are_no_volumes() {
     assert_eq!(first.keys().collect::<Vec<_>>(), ["a"]);
     std::fs::rename(parent.path().join("a"), parent.path().join("b")).unwrap();
     assert!(is_noted(&dir));
-    assert_eq!(dir.dirs().unwrap()["b"].1, first["a"].1);
+    assert_eq!(dir.dirs().unwrap()["b"].id, first["a"].id);
     std::fs::rename(parent.path().join("b"), parent.path().join("a")).unwrap();
     assert_eq!(dir.drain(), BTreeSet::from(["a".to_owned(), "b".to_owned()]), "also what is back");
     assert!(WatchedDir::open(&parent.path().join("file")).is_err());

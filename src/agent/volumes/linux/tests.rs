@@ -1,4 +1,5 @@
 //! Mounts gathered into volumes, and a real directory that is watched.
+#![expect(clippy::disallowed_methods, reason = "the test is the person who plugs things in")]
 
 use std::sync::mpsc::{Receiver, channel};
 

@@ -51,6 +51,7 @@ fn what_is_whole_reads_the_same_in_parts() {
 
 #[cfg(unix)]
 #[test]
+#[expect(clippy::disallowed_methods, reason = "writes the file as a person does")]
 fn a_password_that_others_may_read_is_not_used() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
