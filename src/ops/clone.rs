@@ -23,6 +23,7 @@ use crate::disk::{Disk, DiskErrorKind, read_all};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::SignedHead;
 use crate::format::keylist::KeyTag;
+use crate::format::trust::SignedTrust;
 use crate::ops::Run;
 use crate::remote::Remote;
 use crate::store::lock::WriteLock;
@@ -36,7 +37,7 @@ const LEFT_OVER: [&str; 6] = ["STORE", "lock", "readers", "HEAD", "HEAD.new", "p
 
 /// What `clone` is asked for.
 pub struct CloneRequest<'a> {
-    /// The fingerprint that the store must have; without one `confirm` is asked.
+    /// The fingerprint that the store's first trust file, or one after it, must have; without one `confirm` is asked.
     pub trust: Option<String>,
     /// Shows a fingerprint to a person and returns whether it is the right one.
     pub confirm: &'a dyn Fn(&str) -> Result<bool>,
@@ -103,10 +104,10 @@ pub fn clone_store(
     let wire_before = remote.wire_bytes();
     let mut caller = Caller::new(remote.as_ref(), run, &meter);
     let pinned = first_trust(&mut caller)?;
-    confirm(&pinned, request)?;
-    require_same_store(disk.as_ref(), &pinned)?;
     // What the remote shows must hold before the first byte is written.
     let found = look(&mut caller, &pinned)?;
+    confirm(&pinned, &found.trust, request)?;
+    require_same_store(disk.as_ref(), &pinned)?;
     let store = pinned.newest().trust.store;
     let mut state = HostState::load(cache, store);
     let known = Known { pinned: &pinned, state: &state, address: remote.address(), accept_older: request.accept_older };
@@ -224,10 +225,15 @@ fn finish(disk: &dyn Disk, store: StoreId) -> Result<()> {
     Ok(written?)
 }
 
-fn confirm(pinned: &TrustChain, request: &CloneRequest<'_>) -> Result<()> {
+/// Has a person vouch for the first trust file, or for a later one that the remote's HEAD stands under: whoever was removed before
+/// that signs nothing which is taken.
+fn confirm(pinned: &TrustChain, shown: &TrustChain, request: &CloneRequest<'_>) -> Result<()> {
     let fingerprint = pinned.fingerprint();
     let agreed = match &request.trust {
-        Some(expected) => expected.trim().eq_ignore_ascii_case(&fingerprint),
+        Some(expected) => {
+            let is_expected = |file: &SignedTrust| expected.trim().eq_ignore_ascii_case(&file.fingerprint());
+            shown.files().iter().any(is_expected)
+        }
         None => (request.confirm)(&fingerprint)?,
     };
     if agreed {

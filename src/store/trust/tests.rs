@@ -178,7 +178,11 @@ fn a_head_is_signed_by_a_writer_of_the_very_file_that_it_names() {
         Head { trust: two.hash(), ..good.clone() },
         Head { trust_version: 4, ..good.clone() },
         Head { trust_version: 0, ..good.clone() },
+        Head { expires: Timestamp(0).plus_secs(VOUCHED_MAX_SECS + 1), ..good.clone() },
+        Head { time: Timestamp(i64::MIN), expires: Timestamp(i64::MAX), ..good.clone() },
     ];
+    let longest = Head { expires: Timestamp(0).plus_secs(VOUCHED_MAX_SECS), ..good.clone() };
+    assert!(chain.check_head(&sign_head(longest, 11)).is_ok(), "a year and a day");
     for bad in bad {
         assert!(chain.check_head(&sign_head(bad.clone(), 11)).is_err(), "{bad:?}");
     }

@@ -205,6 +205,30 @@ pub const ROWS: &[Row] = &[
     )
     .for_good(),
     row(
+        "key compromise, a removed writer to a new machine",
+        Tuf,
+        "shows what a removed writer signed since to a machine that was told the fingerprint of the newest trust file",
+        (Clone, 18, "is not the one that was expected", After::None),
+        |scene| {
+            let newest = show_after_removal(scene, true).head.trust;
+            scene.server.show(&scene.stage.next);
+            scene.key = Key::empty(79);
+            scene.fingerprint = hex::encode(&newest.0[..16]);
+        },
+    ),
+    row(
+        "key compromise, the state after it to a new machine",
+        Own,
+        "shows an honest state to a machine that was told the fingerprint of the newest trust file",
+        (Clone, 0, "", After::Recovered),
+        |scene| {
+            let newest = show_after_removal(scene, true).head.trust;
+            scene.key = Key::empty(79);
+            scene.fingerprint = hex::encode(&newest.0[..16]);
+        },
+    )
+    .for_good(),
+    row(
         "a chain of trust that is too long",
         Own,
         "names trust file 10,001: not one of them is asked for",
