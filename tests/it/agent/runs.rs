@@ -135,6 +135,8 @@ fn a_run_that_is_told_to_end_does_not_sit_out_its_server() {
     let stage = Stage::new();
     stage.key("a");
     stage.publish(1, 1000);
+    // Whoever sat it out would do so for longer than any test runs.
+    stage.cli.configure(&format!("{QUICK}[defaults]\ntimeout = \"12h\"\n"));
     stage.faults.add(Fault::Silence { verb: "RETR" }, u32::MAX);
     let mut agent = stage.agent();
     let logins = stage.server.counts().logins;
@@ -143,11 +145,8 @@ fn a_run_that_is_told_to_end_does_not_sit_out_its_server() {
     while stage.server.counts().logins == logins {
         std::thread::yield_now();
     }
-    let began = std::time::Instant::now();
     stage.pull("a");
     agent.ended("interrupted");
-    // The server is waited for 30 seconds otherwise; what is measured here has room for a machine that is busy.
-    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
     assert_eq!(agent.end(), 0);
 }
 
