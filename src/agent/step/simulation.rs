@@ -42,6 +42,8 @@ struct Life {
     reads: BTreeMap<Ticket, PathBuf>,
     runs: BTreeMap<Ticket, (PathBuf, Marked, Work)>,
     cancelled: BTreeSet<Ticket>,
+    /// How many runs there were on each path, which is new with each plug.
+    runs_on: BTreeMap<PathBuf, u32>,
     is_calm: bool,
     is_stopped: bool,
     exits: u32,
@@ -111,6 +113,7 @@ impl Life {
             reads: BTreeMap::new(),
             runs: BTreeMap::new(),
             cancelled: BTreeSet::new(),
+            runs_on: BTreeMap::new(),
             is_calm: false,
             is_stopped: false,
             exits: 0,
@@ -173,6 +176,7 @@ impl Life {
             assert_ne!(slot_of(other), slot, "seed {}: two runs on {path:?}", self.seed);
             assert_ne!(running.replica, marked.replica, "seed {}: two runs on one replica", self.seed);
         }
+        *self.runs_on.entry(path.clone()).or_default() += 1;
         assert!(self.runs.insert(ticket, (path, marked, work)).is_none(), "seed {}: {ticket:?} twice", self.seed);
     }
 
@@ -369,4 +373,33 @@ fn whatever_happens_the_invariants_hold_and_every_key_is_synced_in_the_end() {
         life.end();
     }
     assert!(chosen.is_some() || plugs > 5000, "only {plugs} volumes were plugged in");
+}
+
+// U3
+#[test]
+fn where_nothing_fails_each_plug_has_one_run_however_often_it_is_told() {
+    let mut runs = 0;
+    for seed in 0..LIVES {
+        let mut life = Life::new(seed);
+        let stores = life.state.as_ref().unwrap().rules.stores.clone();
+        life.hear(What::Configured(Rules { stores, recheck: None, ..Rules::default() }));
+        life.is_calm = true;
+        for _ in 0..STEPS {
+            match life.draw(8) {
+                0 => life.replug(),
+                1..=3 => life.tell_one(),
+                4 => life.answer_read(),
+                5 => life.answer_run(),
+                6 => life.hear(What::Jumped),
+                _ => life.wake_up(),
+            }
+        }
+        life.calm_down();
+        for (path, count) in &life.runs_on {
+            assert_eq!(*count, 1, "seed {seed}: {path:?}");
+        }
+        runs += life.runs_on.len();
+        life.end();
+    }
+    assert!(runs > 400, "only {runs} runs");
 }
