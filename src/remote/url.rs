@@ -9,13 +9,15 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Longest address in bytes.
+/// Longest address as it is typed, in bytes.
 pub const URL_MAX_BYTES: usize = 2048;
+/// Longest address as it is shown, in bytes, so that a store has room to remember it.
+pub const SHOWN_MAX_BYTES: usize = 960;
 
 /// Reports an address that cannot be used, without showing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ParseUrlError {
-    /// Longer than [`URL_MAX_BYTES`].
+    /// Longer than [`URL_MAX_BYTES`], or than [`SHOWN_MAX_BYTES`] with all escapes.
     #[error("address is too long")]
     TooLong,
     /// Not one of the three schemes.
@@ -157,7 +159,9 @@ impl FtpUrl {
         };
         let default_port = if protection == Protection::ImplicitTls { 990 } else { 21 };
         let (host, port) = parse_place(place, default_port)?;
-        Ok(Self { protection, user: user.filter(|user| !user.is_empty()), password, host, port, dir: parse_dir(path)? })
+        let user = user.filter(|user| !user.is_empty());
+        let url = Self { protection, user, password, host, port, dir: parse_dir(path)? };
+        if url.to_string().len() > SHOWN_MAX_BYTES { Err(ParseUrlError::TooLong) } else { Ok(url) }
     }
 }
 

@@ -14,6 +14,8 @@ use crate::format::text::Lines;
 
 const WHOLE: &str = "a replica's file";
 const TITLE: &str = "chunkstore replica";
+/// What a path begins with that is written with escapes (RFC 8089, RFC 3986 section 2.1).
+const ESCAPED: &str = "file://";
 
 /// Reads the replica's id; nothing where a store carries none, as on a server.
 ///
@@ -36,15 +38,43 @@ pub fn write_id(disk: &dyn Disk, id: ReplicaId) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Corrupt`].
 pub fn read_remote(disk: &dyn Disk) -> Result<Option<String>, StoreError> {
-    field(disk, &layout::replica_remote(), "remote")
+    let written: Option<String> = field(disk, &layout::replica_remote(), "remote")?;
+    let Some(written) = written else { return Ok(None) };
+    let Some(escaped) = written.strip_prefix(ESCAPED) else { return Ok(Some(written)) };
+    unescape(escaped).map(Some).ok_or_else(|| StoreError::damaged(layout::replica_remote()))
 }
 
-/// Writes the address that the store was cloned from, without credentials; one line of printable ASCII.
+/// Writes the address that the store was cloned from, without credentials. A path of other bytes than printable ASCII is escaped.
 ///
 /// # Errors
-/// [`StoreError`].
+/// [`StoreError::TooMuch`] for one that is too long to be read again, and those of the disk.
 pub fn write_remote(disk: &dyn Disk, address: &str) -> Result<(), StoreError> {
-    create_immutable(disk, &layout::replica_remote(), text("remote", address).as_bytes())
+    let is_plain = address.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && !address.starts_with(ESCAPED);
+    let text = text("remote", &if is_plain { address.to_owned() } else { escape(address) });
+    if text.len() as u64 > MARKER_MAX_BYTES {
+        return Err(StoreError::TooMuch("the remote's address"));
+    }
+    create_immutable(disk, &layout::replica_remote(), text.as_bytes())
+}
+
+fn escape(path: &str) -> String {
+    let one = |byte: u8| match byte {
+        b'/' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    ESCAPED.to_owned() + &path.bytes().map(one).collect::<String>()
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok().filter(|path| escape(path).strip_prefix(ESCAPED) == Some(text))
 }
 
 /// Reads the tag of the key file that this store carries.
@@ -115,3 +145,6 @@ fn field<T: std::str::FromStr + std::fmt::Display>(
     let value = Lines::parse(WHOLE, TITLE, &bytes).and_then(|lines| lines.value(name));
     value.map(Some).map_err(|error| StoreError::format(path, error))
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,6 +62,12 @@ fn broken_addresses_are_refused_by_name() {
         assert_eq!(FtpUrl::parse(text).err(), Some(expected), "{text:?}");
     }
     assert_eq!(FtpUrl::parse(&format!("ftp://h/{}", "a".repeat(3000))).err(), Some(E::TooLong));
+    // What it takes to show it counts as well, since that is what a store remembers and reads again.
+    let brackets = |count: usize| format!("ftp://h/{}", "]".repeat(count));
+    let most = (SHOWN_MAX_BYTES - "ftp://h/".len()) / "%5D".len();
+    let longest = FtpUrl::parse(&brackets(most)).unwrap().to_string();
+    assert_eq!(FtpUrl::parse(&longest).unwrap().to_string(), longest);
+    assert_eq!(FtpUrl::parse(&brackets(most + 1)).err(), Some(E::TooLong));
 }
 
 #[test]
