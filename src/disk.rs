@@ -19,6 +19,8 @@ pub mod os_folder;
 pub mod served;
 pub mod sim;
 pub mod sim_folder;
+#[cfg(target_os = "linux")]
+pub mod watch;
 pub mod windows_names;
 
 pub use folder::Folder;

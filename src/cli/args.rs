@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub mod agent;
 pub mod forget;
 pub mod purge;
 pub mod readers;
@@ -164,6 +165,8 @@ pub enum Verb {
     /// Serves a folder by FTP, for a LAN or a trial; read-only unless told otherwise
     #[cfg(unix)]
     Serve(ServeArgs),
+    /// Syncs known keys when they are plugged in
+    Agent(agent::AgentArgs),
     /// Named remotes
     Remote(RemoteArgs),
     /// Plays the whole story on loopback in under a minute, with real parts only

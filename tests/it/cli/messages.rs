@@ -99,6 +99,7 @@ fn help_of_every_verb() {
         ("root", &["new", "list", "add", "remove", "threshold"]),
         ("trust", &["show", "sign", "apply", "renew"]),
         ("key", &["passphrase"]),
+        ("agent", &["run", "install", "uninstall", "status"]),
     ] {
         for word in words {
             assert_message(&cli, &format!("help-{verb}-{word}"), &[verb, word, "--help"], 0);
