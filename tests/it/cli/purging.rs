@@ -97,3 +97,52 @@ fn what_is_no_purge_is_refused() {
     let yes = run(&cli, &["/letter.txt", "--yes"]);
     assert_eq!(yes.code, 0, "{yes:?}");
 }
+
+/// A key file of the store `pub`.
+fn key_file(cli: &Cli, name: &str) -> std::path::PathBuf {
+    std::fs::read_dir(cli.path("k")).unwrap().next().unwrap().unwrap().path().join(name)
+}
+
+// S18: a purge that was killed after its generation was made leaves old identities beside the new ones, and whatever writes next
+// throws them away.
+#[test]
+fn whatever_writes_next_throws_old_identities_away() {
+    for next in [&["commit", "files"][..], &["gc"], &["purge", "/letter.txt", "--yes"]] {
+        let cli = scene();
+        let files = ["reader.key", "writer.key"].map(|name| key_file(&cli, name));
+        let before = files.clone().map(|file| std::fs::read_to_string(file).unwrap());
+        let generation = run(&cli, &["/letter.txt", "--yes", "--json"]).document()["generation"].clone();
+        let after = files.clone().map(|file| std::fs::read_to_string(file).unwrap());
+        let new = after[1].lines().find_map(|line| line.strip_prefix("identity ")).unwrap();
+        std::fs::write(&files[0], format!("{}{}", after[0], before[0])).unwrap();
+        std::fs::write(&files[1], format!("{}next-identity {new}\nrotating {generation}\n", before[1])).unwrap();
+        std::fs::remove_file(cli.path("files/letter.txt")).unwrap();
+        let ran = cli.run(&[next, &KEYS].concat());
+        assert!(ran.code <= 1 && !ran.stderr.contains("identities"), "{next:?}: {ran:?}");
+        let now = files.clone().map(|file| std::fs::read_to_string(file).unwrap());
+        assert_eq!(now[1], after[1], "{next:?}");
+        let identities = |text: &str| text.lines().filter(|line| line.starts_with("AGE")).count();
+        assert_eq!((identities(&now[0]), identities(&after[0])), (1, 1), "{next:?}");
+        cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
+        cli.ok(&["ls", "--store", "pub", "--keys", "k"]);
+    }
+}
+
+// A purge that was cut off before its generation: another writer makes it, and then it is known which identities count.
+#[test]
+fn old_identities_stay_while_the_store_is_older_than_they_wait_for() {
+    let cli = scene();
+    let file = key_file(&cli, "writer.key");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let other = before.lines().find_map(|line| line.strip_prefix("identity ")).unwrap();
+    let left = format!("{before}next-identity {other}\nrotating 5\n");
+    std::fs::write(&file, &left).unwrap();
+    cli.write("files/note.txt", b"one more note");
+    cli.ok(&[&["commit", "files"], &KEYS[..]].concat());
+    cli.ok(&[&["gc"], &KEYS[..]].concat());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), left, "the store is at generation 4");
+    cli.write("files/note.txt", b"and one more");
+    cli.ok(&[&["commit", "files"], &KEYS[..]].concat());
+    cli.ok(&[&["gc"], &KEYS[..]].concat());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+}
