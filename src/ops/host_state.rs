@@ -182,6 +182,11 @@ impl HostState {
         Some(Shown { rank: remote.rank.rank(), head, writer: remote.rank.writer() })
     }
 
+    /// Returns the addresses of the remotes that showed the store on this host.
+    pub fn remotes(&self) -> impl Iterator<Item = &str> {
+        self.memory.remotes.iter().filter(|(_, remote)| !remote.head.is_empty()).map(|(address, _)| address.as_str())
+    }
+
     /// Remembers that the store reached a HEAD here, if none that ranks higher was seen.
     pub fn reached(&mut self, head: &SignedHead) {
         if head.head.rank() >= self.memory.highest.rank() {

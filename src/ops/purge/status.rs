@@ -55,11 +55,15 @@ pub enum RemoteStanding {
 }
 
 impl PurgeStatus {
-    /// Returns whether each place that was asked is known to be clear.
+    /// Returns whether each place that was asked is known to be clear; nothing where this store is and no remote was asked.
     #[must_use]
-    pub fn is_clear(&self) -> bool {
+    pub fn is_clear(&self) -> Option<bool> {
         let clear = |remote: &RemoteStanding| matches!(remote, RemoteStanding::Asked(_, found) if found.is_clear());
-        self.purged.is_none() || (self.here.is_clear() && self.remotes.iter().all(|(_, remote)| clear(remote)))
+        match self.purged {
+            None => Some(true),
+            Some(_) if self.here.is_clear() && self.remotes.is_empty() => None,
+            Some(_) => Some(self.here.is_clear() && self.remotes.iter().all(|(_, remote)| clear(remote))),
+        }
     }
 }
 

@@ -146,3 +146,24 @@ fn old_identities_stay_while_the_store_is_older_than_they_wait_for() {
     cli.ok(&[&["gc"], &KEYS[..]].concat());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
 }
+
+// S17: it never says that a purge is done where nobody looked.
+#[test]
+fn without_a_name_the_servers_that_this_host_knows_are_asked() {
+    let cli = scene();
+    run(&cli, &["/letter.txt", "--yes"]);
+    let asked = cli.run(&["purge", "status", "--store", "pub", "--json"]);
+    let told = asked.document();
+    assert_eq!((asked.code, &told["clear"]), (3, &false.into()), "{asked:?}");
+    assert!(told["remotes"][0]["packs"].as_u64().unwrap() > 0, "{told}");
+    cli.ok(&[&["push", "./mirror"], &KEYS[..]].concat());
+    assert_eq!(cli.ok(&["purge", "status", "--store", "pub", "--json"]).document()["clear"], true);
+    // A server that is not there any more may hold it all the same.
+    std::fs::rename(cli.path("mirror"), cli.path("elsewhere")).unwrap();
+    let asked = cli.run(&["purge", "status", "--store", "pub", "--json"]);
+    assert_eq!((asked.code, &asked.document()["clear"]), (14, &false.into()), "{asked:?}");
+    // A host that remembers nothing knows of nobody to ask.
+    let unknown = cli.run(&["purge", "status", "--store", "pub", "--json", "--cache", "no-cache"]);
+    assert_eq!((unknown.code, &unknown.document()["clear"]), (3, &serde_json::Value::Null), "{unknown:?}");
+    assert!(unknown.stderr.contains("name each"), "{unknown:?}");
+}
