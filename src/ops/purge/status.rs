@@ -12,7 +12,7 @@ use crate::ops::transfer::caller::Caller;
 use crate::ops::transfer::remote_state::look;
 use crate::ops::transfer::{Meter, settle};
 use crate::remote::{Remote, RemoteErrorKind};
-use crate::store::order::{read_orders, superseded};
+use crate::store::order::{orders_of, superseded};
 use crate::store::{Store, StoreError, layout, read_marker};
 
 /// What was ordered, and where it stands.
@@ -75,7 +75,7 @@ pub fn status(disk: &Arc<dyn Disk>, remotes: &[Arc<dyn Remote>], run: Run<'_>) -
     read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
     let look = || {
         let store = Store::open(Arc::clone(disk))?;
-        let orders = read_orders(disk.as_ref(), store.id(), store.trust(), &store.packs().top.files)?;
+        let orders = orders_of(&store)?;
         let purged = orders.iter().map(|order| order.generation).max();
         let packs: BTreeSet<PackHash> = orders.iter().flat_map(|order| order.packs.iter().copied()).collect();
         let here = here(&store, &packs)?;
