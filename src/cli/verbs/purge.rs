@@ -158,12 +158,15 @@ fn show(done: &Purged, context: &Context) -> Result<()> {
 
 fn words(rotated: Rotated) -> &'static str {
     match rotated {
-        Rotated::Yes => "has a new identity; destroy copies of the old one",
+        Rotated::Yes => {
+            "has a new identity; destroy copies of the old one, and print anew what is on paper (key export --paper)"
+        }
         Rotated::Absent => "is not here",
         Rotated::Unknown => "is of nobody whom the store knows, and stays as it is",
         Rotated::LacksRoots => {
             "keeps its identity: trust names it, and the root key is not at hand (run a purge with --root-keys DIR)"
         }
+        Rotated::ChainFull => "keeps its identity: trust names it, and the chain of trust is as long as one may be",
     }
 }
 
@@ -173,6 +176,7 @@ fn word(rotated: Rotated) -> &'static str {
         Rotated::Absent => "absent",
         Rotated::Unknown => "unknown",
         Rotated::LacksRoots => "lacks-roots",
+        Rotated::ChainFull => "chain-full",
     }
 }
 

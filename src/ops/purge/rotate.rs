@@ -13,15 +13,15 @@ use crate::base::limits::TRUST_MAX_BYTES;
 use crate::crypto::sign::SignKey;
 use crate::crypto::wrap::{Identity, Recipient};
 use crate::disk::Disk;
-use crate::error::Result;
+use crate::error::Error;
 use crate::format::keylist::{KeyRole, KeyTag};
 use crate::format::trust::{SignedTrust, Trust};
 use crate::ops::Run;
 use crate::ops::local_keys::{AskPassphrase, KeyDir, MORE_IDENTITIES_MAX, WriterKey};
 use crate::ops::writing::Writing;
 use crate::store::roster::Roster;
-use crate::store::trust::TrustChain;
 use crate::store::trust::change::{missing_signatures, sign};
+use crate::store::trust::{CHAIN_MAX, TrustChain};
 use crate::store::{layout, pack};
 
 /// The keys of this machine.
@@ -45,6 +45,8 @@ pub enum Rotated {
     Unknown,
     /// Trust names the writer's recipient, and the roots that must sign the next file are not all at hand.
     LacksRoots,
+    /// Trust names the writer's recipient, and its chain is as long as one may be.
+    ChainFull,
 }
 
 /// A rotation on its way.
@@ -67,7 +69,7 @@ impl<'a> Rotation<'a> {
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::NoIdentity`] for a key file that does not open, [`crate::error::ErrorKind::Corrupt`] for the roster.
-    pub fn prepare(writing: &Writing, writer: &WriterKey, own: &'a OwnKeys<'a>, now: Timestamp) -> Result<Self> {
+    pub fn prepare(writing: &Writing, writer: &WriterKey, own: &'a OwnKeys<'a>, now: Timestamp) -> Result<Self, Error> {
         let roster = Roster::of(&writing.store, &writing.keys)?;
         let tag_of = |role, identity: &Identity| {
             let found = roster.find(role, identity.recipient().as_str());
@@ -90,9 +92,9 @@ impl<'a> Rotation<'a> {
             rotation.key.more = more;
             let new = Identity::generate();
             let trust = next_trust(writing.store.trust().newest(), writer, &new.recipient(), own.roots, now);
-            rotation.done.1 = if trust.is_some() { Rotated::Yes } else { Rotated::LacksRoots };
-            rotation.writer = trust.is_some().then_some((new, tag));
-            rotation.trust = trust;
+            rotation.done.1 = trust.as_ref().err().copied().unwrap_or(Rotated::Yes);
+            rotation.writer = trust.is_ok().then_some((new, tag));
+            rotation.trust = trust.ok();
         }
         Ok(rotation)
     }
@@ -112,7 +114,7 @@ impl<'a> Rotation<'a> {
     ///
     /// # Errors
     /// Those of the disks.
-    pub fn stage(&self, writing: &Writing) -> Result<TrustChain> {
+    pub fn stage(&self, writing: &Writing) -> Result<TrustChain, Error> {
         if self.reader.is_some() || self.writer.is_some() {
             let new = self.writer.iter().map(|(new, _)| new.clone());
             let more = new.chain(self.key.more.iter().cloned()).take(MORE_IDENTITIES_MAX).collect();
@@ -136,7 +138,7 @@ impl<'a> Rotation<'a> {
     ///
     /// # Errors
     /// Those of the disk.
-    pub fn settle(self) -> Result<(Rotated, Rotated)> {
+    pub fn settle(self) -> Result<(Rotated, Rotated), Error> {
         if self.reader.is_none() && self.writer.is_none() {
             return Ok(self.done);
         }
@@ -163,7 +165,7 @@ pub fn end_rotation(
     own: &OwnKeys<'_>,
     cache: Option<&Path>,
     run: Run<'_>,
-) -> Result<WriterKey> {
+) -> Result<WriterKey, Error> {
     let (_lock, writing) = Writing::begin(disk, writer, cache, run)?;
     settle_left(&writing, writer, own)
 }
@@ -173,7 +175,7 @@ pub fn end_rotation(
 ///
 /// # Errors
 /// Those of the host's disk, [`crate::error::ErrorKind::Corrupt`] for the roster.
-pub fn settle_left(writing: &Writing, writer: &WriterKey, own: &OwnKeys<'_>) -> Result<WriterKey> {
+pub fn settle_left(writing: &Writing, writer: &WriterKey, own: &OwnKeys<'_>) -> Result<WriterKey, Error> {
     let reached = writing.store.head().head.generation;
     if writer.rotating.is_none_or(|generation| reached < generation) {
         return Ok(writer.clone());
@@ -195,20 +197,26 @@ pub fn settle_left(writing: &Writing, writer: &WriterKey, own: &OwnKeys<'_>) -> 
     Ok(settled)
 }
 
-/// Makes the trust file that names another recipient of a writer; nothing where the roots at hand are too few to sign it.
+/// Makes the trust file that names another recipient of a writer, or says why there is none.
 fn next_trust(
     last: &SignedTrust,
     writer: &WriterKey,
     recipient: &Recipient,
     roots: &[SignKey],
     now: Timestamp,
-) -> Option<SignedTrust> {
+) -> Result<SignedTrust, Rotated> {
     let mut writers = last.trust.writers.clone();
-    let own = writers.iter_mut().find(|listed| listed.key == writer.signer().public())?;
+    let own = writers.iter_mut().find(|listed| listed.key == writer.signer().public()).ok_or(Rotated::Unknown)?;
     recipient.as_str().clone_into(&mut own.recipient);
-    let version = last.trust.version.checked_add(1)?;
+    if last.trust.version >= CHAIN_MAX {
+        return Err(Rotated::ChainFull);
+    }
+    let version = last.trust.version + 1;
     let next = Trust { version, previous: Some(last.hash()), time: now, writers, ..last.trust.clone() };
     let signed = sign(&SignedTrust::new(next, Vec::new()), roots);
     let is_enough = missing_signatures(&signed, &last.trust) == 0 && signed.bytes().len() as u64 <= TRUST_MAX_BYTES;
-    is_enough.then_some(signed)
+    is_enough.then_some(signed).ok_or(Rotated::LacksRoots)
 }
+
+#[cfg(test)]
+mod tests;
