@@ -96,6 +96,7 @@ fn what_is_no_purge_is_refused() {
     assert!(none.stdout.contains("nothing was ever purged"), "{none:?}");
     let yes = run(&cli, &["/letter.txt", "--yes"]);
     assert_eq!(yes.code, 0, "{yes:?}");
+    assert_eq!(yes.stdout.matches("print anew what is on paper").count(), 2, "{yes:?}");
 }
 
 /// A key file of the store `pub`.
