@@ -236,9 +236,11 @@ fn outcome(done: &Purged) -> Map<String, Value> {
     object
 }
 
-/// Returns the remotes to ask, and those that cannot be asked with the reasons: the named ones; without a name the configured or
-/// recorded one and all that this host remembers.
-fn to_ask(words: &[String], context: &Context) -> Result<(Vec<Arc<dyn Remote>>, Vec<(String, RemoteStanding)>)> {
+/// Remotes that cannot be asked, with the reasons.
+type Absent = Vec<(String, RemoteStanding)>;
+
+/// Returns the remotes to ask: the named ones; without a name the configured or recorded one and all that this host remembers.
+fn to_ask(words: &[String], context: &Context) -> Result<(Vec<Arc<dyn Remote>>, Absent)> {
     let (disk, store) = context.marked_disk()?;
     let found = context.remotes();
     let (mut remotes, mut absent) = (Vec::new(), Vec::new());
