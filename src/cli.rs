@@ -16,7 +16,6 @@ use crate::error::{Error, ErrorKind, Result};
 mod args;
 mod config;
 mod context;
-#[cfg(unix)]
 mod demo;
 mod environment;
 mod notices;

@@ -162,12 +162,10 @@ pub enum Verb {
     /// New epochs, and this machine's keys on paper
     Key(readers::KeyArgs),
     /// Serves a folder by FTP, for a LAN or a trial; read-only unless told otherwise
-    #[cfg(unix)]
     Serve(ServeArgs),
     /// Named remotes
     Remote(RemoteArgs),
     /// Plays the whole story on loopback in under a minute, with real parts only
-    #[cfg(unix)]
     Demo(DemoArgs),
     /// Writes what a shell needs to complete this program's words
     Completions(reading::CompletionsArgs),
@@ -409,7 +407,6 @@ pub struct RepairArgs {
 }
 
 /// `serve`.
-#[cfg(unix)]
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  chunkstore serve pub --listen 127.0.0.1:2121")]
 pub struct ServeArgs {
@@ -458,7 +455,6 @@ pub enum RemoteVerb {
 }
 
 /// `demo`.
-#[cfg(unix)]
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  chunkstore demo --keep story")]
 pub struct DemoArgs {

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-#[cfg(unix)]
 use crate::base::random::{OsRandom, random_array};
 use crate::remote::url::Password;
 
@@ -118,12 +117,12 @@ fn is_privileged() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn is_privileged() -> bool {
     false
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn host_name() -> Option<String> {
     None
 }
@@ -136,7 +135,6 @@ pub fn absolute(path: &Path) -> PathBuf {
 
 /// Returns a path below the system's folder for temporary things that nothing stands at, most likely.
 #[must_use]
-#[cfg(unix)]
 pub fn temporary_dir(prefix: &str) -> PathBuf {
     let unlikely = hex::encode(random_array::<8>(&OsRandom));
     absolute(&std::env::temp_dir()).join(format!("{prefix}-{unlikely}"))

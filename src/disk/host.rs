@@ -132,11 +132,8 @@ pub fn is_open_to_others(path: &Path) -> bool {
         use std::os::unix::fs::PermissionsExt;
         std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
     }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        false
-    }
+    #[cfg(windows)]
+    return super::windows::rights::is_open_to_others(path);
 }
 
 /// Returns a path without links, or nothing where nothing stands.
@@ -168,10 +165,7 @@ pub fn list_host_dir(path: &Path) -> Result<Vec<String>, DiskError> {
 pub(super) fn create_private_dirs(path: &Path) -> Result<(), DiskError> {
     let missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
     for dir in missing.into_iter().rev() {
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        match builder.create(dir) {
+        match create_private_dir(dir) {
             // Somebody else was faster.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
             result => result.map_err(|error| DiskError::new("create directory", dir.display(), error))?,
@@ -179,6 +173,17 @@ pub(super) fn create_private_dirs(path: &Path) -> Result<(), DiskError> {
         sync_host_dir(parent_of(dir))?;
     }
     Ok(())
+}
+
+#[cfg(unix)]
+fn create_private_dir(dir: &Path) -> io::Result<()> {
+    std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700).create(dir)
+}
+
+#[cfg(windows)]
+fn create_private_dir(dir: &Path) -> io::Result<()> {
+    std::fs::create_dir(dir)?;
+    super::windows::rights::protect_dir(dir)
 }
 
 /// Returns the directory that holds a path.
@@ -200,13 +205,23 @@ fn fill(file: &mut File, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
 }
 
 fn create_file(path: &Path, mode: u32) -> Result<File, DiskError> {
+    create_with_mode(path, mode).map_err(|error| DiskError::new("create", path.display(), error))
+}
+
+#[cfg(unix)]
+fn create_with_mode(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    options.open(path).map_err(|error| DiskError::new("create", path.display(), error))
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode).open(path)
+}
+
+/// Where there are no permission bits, a file is for its owner alone or for whomever its directory says.
+#[cfg(windows)]
+fn create_with_mode(path: &Path, mode: u32) -> io::Result<File> {
+    if mode & 0o077 == 0 {
+        return super::windows::rights::create_private(path);
+    }
+    OpenOptions::new().write(true).create_new(true).open(path)
 }
 
 /// Writes a file under a fresh name beside `path`.
@@ -231,14 +246,10 @@ fn create_temp(path: &Path, mode: u32) -> Result<(File, PathBuf), DiskError> {
 
 /// Makes the names in a directory durable.
 fn sync_host_dir(path: &Path) -> Result<(), DiskError> {
+    #[cfg(unix)]
+    let synced = File::open(path).and_then(|dir| dir.sync_all());
     #[cfg(windows)]
-    use std::os::windows::fs::OpenOptionsExt;
-    let mut options = OpenOptions::new();
-    options.read(true);
-    // Windows opens a directory only with FILE_FLAG_BACKUP_SEMANTICS, and flushes it only through a writing handle.
-    #[cfg(windows)]
-    options.write(true).custom_flags(0x0200_0000);
-    let synced = options.open(path).and_then(|dir| dir.sync_all());
+    let synced = super::windows::volume::Volume::below(path).and_then(|volume| volume.sync_dir(path));
     synced.map_err(|error| DiskError::new("sync directory", path.display(), error))
 }
 

@@ -70,6 +70,7 @@ fn write_fixture() {
             cli.write(&format!("files/{name}"), &bytes);
         }
         if commit == 1 {
+            #[cfg(unix)]
             std::os::unix::fs::symlink("letters/one.txt", cli.path("files/link")).unwrap();
             std::fs::hard_link(cli.path("files/letters/one.txt"), cli.path("files/same.txt")).unwrap();
         }

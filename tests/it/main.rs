@@ -38,6 +38,7 @@ mod recipes;
 mod repack;
 mod repair;
 mod restore;
+#[cfg(unix)]
 mod roundtrip;
 mod scene;
 #[path = "../conform/remote/scripted_proxy.rs"]
@@ -48,3 +49,5 @@ mod sync;
 mod tight;
 mod trust;
 mod verify;
+#[cfg(windows)]
+mod windows;
