@@ -125,11 +125,3 @@ fn a_store_lies_where_paths_are_long_and_names_are_anything() {
     assert_eq!(read(out.join("a.txt")), b"first");
     cli.ok(&["verify", "--store", store, "--keys", "k"]);
 }
-
-#[test]
-fn keys_are_for_their_owner_alone() {
-    let cli = Cli::with_store();
-    let said = cli.run(&["status", "--store", "pub", "--keys", "k"]);
-    assert_eq!(said.code, 0, "{said:?}");
-    assert!(!said.stderr.contains("may read"), "{said:?}");
-}

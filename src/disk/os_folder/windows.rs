@@ -180,11 +180,8 @@ impl Folder for OsFolder {
         Ok(target.into_os_string().into_encoded_bytes())
     }
 
-    fn extended_attributes(&self, path: &RelPath) -> Result<Vec<ExtendedAttribute>, DiskError> {
-        match self.stat(path)? {
-            Some(_) => Ok(Vec::new()),
-            None => Err(DiskError::new("read the extended attributes of", path, io::ErrorKind::NotFound.into())),
-        }
+    fn extended_attributes(&self, _: &RelPath) -> Result<Vec<ExtendedAttribute>, DiskError> {
+        Ok(Vec::new())
     }
 
     fn create_dir(&self, path: &RelPath) -> Result<(), DiskError> {
@@ -323,7 +320,8 @@ impl OsFolder {
         match self.stat(path) {
             Err(error) => error,
             Ok(Some(_)) => DiskError::new(act, path, io::ErrorKind::AlreadyExists.into()),
-            Ok(None) => unsupported(act, path),
+            // As where rights for it are missing: it costs the entry and not the run.
+            Ok(None) => DiskError::of(DiskErrorKind::Denied, act, path, "entries of that type are not made on Windows"),
         }
     }
 }

@@ -29,7 +29,8 @@ impl Root {
     /// Returns what stands there; nothing for what is neither file nor directory.
     pub(super) fn metadata(&self, names: &[String]) -> io::Result<Option<ServedMetadata>> {
         if names.is_empty() {
-            return Ok(metadata_of(&RawStat::of(self.pinned.dir())?));
+            let root = self.dir(names)?;
+            return Ok(metadata_of(&RawStat::of(&look_at(root.path())?)?));
         }
         let (_dir, full) = self.within(names)?;
         Ok(metadata_of(&RawStat::of(&look_at(&full)?)?))

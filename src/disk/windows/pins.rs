@@ -12,6 +12,7 @@ use std::io;
 use std::os::windows::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use super::calls;
 use super::volume::FLAG_DIRECTORY;
 
 /// Opens a link instead of what it points to (`FILE_FLAG_OPEN_REPARSE_POINT`).
@@ -27,13 +28,14 @@ const APPEND: u32 = 0x4;
 /// Leave to read and to write at the same time, not to rename or remove (`FILE_SHARE_READ | FILE_SHARE_WRITE`).
 const SHARE_IN_PLACE: u32 = 0x3;
 
-/// A directory that paths start from, held in place as long as this lives.
+/// A directory that paths start from. It is held in place while a path below it is used, and no longer, so that nobody is kept
+/// from taking it away; another one in its place is none.
 pub struct PinnedRoot {
     path: PathBuf,
-    dir: File,
+    number: u64,
 }
 
-/// A directory below a root, held in place with all that lead to it.
+/// A root or a directory below one, held in place with all that lead to it.
 pub struct Pinned {
     path: PathBuf,
     held: Vec<File>,
@@ -45,13 +47,8 @@ impl PinnedRoot {
     pub fn open(root: &Path) -> io::Result<Self> {
         // In the form that knows no devices, no `..`, and no limit of 260 units.
         let path = std::fs::canonicalize(root)?;
-        let dir = hold(&path)?;
-        Ok(Self { path, dir })
-    }
-
-    /// Returns the handle of the root itself.
-    pub fn dir(&self) -> &File {
-        &self.dir
+        let number = calls::file_number(&hold(&path)?)?;
+        Ok(Self { path, number })
     }
 
     /// Returns the root's path.
@@ -61,7 +58,11 @@ impl PinnedRoot {
 
     /// Holds the directory that these names lead to.
     pub fn pin<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> io::Result<Pinned> {
-        let mut pinned = Pinned { path: self.path.clone(), held: Vec::new() };
+        let root = hold(&self.path)?;
+        if calls::file_number(&root)? != self.number {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let mut pinned = Pinned { path: self.path.clone(), held: vec![root] };
         for name in names {
             pinned.path.push(name);
             pinned.held.push(hold(&pinned.path)?);
@@ -81,7 +82,7 @@ impl Pinned {
         self.path.join(name)
     }
 
-    /// Returns how many directories are held below the root.
+    /// Returns how many directories are held, the root among them.
     #[cfg(test)]
     pub fn depth(&self) -> usize {
         self.held.len()

@@ -17,7 +17,7 @@ fn what_is_pinned_stays_where_it_is() {
     fs::create_dir_all(temp.path().join("a/b")).unwrap();
     let root = PinnedRoot::open(temp.path()).unwrap();
     let pinned = root.pin(["a", "b"]).unwrap();
-    assert_eq!(pinned.depth(), 2);
+    assert_eq!(pinned.depth(), 3);
     fs::write(pinned.join("f"), b"below").unwrap();
     for (from, to) in [("a", "c"), ("a/b", "a/c")] {
         assert!(fs::rename(temp.path().join(from), temp.path().join(to)).is_err(), "{from} was moved");
@@ -25,6 +25,13 @@ fn what_is_pinned_stays_where_it_is() {
     drop(pinned);
     fs::rename(temp.path().join("a"), temp.path().join("c")).unwrap();
     assert_eq!(fs::read(temp.path().join("c/b/f")).unwrap(), b"below");
+    fs::rename(temp.path().join("c"), temp.path().join("a")).unwrap();
+    let inner = PinnedRoot::open(&temp.path().join("a")).unwrap();
+    fs::rename(temp.path().join("a"), temp.path().join("c")).unwrap();
+    assert_eq!(inner.pin([]).err().unwrap().kind(), io::ErrorKind::NotFound);
+    fs::create_dir(temp.path().join("a")).unwrap();
+    assert_eq!(inner.pin([]).err().unwrap().kind(), io::ErrorKind::NotFound, "another directory of that name");
+    fs::remove_dir(temp.path().join("a")).unwrap();
     assert_eq!(root.pin(["a"]).err().unwrap().kind(), io::ErrorKind::NotFound);
     assert_eq!(root.pin(["c", "b", "f"]).err().unwrap().kind(), io::ErrorKind::NotADirectory);
 }
