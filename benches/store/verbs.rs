@@ -77,7 +77,7 @@ pub fn sync(criterion: &mut Criterion) {
 fn key_of(publisher: &Publisher, remote: &MemRemote) -> SimDisk {
     let disk = SimDisk::new(Profile::ExFat);
     let trust = Some(publisher.fingerprint.clone());
-    let request = CloneRequest { trust, confirm: &|_| Ok(false), reader: None };
+    let request = CloneRequest { trust, confirm: &|_| Ok(false), reader: None, accept_older: false };
     clone_store(&shared_remote(remote), &shared(&disk), &request, None, publisher.run()).unwrap();
     disk.settled()
 }

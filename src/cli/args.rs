@@ -255,12 +255,15 @@ pub struct CloneArgs {
     /// Where the new store is made
     #[arg(value_name = "STORE")]
     pub path: PathBuf,
-    /// The fingerprint that `init` printed; without it, it is shown and asked for
+    /// The fingerprint that `init` printed, or that of a later trust file, which is stricter; without it, it is shown and asked for
     #[arg(long, value_name = "FINGERPRINT")]
     pub trust: Option<String>,
     /// Fetches the key file of this reader alone
     #[arg(long, value_name = "TAG")]
     pub reader: Option<String>,
+    /// Accepts a remote that shows less than it showed to this machine before
+    #[arg(long)]
+    pub accept_older: bool,
 }
 
 /// `sync`.

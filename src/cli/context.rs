@@ -22,7 +22,7 @@ use crate::crypto::wrap::{Identity, WrapError, unwrap_with_passphrase};
 use crate::disk::{Disk, DiskErrorKind, Medium, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Run;
-use crate::ops::freshness::Freshness;
+use crate::ops::freshness::{Freshness, ahead_remark};
 use crate::ops::host_state::HostState;
 use crate::ops::local_keys::{AskPassphrase, KeyDir, WriterKey, load_identity_file};
 use crate::ops::open::Reading;
@@ -170,11 +170,9 @@ impl Context {
         Medium::volume_id(&path).map_or_else(|| shown(&path), |id| format!("volume {id}"))
     }
 
-    /// Says that a state was signed long after what this machine's clock says.
-    pub fn tell_ahead(&self, ahead_secs: Option<i64>) {
-        if let Some(secs) = ahead_secs {
-            self.notices.line(&format!("chunkstore: {}", ahead(secs)));
-        }
+    /// Says sentences that no result holds, a line each.
+    pub fn tell(&self, remarks: &[String]) {
+        remarks.iter().for_each(|remark| self.notices.line(&format!("chunkstore: {}", on_one_line(remark))));
     }
 
     /// Says since when the publisher no longer vouches for the state of a store, and when it was last synced well on this host.
@@ -190,7 +188,7 @@ impl Context {
         if self.told_stale.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.tell_ahead(fresh.ahead_secs);
+        self.tell(&fresh.ahead_secs.map(ahead_remark).into_iter().collect::<Vec<_>>());
         if !fresh.is_stale {
             return;
         }
@@ -370,13 +368,6 @@ impl Context {
             self.notices.line(&format!("chunkstore: {path} can be read by others on this machine: {mend}"));
         }
     }
-}
-
-/// Says that a clock here and one at the publisher do not agree.
-#[must_use]
-pub fn ahead(secs: i64) -> String {
-    let span = crate::base::units::show_span(secs);
-    format!("the state was signed {span} after what this machine's clock says: one of the two clocks is wrong")
 }
 
 /// Shortens an RFC 3339 time to whole seconds for people; it stays UTC.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::args::Verb;
-use super::context::{Context, STALE, ahead, short_time};
+use super::context::{Context, STALE, short_time};
 use super::outcome::Outcome;
 use crate::base::monitor::Problem;
 use crate::base::{ObjectId, RelPath, StoreId};

@@ -180,10 +180,14 @@ fn read_fields(lines: &Lines<'_>) -> Result<Head, FormatError> {
     {
         return Err(FormatError::NotCanonical(WHOLE));
     }
+    let (generation, epoch) = (Generation(lines.value("generation")?), Epoch(lines.value("epoch")?));
+    if generation.0 == 0 || epoch.0 == 0 {
+        return Err(FormatError::Limit(WHOLE));
+    }
     Ok(Head {
         inner_version: lines.value("inner")?,
         store: lines.value("store")?,
-        generation: Generation(lines.value("generation")?),
+        generation,
         manifest: parse(WHOLE, manifest)?,
         manifest_len_bytes,
         trust_version: parse(WHOLE, trust_version)?,
@@ -194,7 +198,7 @@ fn read_fields(lines: &Lines<'_>) -> Result<Head, FormatError> {
         expires: lines.value("expires")?,
         group: group.to_owned(),
         floor: Generation(lines.value("floor")?),
-        epoch: Epoch(lines.value("epoch")?),
+        epoch,
         commitment: parse_hex(WHOLE, lines.one("commitment")?)?,
     })
 }

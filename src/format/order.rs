@@ -127,7 +127,7 @@ pub fn encode_snapshots(snapshots: &[(ObjectId, ObjectId)], padded_len: usize) -
 pub fn decode_snapshots(bytes: &[u8]) -> Result<Vec<(ObjectId, ObjectId)>, FormatError> {
     let mut input = Decoder::new(PART, bytes);
     input.version(VERSION)?;
-    let count = input.count(2 * ObjectId::LEN)?;
+    let count = item_count(&mut input, 2 * ObjectId::LEN)?;
     let pair = |input: &mut Decoder<'_>| Ok((ObjectId(input.array()?), ObjectId(input.array()?)));
     let pairs = (0..count).map(|_| pair(&mut input)).collect::<Result<Vec<_>, FormatError>>()?;
     input.end_padding()?;
@@ -151,10 +151,15 @@ pub fn encode_objects(objects: &[ObjectId], padded_len: usize) -> Vec<u8> {
 pub fn decode_objects(bytes: &[u8]) -> Result<Vec<ObjectId>, FormatError> {
     let mut input = Decoder::new(PART, bytes);
     input.version(VERSION)?;
-    let count = input.count(ObjectId::LEN)?;
+    let count = item_count(&mut input, ObjectId::LEN)?;
     let ids = (0..count).map(|_| Ok(ObjectId(input.array()?))).collect::<Result<Vec<_>, FormatError>>()?;
     input.end_padding()?;
     if ids.is_sorted_by(|a, b| a < b) { Ok(ids) } else { Err(FormatError::NotCanonical(PART)) }
+}
+
+fn item_count(input: &mut Decoder<'_>, item_bytes: usize) -> Result<usize, FormatError> {
+    let count = input.count(item_bytes)?;
+    if count > ORDER_ITEMS_MAX { Err(FormatError::Limit(PART)) } else { Ok(count) }
 }
 
 fn padded(out: Encoder, padded_len: usize) -> Vec<u8> {

@@ -3,6 +3,8 @@
 //! A failing case prints its seed and its edits; the values follow from the seed alone.
 
 mod draw;
+mod limits;
+mod vectors;
 
 use draw::Draw;
 use proptest::prelude::*;

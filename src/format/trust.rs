@@ -145,6 +145,12 @@ impl SignedTrust {
     pub fn hash(&self) -> TrustHash {
         TrustHash(*blake3::hash(&self.bytes).as_bytes())
     }
+
+    /// Returns what people compare: 32 hex digits of the hash.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        hex::encode(&self.hash().0[..16])
+    }
 }
 
 fn is_distinct(keys: &[PublicKey]) -> bool {

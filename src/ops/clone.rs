@@ -2,11 +2,14 @@
 //!
 //! The marker is written last, so a clone that was cut off is no store; another `clone` goes on from what is there.
 
+mod known;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use super::freshness::Freshness;
-use super::host_state::HostState;
+use self::known::Known;
+use super::freshness::{Freshness, ahead_remark};
+use super::host_state::{Accepted, HostState};
 use super::purge::obey::sweep;
 use super::transfer::caller::Caller;
 use super::transfer::receive::{Local, Received, Settle, receive};
@@ -20,6 +23,7 @@ use crate::disk::{Disk, DiskErrorKind, read_all};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::SignedHead;
 use crate::format::keylist::KeyTag;
+use crate::format::trust::SignedTrust;
 use crate::ops::Run;
 use crate::remote::Remote;
 use crate::store::lock::WriteLock;
@@ -33,12 +37,14 @@ const LEFT_OVER: [&str; 6] = ["STORE", "lock", "readers", "HEAD", "HEAD.new", "p
 
 /// What `clone` is asked for.
 pub struct CloneRequest<'a> {
-    /// The fingerprint that the store must have; without one `confirm` is asked.
+    /// The fingerprint that the store's first trust file, or one after it, must have; without one `confirm` is asked.
     pub trust: Option<String>,
     /// Shows a fingerprint to a person and returns whether it is the right one.
     pub confirm: &'a dyn Fn(&str) -> Result<bool>,
     /// The one reader whose key file the store is to carry.
     pub reader: Option<KeyTag>,
+    /// Takes a remote that shows less than it showed to this host before.
+    pub accept_older: bool,
 }
 
 /// What `clone` made.
@@ -54,6 +60,8 @@ pub struct Cloned {
     pub generation: Generation,
     /// The publisher's HEAD has expired.
     pub stale: bool,
+    /// The way back that was asked for, where this was one.
+    pub went_back: Option<Accepted>,
     /// By how many seconds the newest signed time lies ahead of this machine's clock, where that is more than a day.
     pub ahead_secs: Option<i64>,
     /// Bytes of files that the remote gave.
@@ -66,6 +74,14 @@ pub struct Cloned {
     pub packs_reused: u64,
     /// Bytes that crossed the wire both ways.
     pub wire_bytes: u64,
+}
+
+impl Cloned {
+    /// Returns what a person should hear besides what was fetched, a sentence each.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        self.went_back.iter().map(Accepted::to_string).chain(self.ahead_secs.map(ahead_remark)).collect()
+    }
 }
 
 /// Clones a remote into an empty directory; `cache` is where the host's memory of stores lies.
@@ -88,22 +104,31 @@ pub fn clone_store(
     let wire_before = remote.wire_bytes();
     let mut caller = Caller::new(remote.as_ref(), run, &meter);
     let pinned = first_trust(&mut caller)?;
-    confirm(&pinned, request)?;
-    require_same_store(disk.as_ref(), &pinned)?;
     // What the remote shows must hold before the first byte is written.
-    look(&mut caller, &pinned)?;
+    let found = look(&mut caller, &pinned)?;
+    confirm(&pinned, &found.trust, request)?;
+    require_same_store(disk.as_ref(), &pinned)?;
     let store = pinned.newest().trust.store;
-    store::create_layout(disk.as_ref())?;
-    let made = make(remote, disk, &pinned, request, run, &meter);
-    let (replica, received, target) = made.map_err(|error| settle(disk.as_ref(), error))?;
     let mut state = HostState::load(cache, store);
+    let known = Known { pinned: &pinned, state: &state, address: remote.address(), accept_older: request.accept_older };
+    known.check(&found, run)?;
+    store::create_layout(disk.as_ref())?;
+    let made = make(remote, disk, &known, request, run, &meter);
+    let (replica, received, target) = made.map_err(|error| settle(disk.as_ref(), error))?;
     let shown = &target.head.head;
     let now = run.clock.now();
+    let went_back = known.went_back(&target.head, now);
+    if went_back.is_some() {
+        state.forget(&remote.address(), &target.head);
+    }
     state.saw(&remote.address(), &target.head);
     // A person vouched for this fingerprint, whatever was met before.
     state.knows_as(pinned.fingerprint());
     // The store is made; a medium that goes away now costs the host's memory of it alone.
     if let Ok(made) = Store::open(Arc::clone(disk)) {
+        if let Some(accepted) = &went_back {
+            state.went_back(&made, &target.head, accepted);
+        }
         state.met(&made, &target.head);
     }
     state.synced(now);
@@ -116,6 +141,7 @@ pub fn clone_store(
         replica,
         generation: received.generation,
         stale: fresh.is_stale,
+        went_back,
         ahead_secs: fresh.ahead_secs,
         fetched_bytes: meter.fetched_bytes(),
         reused_bytes: received.reused_bytes,
@@ -129,15 +155,15 @@ pub fn clone_store(
 fn make(
     remote: &Arc<dyn Remote>,
     disk: &Arc<dyn Disk>,
-    pinned: &TrustChain,
+    known: &Known<'_>,
     request: &CloneRequest<'_>,
     run: Run<'_>,
     meter: &Meter,
 ) -> Result<(ReplicaId, Received, Target)> {
-    let replica = prepare(disk.as_ref(), &remote.address(), pinned, request, run)?;
+    let replica = prepare(disk.as_ref(), known, request, run)?;
     let _lock = WriteLock::take(disk.as_ref())?;
-    let (received, target) = rounds(remote, disk, pinned, run, meter)?;
-    finish(disk.as_ref(), pinned.newest().trust.store)?;
+    let (received, target) = rounds(remote, disk, known, run, meter)?;
+    finish(disk.as_ref(), known.pinned.newest().trust.store)?;
     // A clone that was cut off before a purge may have left what was purged since.
     sweep(&store::Store::open(Arc::clone(disk))?, run)?;
     Ok((replica, received, target))
@@ -156,13 +182,13 @@ fn settle(disk: &dyn Disk, error: Error) -> Error {
 fn rounds(
     remote: &Arc<dyn Remote>,
     disk: &Arc<dyn Disk>,
-    pinned: &TrustChain,
+    known: &Known<'_>,
     run: Run<'_>,
     meter: &Meter,
 ) -> Result<(Received, Target)> {
     let mut last = None;
     for _ in 0..ROUNDS {
-        match round(remote, disk, pinned, run, meter) {
+        match round(remote, disk, known, run, meter) {
             Ok(done) => return Ok(done),
             Err(TransferError::Failed(error)) => return Err(error),
             Err(vanished @ TransferError::Vanished(_)) => last = Some(vanished),
@@ -174,15 +200,17 @@ fn rounds(
 fn round(
     remote: &Arc<dyn Remote>,
     disk: &Arc<dyn Disk>,
-    pinned: &TrustChain,
+    known: &Known<'_>,
     run: Run<'_>,
     meter: &Meter,
 ) -> std::result::Result<(Received, Target), TransferError> {
     let mut caller = Caller::new(remote.as_ref(), run, meter);
-    let found = look(&mut caller, pinned)?;
+    let found = look(&mut caller, known.pinned)?;
+    // It may show something else than it did at first.
+    known.check(&found, run)?;
     let target = Target::load(disk.as_ref(), None, found, &mut caller)?;
     drop(caller);
-    let local = Local { disk, trust: pinned, current: None, settle: Settle::InDoubt, distrusted: &[] };
+    let local = Local { disk, trust: known.pinned, current: None, settle: Settle::InDoubt, distrusted: &[] };
     let received = receive(local, &target, std::slice::from_ref(remote), run, meter)?;
     Ok((received, target))
 }
@@ -197,10 +225,15 @@ fn finish(disk: &dyn Disk, store: StoreId) -> Result<()> {
     Ok(written?)
 }
 
-fn confirm(pinned: &TrustChain, request: &CloneRequest<'_>) -> Result<()> {
+/// Has a person vouch for the first trust file, or for a later one that the remote's HEAD stands under: whoever was removed before
+/// that signs nothing which is taken.
+fn confirm(pinned: &TrustChain, shown: &TrustChain, request: &CloneRequest<'_>) -> Result<()> {
     let fingerprint = pinned.fingerprint();
     let agreed = match &request.trust {
-        Some(expected) => expected.trim().eq_ignore_ascii_case(&fingerprint),
+        Some(expected) => {
+            let is_expected = |file: &SignedTrust| expected.trim().eq_ignore_ascii_case(&file.fingerprint());
+            shown.files().iter().any(is_expected)
+        }
         None => (request.confirm)(&fingerprint)?,
     };
     if agreed {
@@ -258,21 +291,15 @@ fn read_left(disk: &dyn Disk, path: &StorePath, max_bytes: u64) -> Result<Option
 }
 
 /// Writes what the store is before it has content: its trust and its replica's files.
-fn prepare(
-    disk: &dyn Disk,
-    address: &str,
-    pinned: &TrustChain,
-    request: &CloneRequest<'_>,
-    run: Run<'_>,
-) -> Result<ReplicaId> {
-    pack::create_immutable(disk, &layout::trust(1), pinned.newest().bytes())?;
+fn prepare(disk: &dyn Disk, known: &Known<'_>, request: &CloneRequest<'_>, run: Run<'_>) -> Result<ReplicaId> {
+    pack::create_immutable(disk, &layout::trust(1), known.pinned.newest().bytes())?;
     disk.sync_dir(&layout::trust_dir())?;
     let replica = match replica::read_id(disk) {
         Ok(Some(replica)) => replica,
         _ => ReplicaId(random_array(run.random)),
     };
     replica::write_id(disk, replica)?;
-    replica::write_remote(disk, address)?;
+    replica::write_remote(disk, &known.address)?;
     match request.reader {
         Some(tag) => replica::write_tag(disk, tag)?,
         None => disk.remove(&layout::replica_tag())?,

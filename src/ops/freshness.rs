@@ -6,6 +6,7 @@
 
 use crate::base::Timestamp;
 use crate::base::clock::{no_earlier_than, secs_ahead};
+use crate::base::units::show_span;
 use crate::format::head::SignedHead;
 use crate::ops::host_state::HostState;
 use crate::store::Store;
@@ -40,4 +41,11 @@ impl Freshness {
         let later: Vec<_> = held.chain(state.signed_after(store.head().head.rank())).collect();
         Self::of(store.head(), store.trust(), &later, clock)
     }
+}
+
+/// Says that a clock here and one at the publisher do not agree.
+#[must_use]
+pub fn ahead_remark(secs: i64) -> String {
+    let span = show_span(secs);
+    format!("the state was signed {span} after what this machine's clock says: one of the two clocks is wrong")
 }

@@ -254,7 +254,7 @@ impl KeyDir {
         let wrapped = passphrase.map(|passphrase| wrap_with_passphrase(passphrase, text.as_bytes())).transpose();
         let wrapped = wrapped.map_err(|error| wrap_error(&path, error))?;
         write_host_file_new(&path, wrapped.as_deref().unwrap_or(text.as_bytes()))
-            .map_err(|error| Error::from(error).within(format!("cannot write the key file {}", path.display())))
+            .map_err(|error| Error::from(error).within("cannot write the key file"))
     }
 
     /// Reads `writer.key`; nothing where none stands.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::freshness::Freshness;
+use super::freshness::{Freshness, ahead_remark};
 use super::host_state::{Accepted, HostState};
 use super::purge::obey::obey;
 use super::transfer::caller::Caller;
@@ -66,6 +66,25 @@ pub struct Synced {
     pub stays_degraded: bool,
     /// Remotes that were left aside, with the reason.
     pub ignored: Vec<(String, String)>,
+}
+
+impl Synced {
+    /// Returns what a person should hear besides what was fetched, a sentence each.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let aside = self.ignored.iter().map(|(remote, reason)| format!("left aside {remote}: {reason}"));
+        let back = self.went_back.iter().map(Accepted::to_string);
+        let recovered = self.recovered_from.iter().map(|from| {
+            let to = self.generation;
+            format!("the writer who signed generation {from} here was removed since: went on from generation {to}")
+        });
+        let degraded = self.stays_degraded.then(|| {
+            "a newer record stands in heads/ that nobody can vouch for: the store stays degraded until --accept-older \
+             removes it"
+                .to_owned()
+        });
+        aside.chain(back).chain(recovered).chain(degraded).chain(self.ahead_secs.map(ahead_remark)).collect()
+    }
 }
 
 /// Syncs a store with its remotes.

@@ -39,6 +39,8 @@ use proposal::{Label, Proposal};
 
 /// Fewest hex digits that name a key.
 const KEY_PREFIX_MIN: usize = 8;
+/// Most readers that are told of after a writer was removed.
+const READERS_SHOWN: usize = 5;
 /// Most records that are looked through for one to go back to: those that are kept, and as many that a cut left.
 const RECORDS_LOOKED_AT: usize = 4 * RECORDS_KEPT;
 
@@ -146,6 +148,10 @@ pub struct Applied {
     pub added: Vec<KeyTag>,
     /// The generation that was newest before and is dropped, where the change was built on an earlier one.
     pub dropped: Option<Generation>,
+    /// How many readers are handed the new epoch, where one began.
+    pub readers: usize,
+    /// Those of them who were added last, the newest first: whoever held a key that was removed may have added them.
+    pub newest_readers: Vec<Holder>,
 }
 
 /// Publishes a change that enough roots signed, as a new generation.
@@ -191,6 +197,8 @@ fn lock_and_apply(
         new_epoch: false,
         added: Vec::new(),
         dropped,
+        readers: 0,
+        newest_readers: Vec::new(),
     };
     let mut keys = writing.keys.clone();
     if let Some(change) = change_of_holders(&writing, proposal)? {
@@ -202,6 +210,13 @@ fn lock_and_apply(
     }
     applied.epoch = keys.reader.epoch();
     applied.new_epoch = applied.epoch != before;
+    if applied.new_epoch {
+        let roster = Roster::of(&writing.store, &writing.keys)?;
+        let mut readers: Vec<&Holder> = roster.current().filter(|holder| holder.role == KeyRole::Reader).collect();
+        readers.sort_by_key(|holder| std::cmp::Reverse(holder.added));
+        applied.readers = readers.len();
+        applied.newest_readers = readers.into_iter().take(READERS_SHOWN).cloned().collect();
+    }
     let record = publish(&writing, &chain, &keys, next)?;
     applied.generation = record.head.generation;
     remember(request.cache, &writing, record.head.generation, run);
@@ -317,7 +332,7 @@ pub struct ListedWriter {
 pub fn writers(store: &Store, key: Option<&WriterKey>) -> Result<Vec<ListedWriter>> {
     let roster = match key {
         Some(key) => {
-            let (keys, _) = store.unlock_writer(std::slice::from_ref(&key.identity))?;
+            let (keys, _) = store.unlock_writer(&key.identities())?;
             Some(Roster::of(store, &keys)?)
         }
         None => None,

@@ -27,9 +27,13 @@ impl NewKeyFile {
     /// Wraps the content of a key file for one recipient, under a tag.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if age cannot wrap it.
+    /// [`StoreError::Corrupt`] if age cannot wrap it, [`StoreError::TooMuch`] if it is longer than a reader takes.
     pub fn wrap(recipient: &Recipient, role: KeyRole, content: &str, tag: KeyTag) -> Result<Self, StoreError> {
         let bytes = wrap(recipient, content.as_bytes()).map_err(|error| StoreError::corrupt("a key file", error))?;
+        // A writer's grows with every dedup generation. One that nobody reads again would close the store for good.
+        if bytes.len() as u64 > KEY_FILE_MAX_BYTES {
+            return Err(StoreError::TooMuch("one more secret for writers (a purge begins their list anew)"));
+        }
         Ok(Self::of(tag, role, bytes))
     }
 
@@ -260,3 +264,6 @@ pub fn open_writer(
         KeyFileContent::Reader(_) => Err(StoreError::damaged("a writer's key file")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,7 +161,9 @@ fn read_shard(disk: &dyn Disk, store: StoreId, file: &FileRef, keys: &WriterKeys
     let shard = RosterFile::decode(&bytes, store).map_err(|error| StoreError::format(what(), error))?;
     let key = keys.roster_key(shard.dedup_generation).ok_or(StoreError::NoIdentity)?;
     let plain = open_outer(store, Purpose::Roster, &key, &what(), &shard.frame)?;
-    decode_holders(&plain).map_err(|error| StoreError::format(what(), error))
+    let holders = decode_holders(&plain).map_err(|error| StoreError::format(what(), error))?;
+    let is_elsewhere = |holder: &Holder| holder.tag.shard(shard.shards.into()) != usize::from(shard.shard);
+    if holders.iter().any(is_elsewhere) { Err(StoreError::damaged(what())) } else { Ok(holders) }
 }
 
 #[cfg(test)]

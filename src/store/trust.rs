@@ -15,6 +15,8 @@ pub mod change;
 
 /// Most versions that one chain may have.
 pub const CHAIN_MAX: u32 = 10_000;
+/// Longest time that a HEAD may vouch for itself, in seconds: a year and a day.
+pub const VOUCHED_MAX_SECS: i64 = 366 * 24 * 3600;
 
 /// A verified chain, version 1 first.
 #[derive(Debug, Clone)]
@@ -107,10 +109,10 @@ impl TrustChain {
         &self.files
     }
 
-    /// Returns the fingerprint by which people recognise a store: 32 hex digits of the hash of the first file.
+    /// Returns the fingerprint by which people recognise a store, that of the first file.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        hex::encode(&self.files[0].hash().0[..16])
+        self.files[0].fingerprint()
     }
 
     /// Checks that a HEAD is of this store and signed by a writer of the trust file that it names.
@@ -131,6 +133,10 @@ impl TrustChain {
         }
         if said.generation < trust.trust.floor {
             return refuse("its HEAD is older than the trust file allows");
+        }
+        // Else what a stolen key signed once would count as fresh for good on a machine that heard of nothing else.
+        if said.expires.secs_since(said.time) > VOUCHED_MAX_SECS {
+            return refuse("its HEAD vouches for itself for longer than a year");
         }
         if !verify(&said.writer, Purpose::Head, head.body(), &head.signature) {
             return refuse("the signature of its HEAD does not hold");

@@ -106,7 +106,12 @@ impl Publisher {
     }
 
     pub fn clone_to(&self, disk: &SimDisk, remote: &Arc<dyn Remote>) -> Result<Cloned> {
-        let request = CloneRequest { trust: Some(self.fingerprint.clone()), confirm: &|_| Ok(false), reader: None };
+        let request = CloneRequest {
+            trust: Some(self.fingerprint.clone()),
+            confirm: &|_| Ok(false),
+            reader: None,
+            accept_older: false,
+        };
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         let (clock, random) = (FixedClock::new(NOW), SeededRandom::new(3));
         let run = Run { clock: &clock, random: &random, monitor: &RecordingMonitor::default() };

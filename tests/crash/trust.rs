@@ -170,7 +170,8 @@ impl Recovering {
         let forked = house.disk.settled();
         let old = house.steal(&forked, if is_last { u64::MAX } else { next });
         let (disk, fingerprint) = (SimDisk::new(profile), open(&forked).trust().fingerprint());
-        let request = CloneRequest { trust: Some(fingerprint), confirm: &|_| Ok(false), reader: None };
+        let request =
+            CloneRequest { trust: Some(fingerprint), confirm: &|_| Ok(false), reader: None, accept_older: false };
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         clone_store(&remote_of(&forked), &shared, &request, None, house.publisher.run()).unwrap();
         house.remove_first(&house.disk, None).unwrap();

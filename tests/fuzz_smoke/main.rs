@@ -101,6 +101,7 @@ fn texts(name: &str) -> &'static [&'static str] {
         "names" => {
             &["HEAD~1:/a/b", "@2026-11-21T07:35:00Z:/x", "packs/AB/CDEF0123.456", "2026-11-21T07:35:00.000000001Z"]
         }
+        "served-path" => &["/a/b\n../c\n.", "a//b/\n/..\n../../x\n\u{1}"],
         _ => &[],
     }
 }

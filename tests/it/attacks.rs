@@ -17,7 +17,7 @@ use std::path::Path;
 
 use chunkstore::base::StorePath;
 use chunkstore::error::{Error, Result};
-use chunkstore::ops::clone::Cloned;
+use chunkstore::ops::clone::{CloneRequest, Cloned};
 use chunkstore::ops::sync::{SyncRequest, Synced, sync};
 use chunkstore::store::head::Soundness;
 use chunkstore::store::pack::pack_is_whole;
@@ -223,30 +223,15 @@ fn lost(scene: &Scene, before: &[(std::path::PathBuf, std::time::SystemTime, Vec
 fn run_sync(scene: &mut Scene) -> Ended {
     let (run, request) = (scene.key.world.run(), SyncRequest { accept_older: scene.accept_older });
     let result = sync(&scene.key.disk, &scene.remotes, request, &mut scene.key.state, run);
-    ended(scene, &result, |synced: &Synced| {
-        let mut lines = Vec::new();
-        if let Some(back) = &synced.went_back {
-            lines.push(format!(
-                "went back from generation {} to {} of {}, as asked for",
-                back.from, back.to, back.remote
-            ));
-        }
-        if let Some(from) = synced.recovered_from {
-            lines.push(format!("the writer who signed generation {from} here was removed since"));
-        }
-        if synced.stays_degraded {
-            lines.push("a newer record stands in heads/ that nobody can vouch for".to_owned());
-        }
-        lines.extend(synced.ahead_secs.map(|secs| format!("the state was signed {secs} s after what the clock says")));
-        lines.extend(synced.ignored.iter().map(|(remote, reason)| format!("left aside {remote}: {reason}")));
-        (synced.stale, lines)
-    })
+    ended(scene, &result, |synced: &Synced| (synced.stale, synced.remarks()))
 }
 
 fn run_clone(scene: &mut Scene) -> Ended {
     let (remote, fingerprint) = (scene.remotes[0].clone(), scene.fingerprint.clone());
-    let result = scene.key.clone_with(&remote, Some(&fingerprint), None);
-    ended(scene, &result, |cloned: &Cloned| (cloned.stale, vec![]))
+    let accept_older = scene.accept_older;
+    let request = CloneRequest { trust: Some(fingerprint), confirm: &|_| Ok(false), reader: None, accept_older };
+    let result = scene.key.clone_as(&remote, &request);
+    ended(scene, &result, |cloned: &Cloned| (cloned.stale, cloned.remarks()))
 }
 
 /// Puts together what a person reads, as the program writes it.

@@ -96,7 +96,12 @@ fn clone_and_sync_carry_the_files_of_a_manifest_and_commits_keep_them() {
     let (_, remote) = serve(&scene);
     let key = SimDisk::new(Profile::Fat32);
     let disk: Arc<dyn Disk> = Arc::new(key.clone());
-    let request = CloneRequest { trust: Some(scene.fingerprint.clone()), confirm: &|_| Ok(true), reader: None };
+    let request = CloneRequest {
+        trust: Some(scene.fingerprint.clone()),
+        confirm: &|_| Ok(true),
+        reader: None,
+        accept_older: false,
+    };
     clone_store(&remote, &disk, &request, None, scene.run()).unwrap();
     assert_carries(&key, &first);
 
@@ -121,7 +126,12 @@ fn a_remote_without_a_carried_file_changes_nothing() {
     let (_, remote) = serve(&scene);
     let key = SimDisk::new(Profile::Fat32);
     let disk: Arc<dyn Disk> = Arc::new(key.clone());
-    let request = CloneRequest { trust: Some(scene.fingerprint.clone()), confirm: &|_| Ok(true), reader: None };
+    let request = CloneRequest {
+        trust: Some(scene.fingerprint.clone()),
+        confirm: &|_| Ok(true),
+        reader: None,
+        accept_older: false,
+    };
     clone_store(&remote, &disk, &request, None, scene.run()).unwrap();
     let files = publish(&scene, &[(1, b"an order")]);
     let (mem, remote) = serve(&scene);

@@ -106,7 +106,7 @@ impl Costs {
         let disk = SimDisk::new(Profile::Ext4);
         let (remote, shared) = (self.remote(), Arc::new(disk.clone()) as Arc<dyn Disk>);
         let trust = Some(self.scene.fingerprint.clone());
-        let request = CloneRequest { trust, confirm: &|_| Ok(false), reader: None };
+        let request = CloneRequest { trust, confirm: &|_| Ok(false), reader: None, accept_older: false };
         clone_store(&remote, &shared, &request, None, self.scene.run()).unwrap();
         Key { disk, state: HostState::default() }
     }

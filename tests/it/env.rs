@@ -229,8 +229,12 @@ impl Key {
         trust: Option<&str>,
         reader: Option<KeyTag>,
     ) -> Result<Cloned> {
-        let request = CloneRequest { trust: trust.map(str::to_owned), confirm: &|_| Ok(false), reader };
-        let cloned = clone_store(remote, &self.disk, &request, Some(&self.cache()), self.world.run())?;
+        let trust = trust.map(str::to_owned);
+        self.clone_as(remote, &CloneRequest { trust, confirm: &|_| Ok(false), reader, accept_older: false })
+    }
+
+    pub fn clone_as(&mut self, remote: &Arc<dyn Remote>, request: &CloneRequest<'_>) -> Result<Cloned> {
+        let cloned = clone_store(remote, &self.disk, request, Some(&self.cache()), self.world.run())?;
         self.state = HostState::load(Some(&self.cache()), cloned.store);
         Ok(cloned)
     }

@@ -243,10 +243,10 @@ fn a_known_file_among_others_shows_as_little_as_is_said() {
     // them. One knows how long files are as a rule. The other knows the length of every other file of this very commit: for
     // him nothing but padding hides, in data packs, and the one entry more in meta packs.
     let rows = [
-        (1usize << 10, 0.0..=0.25, 0.0..=0.3),
-        (16 << 10, 0.0..=0.25, 0.2..=0.95),
-        (128 << 10, 0.0..=0.45, 0.9..=1.0),
-        (2 << 20, 0.5..=1.0, 1.0..=1.0),
+        (1usize << 10, 0.00, 0.04, 0.29),
+        (16 << 10, 0.02, 0.89, 0.90),
+        (128 << 10, 0.12, 1.00, 1.00),
+        (2 << 20, 1.00, 1.00, 1.00),
     ];
     let (random, observed) = (SeededRandom::new(1), Observed::new());
     let absent: Vec<(Vec<usize>, View)> = (0..DRAWS)
@@ -257,7 +257,7 @@ fn a_known_file_among_others_shows_as_little_as_is_said() {
         })
         .collect();
     println!("known file  knows the rule  knows all others, by data packs  by all");
-    for (known, by_rule, by_others) in rows {
+    for (known, by_rule, by_others, by_all) in rows {
         let with_it = |(at, (others, _)): (u64, &(Vec<usize>, View))| {
             observed.view(DRAWS + at, &[&others[..], &[known]].concat())
         };
@@ -270,8 +270,10 @@ fn a_known_file_among_others_shows_as_little_as_is_said() {
         };
         let (data, all) = (differing(|a, b| a.data_bytes != b.data_bytes), differing(|a, b| a != b));
         println!("{:>6} KiB  {blind:>14.2}  {data:>31.2}  {all:>6.2}", known >> 10);
-        assert!(by_rule.contains(&blind.max(0.0)), "{known}: {blind}");
-        assert!(by_others.contains(&data), "{known}: {data}");
+        // All is drawn from seeds, so that only a change of what is written moves these.
+        for (said, found) in [(by_rule, blind), (by_others, data), (by_all, all)] {
+            assert!((said - found).abs() < 0.05, "{known}: {found:.2}, and {said:.2} is said");
+        }
     }
 }
 

@@ -86,14 +86,14 @@ fn story() -> Scene {
 const PATHS: [&str; 2] = ["/docs/the-secret-mark-one", "private/the-secret-mark"];
 
 /// Packs and manifests of a moment, and what the secrets of that moment say of where frames lie.
-struct Image {
+pub struct Image {
     store: StoreId,
     files: BTreeMap<StorePath, Vec<u8>>,
     frames: Vec<(StorePath, u64, PackEntry)>,
 }
 
 impl Image {
-    fn of(scene: &Scene) -> Self {
+    pub fn of(scene: &Scene) -> Self {
         let store = scene.store();
         let writing = Writing::look(scene.shared_disk(), &scene.writer(), scene.run()).unwrap();
         let keys = &writing.keys.reader;
@@ -111,7 +111,7 @@ impl Image {
 
     /// Opens every frame that any of the secrets opens, and whatever opens with keys that stand in those; returns the plaintexts
     /// by what the index said of them.
-    fn opened(&self, secrets: &Secrets) -> HashMap<(ObjectId, DedupGeneration), Vec<u8>> {
+    pub fn opened(&self, secrets: &Secrets) -> HashMap<(ObjectId, DedupGeneration), Vec<u8>> {
         let mut keys = secrets.keys.clone();
         for (_, part) in self.opened_manifests(&keys) {
             keys.extend(part.older_epochs.iter().chain(&part.index_keys).map(|(_, secret)| **secret));
@@ -224,7 +224,7 @@ fn keys_in(kind: Kind, plain: &[u8]) -> Vec<[u8; 32]> {
 }
 
 /// Every secret that there is at a moment.
-struct Secrets {
+pub struct Secrets {
     /// Everything that may serve as a key.
     keys: BTreeSet<[u8; 32]>,
     makers: Vec<chunkstore::store::keyring::KeyMaker>,
@@ -233,10 +233,19 @@ struct Secrets {
 impl Secrets {
     /// Takes all key files that stand, opened by all identities, all that is derived from what is in them, the sealed part, and
     /// every key that a tree hands on.
-    fn of(scene: &Scene) -> Self {
+    pub fn of(scene: &Scene) -> Self {
+        Self::held(scene, true)
+    }
+
+    /// The same without what writers alone hold.
+    pub fn of_readers(scene: &Scene) -> Self {
+        Self::held(scene, false)
+    }
+
+    fn held(scene: &Scene, by_writers: bool) -> Self {
         let store = scene.store();
         let mut identities: Vec<Identity> = scene.readers();
-        identities.push(scene.writer().identity);
+        identities.extend(by_writers.then(|| scene.writer().identity));
         let mut secrets = Self { keys: BTreeSet::new(), makers: Vec::new() };
         let key_files = files(&scene.disk).into_iter().filter(|path| path.as_str().starts_with("keys/"));
         for path in key_files {
@@ -249,7 +258,9 @@ impl Secrets {
             }
         }
         let writing = Writing::look(scene.shared_disk(), &scene.writer(), scene.run()).unwrap();
-        secrets.add_writer(&writing.keys);
+        if by_writers {
+            secrets.add_writer(&writing.keys);
+        }
         for (_, key) in writing.unlocked.sealed.older_epochs.iter().chain(&writing.unlocked.sealed.index_keys) {
             secrets.keys.insert(**key);
         }
@@ -260,7 +271,7 @@ impl Secrets {
             let snapshot = snapshots::load(&writing.reader, named).unwrap();
             secrets.add_tree(&writing, &snapshot.root);
         }
-        assert!(!secrets.makers.is_empty() && secrets.keys.len() > 20);
+        assert!(secrets.makers.is_empty() != by_writers && secrets.keys.len() > 20);
         secrets
     }
 

@@ -21,6 +21,7 @@ use chunkstore::remote::Remote;
 use chunkstore::remote::mem::MemRemote;
 use chunkstore::store::{Store, layout};
 
+use super::purge::{Image, Secrets};
 use super::scene::Scene;
 
 /// A person with an identity of their own.
@@ -68,7 +69,12 @@ fn push_to(scene: &Scene, remote: &Arc<dyn Remote>) {
 fn clone_for(scene: &Scene, remote: &Arc<dyn Remote>, tag: KeyTag) -> SimDisk {
     let key = SimDisk::new(Profile::Fat32);
     let disk: Arc<dyn Disk> = Arc::new(key.clone());
-    let request = CloneRequest { trust: Some(scene.fingerprint.clone()), confirm: &|_| Ok(true), reader: Some(tag) };
+    let request = CloneRequest {
+        trust: Some(scene.fingerprint.clone()),
+        confirm: &|_| Ok(true),
+        reader: Some(tag),
+        accept_older: false,
+    };
     clone_store(remote, &disk, &request, None, scene.run()).unwrap();
     key
 }
@@ -138,9 +144,16 @@ fn the_secrets_of_an_older_epoch_open_no_newer_pack() {
     scene.commit("one").unwrap();
     let old = Store::open(scene.shared_disk()).unwrap().unlock(&scene.readers()).unwrap();
     let packs_before = Store::open(scene.shared_disk()).unwrap().packs().packs().to_vec();
+    let secrets = Secrets::of_readers(&scene);
     rotate(&scene.shared_disk(), &scene.writer(), None, scene.run()).unwrap();
-    scene.write("b", b"second");
+    scene.write("b", b"what only the next epoch opens");
     scene.commit("two").unwrap();
+    // Whatever number it has: no secret of before, and nothing that the format derives from one, opens what is new.
+    let image = Image::of(&scene);
+    let is_new = |plain: &Vec<u8>| plain.windows(22).any(|part| part == b"what only the next epo");
+    assert!(image.opened(&Secrets::of_readers(&scene)).values().any(is_new), "the attack works with today's secrets");
+    let opened = image.opened(&secrets);
+    assert!(!opened.is_empty() && !opened.values().any(is_new));
     let store = Store::open(scene.shared_disk()).unwrap();
     assert!(old.keys.root_key(store.head().head.epoch).is_none());
     let mut opened = 0;

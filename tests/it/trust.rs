@@ -305,6 +305,11 @@ fn a_removed_writer_neither_signs_nor_reads_nor_derives_what_comes_after() {
     assert_eq!((epoch, dedup), (applied.epoch, DedupGeneration(2)));
     assert!(before.reader.root_key(epoch).is_none() && before.reader.index_key(epoch).is_none());
     assert!(before.key_maker(dedup).is_none() && before.roster_key(dedup).is_none());
+    // Nor is the new secret an old one under another number.
+    let (old, new) = (before.reader.epoch(), DedupGeneration(1));
+    assert_ne!(*after.reader.root_key(epoch).unwrap().expose(), *before.reader.root_key(old).unwrap().expose());
+    assert_ne!(*after.reader.index_key(epoch).unwrap().expose(), *before.reader.index_key(old).unwrap().expose());
+    assert_ne!(*after.roster_key(dedup).unwrap().expose(), *before.roster_key(new).unwrap().expose());
     assert!(after.reader.root_key(before.reader.epoch()).is_some(), "what is old can be read still");
     assert!(after.key_maker(DedupGeneration(1)).is_some());
     // Whatever stands in the store now, none of its key files opens with the removed identity.

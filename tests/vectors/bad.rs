@@ -136,6 +136,8 @@ fn head() -> Bad {
     let mut bad = Bad::of("head", good_bytes("head"));
     bad.text();
     bad.line("signed-number", "NotCanonical", "generation 7", "generation +7");
+    bad.line("no-generation", "Limit", "generation 7", "generation 0");
+    bad.line("no-epoch", "Limit", "epoch 1", "epoch 0");
     bad.line("another-zone", "NotCanonical", "123456789Z\nexpires", "123456789+00:00\nexpires");
     bad.line("fewer-decimals", "NotCanonical", "123456789Z\nexpires", "12345678Z\nexpires");
     bad.line("two-spaces", "NotCanonical", "trust 1 ", "trust 1  ");

@@ -170,8 +170,12 @@ impl Story<'_> {
     }
 
     fn clone_key(&self) -> Result<()> {
-        let request =
-            CloneRequest { trust: Some(self.made.fingerprint.clone()), confirm: &|_| Ok(false), reader: None };
+        let request = CloneRequest {
+            trust: Some(self.made.fingerprint.clone()),
+            confirm: &|_| Ok(false),
+            reader: None,
+            accept_older: false,
+        };
         let cache = place(self.root, "cache of the key");
         let done = clone_store(&self.remote, &self.key, &request, Some(&cache), self.context.run(self.monitor))?;
         let text = format!("a key with {} packs, {}", done.packs_fetched, show_size(done.fetched_bytes));

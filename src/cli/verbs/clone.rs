@@ -35,7 +35,7 @@ pub fn run(args: &CloneArgs, context: &Context) -> Result<Outcome> {
     let path = absolute(&args.path);
     let disk: std::sync::Arc<dyn Disk> = std::sync::Arc::new(OsDisk::create(&path)?);
     let ask = |fingerprint: &str| confirm(fingerprint, context);
-    let request = CloneRequest { trust: args.trust.clone(), confirm: &ask, reader };
+    let request = CloneRequest { trust: args.trust.clone(), confirm: &ask, reader, accept_older: args.accept_older };
     let progress = context.start(Shape::Events)?;
     let cache = context.settings.cache.as_deref();
     let done = clone_store(&remote, &disk, &request, cache, context.run(&progress));
@@ -89,7 +89,7 @@ fn show(done: &Cloned, path: &str, context: &Context) -> Result<()> {
     if done.stale {
         output.text(super::STALE)?;
     }
-    context.tell_ahead(done.ahead_secs);
+    context.tell(&done.remarks());
     output.json(&json!({
         "event": "done",
         "store_id": done.store.to_string(),
@@ -97,6 +97,7 @@ fn show(done: &Cloned, path: &str, context: &Context) -> Result<()> {
         "fingerprint": done.fingerprint,
         "generation": done.generation.0,
         "stale": done.stale,
+        "went_back": done.went_back.as_ref().map(super::accepted_object),
         "ahead_secs": done.ahead_secs,
         "fetched_bytes": done.fetched_bytes,
         "sent_bytes": 0,

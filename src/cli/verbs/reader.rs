@@ -59,13 +59,18 @@ fn run_add(args: &ReaderAddArgs, context: &Context) -> Result<Outcome> {
 }
 
 /// Makes the reader that the command line describes.
+fn no_terminal(error: Error) -> Error {
+    let text = "--by-passphrase asks on a terminal, and --by-passphrase-file reads a file";
+    Error::with_source(ErrorKind::Usage, text, error)
+}
+
 fn new_reader(args: &ReaderAddArgs, context: &Context) -> Result<NewHolder> {
     let (recipient, identity) = match &args.recipient {
         Some(text) => (recipient(text, "RECIPIENT")?, Vec::new()),
         None => {
             let passphrase = match &args.by_passphrase_file {
                 Some(file) => first_line(file)?,
-                None => context.passphrases.for_another("new passphrase of the reader")?,
+                None => context.passphrases.for_another("new passphrase of the reader").map_err(no_terminal)?,
             };
             if passphrase.is_empty() {
                 return Err(Error::new(ErrorKind::Usage, "the passphrase is empty"));

@@ -9,6 +9,7 @@ use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
 use crate::cli::output::{on_one_line, shown};
 use crate::error::Result;
+use crate::ops::freshness::ahead_remark;
 use crate::ops::host_state::{Accepted, LastVerify, Likeness};
 use crate::ops::status::{Orphans, Status, Unfinished, orphans, status};
 use crate::store::head::Soundness;
@@ -142,7 +143,7 @@ fn remarks(status: &Status) -> Vec<String> {
     if status.stale {
         lines.push(super::STALE.into());
     }
-    lines.extend(status.ahead_secs.map(super::ahead));
+    lines.extend(status.ahead_secs.map(ahead_remark));
     lines
 }
 

@@ -7,10 +7,8 @@ use crate::base::units::show_size;
 use crate::cli::args::SyncArgs;
 use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
-use crate::cli::output::on_one_line;
 use crate::cli::remotes::{Need, Several};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ops::host_state::Accepted;
 use crate::ops::sync::{SyncRequest, Synced, sync};
 use crate::store::replica;
 
@@ -45,28 +43,7 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Outcome> {
 }
 
 fn show(done: &Synced, context: &Context) -> Result<()> {
-    for (remote, reason) in &done.ignored {
-        context.notices.line(&format!("chunkstore: left aside {}: {}", on_one_line(remote), on_one_line(reason)));
-    }
-    if let Some(Accepted { remote, from, to, .. }) = &done.went_back {
-        let remote = on_one_line(remote);
-        context
-            .notices
-            .line(&format!("chunkstore: went back from generation {from} to {to} of {remote}, as asked for"));
-    }
-    if let Some(from) = done.recovered_from {
-        let to = done.generation;
-        context.notices.line(&format!(
-            "chunkstore: the writer who signed generation {from} here was removed since: went on from generation {to}"
-        ));
-    }
-    if done.stays_degraded {
-        context.notices.line(
-            "chunkstore: a newer record stands in heads/ that nobody can vouch for: the store stays degraded until \
-             --accept-older removes it",
-        );
-    }
-    context.tell_ahead(done.ahead_secs);
+    context.tell(&done.remarks());
     let output = &context.output;
     if done.changed {
         output.text(format!("now at generation {}", done.generation))?;

@@ -9,11 +9,12 @@ use crate::base::{Generation, PublicKey, StoreId};
 use crate::cli::args::trust::{ChangeArgs, TrustArgs, TrustVerb};
 use crate::cli::context::{Context, Shape, short_time};
 use crate::cli::outcome::Outcome;
-use crate::cli::output::shown;
+use crate::cli::output::{on_one_line, shown};
 use crate::cli::quantities::parse_keeping;
 use crate::crypto::sign::SignKey;
 use crate::disk::host::{read_host_file, replace_host_file};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::roster::Holder;
 use crate::format::trust::Trust;
 use crate::ops::local_keys::KeyDir;
 use crate::ops::trust::proposal::{Label, PROPOSAL_MAX_BYTES, Proposal};
@@ -92,6 +93,16 @@ fn show_applied(applied: &Applied, context: &Context) -> Result<Outcome> {
         output.field("dropped", format!("what came after, up to generation {dropped}"))?;
     }
     output.text("push it, so that others hear of it")?;
+    if applied.readers > 0 {
+        let one = |holder: &Holder| format!("{} ({})", on_one_line(&holder.name), short_time(holder.added.to_string()));
+        let newest: Vec<String> = applied.newest_readers.iter().map(one).collect();
+        context.notices.line(&format!(
+            "chunkstore: {} readers read on, added last: {}; whoever had the removed key may have added some: `reader list` \
+             shows them, `reader revoke` takes one out",
+            applied.readers,
+            newest.join(", ")
+        ));
+    }
     let tags: Vec<String> = applied.added.iter().map(ToString::to_string).collect();
     output.json(&json!({
         "generation": applied.generation.0,
@@ -100,6 +111,7 @@ fn show_applied(applied: &Applied, context: &Context) -> Result<Outcome> {
         "new_epoch": applied.new_epoch,
         "writer_tags": tags,
         "dropped": applied.dropped.map(|dropped| dropped.0),
+        "readers": applied.readers,
     }))?;
     Ok(Outcome::Done)
 }
@@ -195,10 +207,12 @@ fn show(context: &Context) -> Result<Outcome> {
     let trust = &store.trust().newest().trust;
     let is_expired = context.clock.now() > trust.expires;
     context.output.field("fingerprint", store.trust().fingerprint())?;
+    context.output.field("of the newest", store.trust().newest().fingerprint())?;
     context.output.field("trust file", trust.version.to_string())?;
     show_trust(trust, context)?;
     let mut document = document(trust);
     document["fingerprint"] = json!(store.trust().fingerprint());
+    document["newest_fingerprint"] = json!(store.trust().newest().fingerprint());
     document["expired"] = json!(is_expired);
     context.output.json(&document)?;
     Ok(Outcome::Done)

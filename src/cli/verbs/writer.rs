@@ -94,7 +94,11 @@ fn remove(who: &str, discard: bool, args: &ChangeArgs, context: &Context) -> Res
     let store = context.store()?;
     let listed = writers_at_hand(&store, context)?;
     let keys = listed.iter().map(|found| (found.writer.key, found.holder.as_ref().map(|holder| holder.name.as_str())));
-    let key = find_key(who, "writer", keys)?;
+    let key =
+        find_key(who, "writer", keys).map_err(|error| match listed.iter().all(|found| found.holder.is_none()) {
+            true => error.within("names are for writers alone, and no writer's key in --keys opens this store"),
+            false => error,
+        })?;
     let back_to = discard.then_some(BackTo::BeforeRemoved);
     change(&store, &[Edit::RemoveWriter(key)], BTreeMap::new(), (args, back_to), context)
 }

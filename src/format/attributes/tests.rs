@@ -77,3 +77,23 @@ fn tags_stay_in_order() {
     assert_eq!(extension(&extensions, BIRTH_TAG), Some(&[3][..]));
     assert_eq!(extension(&extensions, HOLES_TAG), None);
 }
+
+#[test]
+fn an_extension_is_filled_to_its_last_byte() {
+    // A name of one byte, its length, and the length of a long value take five bytes.
+    let longest = EXTENSION_MAX_BYTES - 3 - 5;
+    let one = |len: usize| [(b"a".to_vec(), vec![1; len])];
+    assert_eq!(encode_attributes(&one(longest)).1, Vec::<&[u8]>::new());
+    assert_eq!(encode_attributes(&one(longest + 1)), (None, vec![&b"a"[..]]));
+    // One hole of three bytes and the rest of two.
+    let rest = (EXTENSION_MAX_BYTES - 3 - 3) / 2;
+    let holes = |count: usize| -> Vec<Stretch> {
+        let first = std::iter::once((1, 128));
+        first.chain((0..count as u64).map(|n| (130 + 2 * n, 1))).collect()
+    };
+    let read = |holes: &[Stretch]| decode_holes(&encode_holes(holes).unwrap(), u64::MAX).unwrap().len();
+    assert_eq!(read(&holes(rest)), rest + 1);
+    assert_eq!(read(&holes(rest + 1)), rest + 1);
+    assert_eq!(encode_holes(&[]), None);
+    assert_eq!(encode_attributes(&[]), (None, vec![]));
+}

@@ -55,3 +55,22 @@ fn odd_extensions_are_kept_and_even_ones_refused() {
     assert_eq!(decode(&encode(&[(2, vec![])])), Err(FormatError::TooNew("test")));
     assert_eq!(decode(&encode(&[(3, vec![]), (1, vec![])])), Err(FormatError::NotCanonical("test")));
 }
+
+#[test]
+fn a_count_is_held_against_what_is_left_and_counts_may_be_as_high_as_their_limit() {
+    assert_eq!(Decoder::new("test", &[3, 0, 0, 0, 0]).count(4), Err(FormatError::Truncated("test")));
+    assert_eq!(Decoder::new("test", &[1, 0, 0, 0, 0]).count(4), Ok(1));
+    let encode = |fields: &[(u64, Vec<u8>)]| {
+        let mut out = Encoder::new();
+        put_extensions(&mut out, fields);
+        out.finish()
+    };
+    let many = |count: u64| (0..count).map(|at| (2 * at + 1, vec![])).collect::<Vec<_>>();
+    let most = many(EXTENSIONS_MAX as u64);
+    assert_eq!(get_extensions(&mut Decoder::new("test", &encode(&most))), Ok(most));
+    let more = encode(&many(EXTENSIONS_MAX as u64 + 1));
+    assert_eq!(get_extensions(&mut Decoder::new("test", &more)), Err(FormatError::Limit("test")));
+    let (empty, mut some) = (Encoder::new(), Encoder::new());
+    some.u8(0);
+    assert!(empty.is_empty() && !some.is_empty());
+}

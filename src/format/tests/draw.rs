@@ -372,7 +372,7 @@ impl Draw {
         Head {
             inner_version: self.u32() as u16,
             store: StoreId(self.array()),
-            generation: Generation(self.number()),
+            generation: Generation(self.number().max(1)),
             manifest: ManifestHash(self.array()),
             manifest_len_bytes: self.to(32 << 20),
             trust_version: self.u32(),
@@ -383,7 +383,7 @@ impl Draw {
             expires: self.time(),
             group: "all".into(),
             floor: Generation(self.number()),
-            epoch: self.epoch(),
+            epoch: Epoch(self.u32().max(1)),
             commitment: self.array(),
         }
     }

@@ -4,6 +4,7 @@
 //! All of it is bounded, and none of it is needed: a host that lost it only notices less.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +68,13 @@ pub struct Accepted {
     pub from: Generation,
     /// The generation that was taken.
     pub to: Generation,
+}
+
+impl fmt::Display for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, remote, .. } = self;
+        write!(f, "went back from generation {from} to {to} of {remote}, as asked for")
+    }
 }
 
 /// The furthest that a replica was seen on this host.

@@ -79,16 +79,8 @@ pub enum Verdict {
 #[must_use]
 pub fn judge(known: &Known<'_>, remote: Shown, trust: &Trust) -> Verdict {
     let mine = known.mine;
-    if let Some(before) = known.shown_before.filter(|before| !before.is_disowned_by(trust)) {
-        if remote.generation() < before.generation() {
-            return Verdict::RolledBack;
-        }
-        if remote.rank.trust_version < before.rank.trust_version {
-            return Verdict::OldTrust;
-        }
-        if remote.generation() == before.generation() && remote.head != before.head {
-            return Verdict::Fork;
-        }
+    if let Some(verdict) = known.shown_before.and_then(|before| judge_again(before, remote, trust)) {
+        return verdict;
     }
     if mine.is_disowned_by(trust) {
         return Verdict::Recovered;
@@ -106,6 +98,22 @@ pub fn judge(known: &Known<'_>, remote: Shown, trust: &Trust) -> Verdict {
     // A store got what it has from its own remote, unless another one is newer still: showing less is going back.
     let unexplained = known.is_recorded && known.shown_before.is_none() && !known.newer_elsewhere;
     if unexplained { Verdict::RolledBack } else { Verdict::Lagging }
+}
+
+/// Judges what a remote shows by what it showed before; nothing where that does not speak against it.
+#[must_use]
+pub fn judge_again(before: Shown, remote: Shown, trust: &Trust) -> Option<Verdict> {
+    if before.is_disowned_by(trust) {
+        return None;
+    }
+    if remote.generation() < before.generation() {
+        return Some(Verdict::RolledBack);
+    }
+    if remote.rank.trust_version < before.rank.trust_version {
+        return Some(Verdict::OldTrust);
+    }
+    let is_other = remote.generation() == before.generation() && remote.head != before.head;
+    is_other.then_some(Verdict::Fork)
 }
 
 /// Whether a state comes after another.

@@ -285,3 +285,57 @@ fn a_newer_record_whose_signature_fails_under_the_same_trust_makes_the_state_old
     disk.put("heads/00000003", newer.bytes());
     assert_eq!(opened(&disk, &trust), (Generation(3), Soundness::Sound));
 }
+
+#[test]
+fn a_medium_that_went_away_opens_nothing_and_what_does_not_read_costs_itself_alone() {
+    let (disk, trust, first) = two_commits();
+    disk.put("HEAD", first.bytes());
+    let counted = disk.settled();
+    find_newest(&counted, STORE, &trust).unwrap();
+    let (mut told_gone, mut did_not_list) = (0, 0);
+    for call in 0..counted.call_count() {
+        let (gone, bad, listed) = (disk.settled(), disk.settled(), disk.settled());
+        gone.fail_nth_call(call, FaultKind::Gone);
+        // A medium that went away says "not found" as well, which whoever opens a store does not believe without its marker.
+        told_gone += usize::from(matches!(find_newest(&gone, STORE, &trust), Err(StoreError::Gone(_))));
+        bad.fail_nth_call(call, FaultKind::Io);
+        let found = find_newest(&bad, STORE, &trust).unwrap();
+        listed.fail_nth_call(call, FaultKind::Io);
+        match names(&listed) {
+            Ok(names) => assert_eq!(names, [Generation(1), Generation(2)], "call {call}"),
+            Err(error) => {
+                assert!(error.is_damage(), "{error:?}");
+                assert_eq!((found.head.head.generation, found.soundness), (Generation(1), Soundness::Older));
+                did_not_list += 1;
+            }
+        }
+    }
+    assert_eq!((told_gone, did_not_list), (5, 1), "three records and two manifests are read, one directory is listed");
+    assert_eq!(names(&SimDisk::new(Profile::Ext4)).unwrap(), [], "no directory, no records");
+}
+
+// U11
+#[test]
+fn a_record_under_the_name_of_another_is_none() {
+    let (disk, trust, first) = two_commits();
+    let second = disk.content("heads/00000002").unwrap();
+    disk.put("HEAD", first.bytes());
+    disk.put("heads/00000002", b"torn");
+    disk.put("heads/00000009", &second);
+    assert_eq!(opened(&disk, &trust), (Generation(1), Soundness::Sound));
+}
+
+// U11
+#[test]
+fn something_in_the_way_of_a_record_is_no_trouble_as_long_as_head_says_the_same() {
+    let (disk, _, first) = two_commits();
+    let second = SignedHead::decode(&disk.content("heads/00000002").unwrap()).unwrap();
+    let in_the_way = layout::head_record(Generation(2));
+    assert!(disk.wipe(in_the_way.as_str()));
+    disk.create_dir(&in_the_way).unwrap();
+    settle(&disk, &second).unwrap();
+    assert_eq!(disk.content("HEAD").unwrap(), second.bytes());
+    disk.put("HEAD", first.bytes());
+    assert!(matches!(settle(&disk, &second), Err(StoreError::Corrupt { .. })), "nothing holds the record");
+    assert_eq!(disk.content("HEAD").unwrap(), first.bytes());
+}

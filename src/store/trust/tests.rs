@@ -178,7 +178,11 @@ fn a_head_is_signed_by_a_writer_of_the_very_file_that_it_names() {
         Head { trust: two.hash(), ..good.clone() },
         Head { trust_version: 4, ..good.clone() },
         Head { trust_version: 0, ..good.clone() },
+        Head { expires: Timestamp(0).plus_secs(VOUCHED_MAX_SECS + 1), ..good.clone() },
+        Head { time: Timestamp(i64::MIN), expires: Timestamp(i64::MAX), ..good.clone() },
     ];
+    let longest = Head { expires: Timestamp(0).plus_secs(VOUCHED_MAX_SECS), ..good.clone() };
+    assert!(chain.check_head(&sign_head(longest, 11)).is_ok(), "a year and a day");
     for bad in bad {
         assert!(chain.check_head(&sign_head(bad.clone(), 11)).is_err(), "{bad:?}");
     }
@@ -194,4 +198,15 @@ fn a_head_is_signed_by_a_writer_of_the_very_file_that_it_names() {
     {
         assert_eq!(three.trust.disowns(version, writer), disowned, "{version}");
     }
+}
+
+#[test]
+fn a_file_that_does_not_read_is_named() {
+    let mut chain = TrustChain::start(signed(first(&[1], 1), &[1]).bytes()).unwrap();
+    follow(&mut chain, &[Edit::AddRoot(key(2).public())], &[1]);
+    let named = |error: StoreError| error.to_string();
+    let error = chain.add(b"torn").map_err(named).unwrap_err();
+    assert!(error.contains("trust/3"), "{error}");
+    let error = TrustChain::start(b"torn").map(|_| ()).map_err(named).unwrap_err();
+    assert!(error.contains("trust/1"), "{error}");
 }

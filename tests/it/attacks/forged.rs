@@ -4,6 +4,7 @@ use chunkstore::base::{Generation, PackHash, RecipeHash};
 use chunkstore::crypto::Secret;
 use chunkstore::crypto::sign::SignKey;
 use chunkstore::format::Class;
+use chunkstore::format::head::SignedHead;
 use chunkstore::format::manifest::{PackRef, RecipeRef};
 use chunkstore::format::recipe::{Recipe, RecipeStep};
 use chunkstore::format::trust::{Trust, Writer};
@@ -51,7 +52,7 @@ fn take_the_last_generation(scene: &mut Scene) {
 }
 
 /// Shows generation 8 under a third trust file, which names a second writer, who signs; without the first one if it `removes` it.
-fn show_after_removal(scene: &mut Scene, removes: bool) {
+fn show_after_removal(scene: &mut Scene, removes: bool) -> SignedHead {
     let publisher = scene.stage.publisher_at(&scene.stage.next);
     let second = own_key(3);
     let trust = trust_after(&scene.stage.next, 2, |trust| {
@@ -68,7 +69,9 @@ fn show_after_removal(scene: &mut Scene, removes: bool) {
         (head.trust_version, head.trust) = (3, trust.hash());
     });
     scene.server.show(&image(&publisher.disk));
-    scene.server.put("HEAD", sign_head(&second, made.head).bytes());
+    let shown = sign_head(&second, made.head);
+    scene.server.put("HEAD", shown.bytes());
+    shown
 }
 
 pub const ROWS: &[Row] = &[
@@ -170,7 +173,7 @@ pub const ROWS: &[Row] = &[
         (Sync, 0, "the writer who signed generation 18446744073709551615 here was removed since", After::Recovered),
         |scene| {
             take_the_last_generation(scene);
-            show_after_removal(scene, true);
+            let _ = show_after_removal(scene, true);
         },
     )
     .for_good(),
@@ -181,7 +184,47 @@ pub const ROWS: &[Row] = &[
         (Sync, 18, "went back to generation 8", After::Unchanged),
         |scene| {
             take_the_last_generation(scene);
-            show_after_removal(scene, false);
+            let _ = show_after_removal(scene, false);
+        },
+    )
+    .for_good(),
+    row(
+        "key compromise, a removed writer to a new key",
+        Tuf,
+        "shows what a removed writer signed since to a machine that saw the trust file which removed it elsewhere",
+        (Clone, 18, "shows generation 9 under trust file 2, and a newer one is known", After::None),
+        |scene| {
+            let shown = show_after_removal(scene, true);
+            show_forged(scene, |publisher| {
+                forge(publisher, |manifest, head| {
+                    (manifest.generation, head.generation) = (Generation(9), Generation(9));
+                });
+            });
+            scene.new_key_where_was_seen("ftp://elsewhere/", &shown);
+        },
+    )
+    .for_good(),
+    row(
+        "key compromise, a removed writer to a new machine",
+        Tuf,
+        "shows what a removed writer signed since to a machine that was told the fingerprint of the newest trust file",
+        (Clone, 18, "is not the one that was expected", After::None),
+        |scene| {
+            let newest = show_after_removal(scene, true).head.trust;
+            scene.server.show(&scene.stage.next);
+            scene.key = Key::empty(79);
+            scene.fingerprint = hex::encode(&newest.0[..16]);
+        },
+    ),
+    row(
+        "key compromise, the state after it to a new machine",
+        Own,
+        "shows an honest state to a machine that was told the fingerprint of the newest trust file",
+        (Clone, 0, "", After::Recovered),
+        |scene| {
+            let newest = show_after_removal(scene, true).head.trust;
+            scene.key = Key::empty(79);
+            scene.fingerprint = hex::encode(&newest.0[..16]);
         },
     )
     .for_good(),

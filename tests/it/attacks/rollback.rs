@@ -66,6 +66,60 @@ pub const ROWS: &[Row] = &[
         },
     ),
     row(
+        "rollback, to a new key of a host that saw more",
+        Tuf,
+        "shows generation 2 to a machine that it showed generation 3 before",
+        (Clone, 18, "went back to generation 2", After::None),
+        |scene| {
+            scene.server.show(&scene.stage.old);
+            let shown = super::head_of(&scene.stage.mine);
+            let address = scene.remotes[0].address();
+            scene.new_key_where_was_seen(&address, &shown);
+        },
+    ),
+    row(
+        "rollback, to a new key, with --accept-older",
+        Own,
+        "the same, and a person says that this is meant",
+        (Clone, 0, "went back from generation 3 to 2", After::Older),
+        |scene| {
+            scene.server.show(&scene.stage.old);
+            let shown = super::head_of(&scene.stage.mine);
+            let address = scene.remotes[0].address();
+            scene.new_key_where_was_seen(&address, &shown);
+            scene.accept_older = true;
+        },
+    ),
+    row(
+        "a lagging mirror, to a new key of a host that saw more",
+        Own,
+        "shows generation 2, and another server showed this machine generation 3: that is told of, and no attack",
+        (Clone, 0, "-v: only has generation 2 so far, and this host saw 3", After::Older),
+        |scene| {
+            scene.server.show(&scene.stage.old);
+            let shown = super::head_of(&scene.stage.mine);
+            scene.new_key_where_was_seen("ftp://elsewhere/", &shown);
+        },
+    ),
+    row(
+        "fork, to a new key of a host that saw more",
+        Tuf,
+        "shows another generation 3 to a machine that saw one",
+        (Clone, 18, "shows another history at generation 3", After::None),
+        |scene| {
+            let other = super::stage::sign_head(&scene.stage.stolen().writer, {
+                let mut head = super::head_of(&scene.stage.mine).head;
+                head.time = chunkstore::base::Timestamp(head.time.0 + 1);
+                head
+            });
+            let shown = super::head_of(&scene.stage.mine);
+            let address = scene.remotes[0].address();
+            scene.server.show(&scene.stage.mine);
+            scene.server.put("HEAD", other.bytes());
+            scene.new_key_where_was_seen(&address, &shown);
+        },
+    ),
+    row(
         "fork, the same generation",
         Tuf,
         "shows another generation 3, rightly signed",

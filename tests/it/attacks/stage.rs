@@ -332,6 +332,14 @@ impl Scene {
         Self { stage, server, key: Key { state, ..key }, remotes, others: vec![], accept_older: false, fingerprint }
     }
 
+    /// Has a new, empty key on a machine that an address showed a state of the store.
+    pub fn new_key_where_was_seen(&mut self, address: &str, head: &SignedHead) {
+        self.key = Key::empty(79);
+        let mut state = HostState::load(Some(&self.key.cache()), head.head.store);
+        state.saw(address, head);
+        state.save().unwrap();
+    }
+
     /// Adds another server, and hands it to the verb.
     pub fn add(&mut self, image: &Image) -> &Hostile {
         let server = Hostile::showing(image);

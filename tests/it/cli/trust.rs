@@ -46,7 +46,10 @@ fn a_stolen_writers_key_is_replaced() {
     let card = new_writer(&cli, "k2");
     let added = ok_on_pub(&cli, &["writer", "add", &card, "--name", "new", "--note", "since the theft", "--json"]);
     let added = added.document();
-    assert_eq!(fields(&added), ["dropped", "epoch", "generation", "new_epoch", "trust_version", "writer_tags"]);
+    assert_eq!(
+        fields(&added),
+        ["dropped", "epoch", "generation", "new_epoch", "readers", "trust_version", "writer_tags"]
+    );
     assert_eq!((&added["trust_version"], &added["new_epoch"]), (&2.into(), &false.into()));
     let listed = writers(&cli, &["--store", "pub", "--keys", "k2"]);
     let names: Vec<_> = listed.as_array().unwrap().iter().map(|writer| writer["name"].as_str().unwrap()).collect();

@@ -355,7 +355,7 @@ impl Trial<'_> {
     fn clone(&self, disk: &SimDisk, off: &mut Vec<String>) -> Ran {
         let made = SimDisk::new(Profile::Ext4);
         let trust = Store::open(Arc::new(self.stage.disk.clone())).unwrap().trust().fingerprint();
-        let request = CloneRequest { trust: Some(trust), confirm: &|_| Ok(false), reader: None };
+        let request = CloneRequest { trust: Some(trust), confirm: &|_| Ok(false), reader: None, accept_older: false };
         let run = self.stage.publisher.run();
         let target: Arc<dyn Disk> = Arc::new(made.clone());
         let ran = Ran::of(clone_store(&remote(disk, "damaged"), &target, &request, None, run), |_| (0, String::new()));

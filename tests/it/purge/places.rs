@@ -34,7 +34,12 @@ fn push_to(scene: &Scene, remote: &MemRemote, state: &mut HostState) -> Pushed {
 
 fn clone_of(scene: &Scene, remote: &MemRemote) -> SimDisk {
     let disk = SimDisk::new(Profile::Fat32);
-    let request = CloneRequest { trust: Some(scene.fingerprint.clone()), confirm: &|_| Ok(false), reader: None };
+    let request = CloneRequest {
+        trust: Some(scene.fingerprint.clone()),
+        confirm: &|_| Ok(false),
+        reader: None,
+        accept_older: false,
+    };
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     clone_store(&arc(remote), &shared, &request, None, scene.run()).unwrap();
     disk

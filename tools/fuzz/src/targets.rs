@@ -10,6 +10,7 @@ use chunkstore::base::limits::{KEY_FILE_MAX_BYTES, OBJECT_MAX_BYTES};
 use chunkstore::base::{DedupGeneration, EntryName, Epoch, ObjectId, RelPath, StoreId, StorePath, Timestamp};
 use chunkstore::crypto::wrap::{Identity, Recipient, is_wrapped_with_passphrase, unwrap};
 use chunkstore::crypto::{Secret, seal};
+use chunkstore::disk::served::{SERVED_DEPTH_MAX, SERVED_NAME_MAX_BYTES, ServedPath};
 use chunkstore::format::attributes::{
     decode_attributes, decode_birth, decode_holes, encode_attributes, encode_birth, encode_holes,
 };
@@ -87,6 +88,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "proxy", run: proxy },
     Target { name: "config", run: config },
     Target { name: "names", run: names },
+    Target { name: "served-path", run: served_path },
 ];
 
 /// Runs the target of a name.
@@ -327,6 +329,25 @@ fn url(bytes: &[u8]) {
     assert!(!shown.chars().any(char::is_control), "{shown:?}");
     let again = FtpUrl::parse(&shown).map(|again| again.to_string());
     assert!(again.as_ref().is_ok_and(|again| *again == shown), "{shown:?} reads as {again:?}");
+}
+
+/// A session's way through directories, a name that a client sends in each line.
+fn served_path(bytes: &[u8]) {
+    let mut at = ServedPath::default();
+    for line in String::from_utf8_lossy(bytes).split('\n') {
+        let Some(next) = at.resolve(line) else { continue };
+        let shown = next.to_string();
+        assert!(!shown.chars().any(char::is_control), "{shown:?}");
+        let names: Vec<&str> = shown.split('/').skip(1).collect();
+        assert!(names.len() <= SERVED_DEPTH_MAX && names.iter().all(|name| name.len() <= SERVED_NAME_MAX_BYTES));
+        assert!(shown == "/" || !names.iter().any(|name| matches!(*name, "" | "." | "..")), "{shown:?}");
+        assert_eq!(next.resolve(&shown), Some(next.clone()), "{shown:?}");
+        assert_eq!(
+            next.split_last().and_then(|(above, last)| above.resolve(last)),
+            (shown != "/").then_some(next.clone())
+        );
+        at = next;
+    }
 }
 
 /// What a proxy says to whoever asks it; what it hears is dropped.

@@ -403,7 +403,7 @@ fn run_again(
         return Ok((synced.generation, synced.packs_fetched, synced.packs_reused));
     }
     let trust = Some(facts.fingerprint.clone());
-    let request = CloneRequest { trust, confirm: &|_| Ok(false), reader: facts.tag };
+    let request = CloneRequest { trust, confirm: &|_| Ok(false), reader: facts.tag, accept_older: false };
     let cloned = clone_store(&facts.remote, &disk, &request, None, run)?;
     Ok((cloned.generation, cloned.packs_fetched, cloned.packs_reused))
 }

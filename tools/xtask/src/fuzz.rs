@@ -158,7 +158,7 @@ fn succeed(command: &mut Command, what: &str) -> Result<(), String> {
 }
 
 fn run_one(root: &Path, name: &str, seconds: u64, commit: &str) -> Result<Done, String> {
-    let limits = [format!("-max_total_time={seconds}"), "-timeout=20".into(), "-rss_limit_mb=2048".into()];
+    let limits = [format!("-max_total_time={seconds}"), "-timeout=120".into(), "-rss_limit_mb=2048".into()];
     let mut command = nightly(root);
     command.args(["fuzz", "run", "--fuzz-dir", FUZZ_DIR, name, "--"]).args(limits).arg("-print_final_stats=1");
     let output = command.output().map_err(|error| format!("cannot start cargo: {error}"))?;

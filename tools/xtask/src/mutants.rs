@@ -108,7 +108,7 @@ fn run_module(root: &Path, module: &Module, args: &MutantsArgs, explained: &[Str
         "--iterate",
         "--no-shuffle",
     ]);
-    command.args(["--baseline", "skip", "--timeout", "60", "--build-timeout", "900", "--colors", "never"]);
+    command.args(["--timeout", "60", "--build-timeout", "900", "--colors", "never"]);
     // One target folder for all runs: what others wrote is built once.
     command.args(["--profile", "mutants"]).env("CARGO_TARGET_DIR", root.join(OUTPUT).join("build"));
     command.arg("--output").arg(&output);

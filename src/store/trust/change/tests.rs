@@ -137,3 +137,12 @@ fn signatures_add_up_and_each_root_counts_once() {
     let lower = SignedTrust::new(next_trust(&last, &[Edit::Threshold(1)], NOW).unwrap(), vec![]);
     assert_eq!(missing_signatures(&sign(&lower, &[key(1)]), &last.trust), 1);
 }
+
+#[test]
+fn no_file_has_more_signatures_than_one_may_have() {
+    let keys: Vec<SignKey> = (1..=SIGNATURES_MAX + 1).map(|number| key(number.try_into().unwrap())).collect();
+    let unsigned = SignedTrust::new(first(&[1], 1, &[10]).trust, vec![]);
+    let signed = sign(&unsigned, &keys);
+    assert_eq!(signed.signatures.len(), SIGNATURES_MAX);
+    assert!(SignedTrust::decode(signed.bytes()).is_ok());
+}

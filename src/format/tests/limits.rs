@@ -1,0 +1,64 @@
+//! Edges that no vector stands at, and what small types say of themselves.
+
+use super::Draw;
+use crate::base::limits::HEAD_MAX_BYTES;
+use crate::format::INNER_VERSION;
+use crate::format::codec::FormatError;
+use crate::format::head::{GROUP_MAX_BYTES, Head, SignedHead};
+use crate::format::keylist::{KeyRole, KeyTag};
+
+#[test]
+fn a_tag_reads_as_it_is_shown_and_its_twin_is_another_in_the_same_shard() {
+    for tag in [KeyTag([0x12, 0xab, 0xff, 0x00]), KeyTag([0x12, 0xab, 0xff, 0x01])] {
+        assert_eq!(tag.to_string().parse(), Ok(tag));
+        assert_ne!(tag.twin(), tag);
+        assert_eq!(tag.twin().twin(), tag);
+        assert_eq!(tag.twin().shard(1 << 12), tag.shard(1 << 12));
+    }
+    assert_eq!(KeyTag([0x12, 0xab, 0xff, 0x00]).to_string(), "12ABFF00");
+    assert_eq!(
+        [KeyRole::Reader, KeyRole::Writer, KeyRole::Identity].map(KeyRole::name),
+        ["reader", "writer", "identity"]
+    );
+}
+
+#[test]
+fn the_body_of_a_head_is_all_before_its_signature() {
+    let head = Draw::new(1).head();
+    let signed = SignedHead::new(head.clone(), [7; 64]);
+    assert_eq!(signed.body(), head.encode_body());
+    assert_eq!(
+        signed.bytes().strip_prefix(signed.body()).unwrap(),
+        format!("signature {}\n", "07".repeat(64)).as_bytes()
+    );
+    assert_eq!(SignedHead::decode(signed.bytes()).unwrap().body(), signed.body());
+    assert!(Head { inner_version: INNER_VERSION, ..head.clone() }.inner_known());
+    assert!(!Head { inner_version: INNER_VERSION + 1, ..head }.inner_known());
+}
+
+#[test]
+fn a_group_has_so_many_letters_digits_and_dashes() {
+    let decoded = |group: &str| {
+        let head = Head { group: group.to_owned(), ..Draw::new(1).head() };
+        SignedHead::decode(SignedHead::new(head, [7; 64]).bytes()).map(|read| read.head.group)
+    };
+    for group in ["a", "a-1", "-", "0", &"z".repeat(GROUP_MAX_BYTES)] {
+        assert_eq!(decoded(group).as_deref(), Ok(group));
+    }
+    for group in ["A", "a_1", "ä", &"z".repeat(GROUP_MAX_BYTES + 1)] {
+        assert!(decoded(group).is_err(), "{group}");
+    }
+}
+
+#[test]
+fn a_head_may_be_as_long_as_its_limit() {
+    let text = String::from_utf8(SignedHead::new(Draw::new(1).head(), [7; 64]).bytes().to_vec()).unwrap();
+    let padded = |len: usize| {
+        let line = format!("later {}\nsignature ", "x".repeat(len - text.len() - "later \n".len()));
+        text.replace("signature ", &line)
+    };
+    let longest = usize::try_from(HEAD_MAX_BYTES).unwrap();
+    assert_eq!(padded(longest).len(), longest);
+    assert!(SignedHead::decode(padded(longest).as_bytes()).is_ok());
+    assert_eq!(SignedHead::decode(padded(longest + 1).as_bytes()), Err(FormatError::Limit("HEAD")));
+}
