@@ -13,6 +13,7 @@ use clap::error::ErrorKind as ClapErrorKind;
 
 use crate::error::{Error, ErrorKind, Result};
 
+mod agent;
 mod args;
 mod config;
 mod context;
@@ -41,7 +42,11 @@ pub fn main() -> ExitCode {
     };
     let json = line.global.json && !line.verb.writes_bytes();
     let quiet = line.global.quiet;
-    let settings = settings::Settings::new(line.global, environment::Environment::read());
+    let surroundings = environment::Environment::read();
+    let settings = match line.verb {
+        args::Verb::Agent(_) => settings::Settings::in_parts(line.global, surroundings),
+        _ => settings::Settings::new(line.global, surroundings),
+    };
     let color = settings.as_ref().is_ok_and(|settings| settings.color);
     let output = Arc::new(output::Output::stdout(json, quiet, color));
     let ended = settings.and_then(|settings| carry_out(&line.verb, settings, &output));

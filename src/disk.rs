@@ -18,6 +18,8 @@ pub mod os_folder;
 pub mod served;
 pub mod sim;
 pub mod sim_folder;
+#[cfg(target_os = "linux")]
+pub mod watch;
 #[cfg(windows)]
 mod windows;
 pub mod windows_names;

@@ -1,5 +1,6 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod agent;
 pub mod base;
 pub mod chunker;
 pub mod cli;

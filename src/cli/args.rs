@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub mod agent;
 pub mod forget;
 pub mod purge;
 pub mod readers;
@@ -163,6 +164,8 @@ pub enum Verb {
     Key(readers::KeyArgs),
     /// Serves a folder by FTP, for a LAN or a trial; read-only unless told otherwise
     Serve(ServeArgs),
+    /// Syncs known keys when they are plugged in
+    Agent(agent::AgentArgs),
     /// Named remotes
     Remote(RemoteArgs),
     /// Plays the whole story on loopback in under a minute, with real parts only

@@ -11,17 +11,20 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::agent::section::AgentSection;
 use super::args::When;
 use super::output::{on_one_line, shown};
 use crate::disk::host::{read_host_file, replace_host_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::remote::url::Password;
 
+pub mod parts;
+
 const MAX_BYTES: u64 = 1 << 20;
 const NAME_MAX_BYTES: usize = 64;
 
 /// What the file says.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Stand in for flags that are not given.
@@ -33,6 +36,9 @@ pub struct Config {
     /// By name.
     #[serde(default)]
     pub remotes: BTreeMap<String, RemoteEntry>,
+    /// How the agent goes about it.
+    #[serde(default)]
+    pub agent: AgentSection,
 }
 
 /// What stands in for global flags, and for the remotes of `push` and `sync`.
@@ -94,7 +100,7 @@ impl Preset {
 }
 
 /// A named remote.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RemoteEntry {
     /// An address or a path.
@@ -103,6 +109,10 @@ pub struct RemoteEntry {
     pub user: Option<String>,
     /// With what.
     pub password: Option<Secret>,
+    /// With what: the first line of a file that nobody else may read.
+    pub password_file: Option<PathBuf>,
+    /// With what: the first line that a program writes, as one that asks a keyring.
+    pub password_command: Option<Vec<String>>,
     /// Trusts the authorities in this file alone.
     pub tls_ca: Option<PathBuf>,
     /// Trusts this certificate alone.
@@ -110,7 +120,7 @@ pub struct RemoteEntry {
 }
 
 /// A password in the file: never shown.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
@@ -145,11 +155,7 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, file: &Path) -> Result<Self> {
-        toml::from_str(text).map_err(|error| {
-            let (line, column) = position(text, error.span().map_or(0, |span| span.start));
-            let reason = error.message();
-            Error::new(ErrorKind::Usage, format!("{} line {line} column {column}: {reason}", shown(file)))
-        })
+        toml::from_str(text).map_err(|error| fault(text, file, &error))
     }
 
     /// Returns what a profile says, with the defaults behind it; without a profile the defaults alone.
@@ -169,6 +175,16 @@ impl Config {
         };
         Ok(self.profiles.get(name).ok_or_else(unknown)?.clone().or(self.defaults.clone()))
     }
+}
+
+fn fault(text: &str, file: &Path, error: &toml::de::Error) -> Error {
+    fault_at(text, file, error.span().map_or(0, |span| span.start), error.message())
+}
+
+/// Says what is wrong with the file, and where.
+fn fault_at(text: &str, file: &Path, at: usize, reason: &str) -> Error {
+    let (line, column) = position(text, at);
+    Error::new(ErrorKind::Usage, format!("{} line {line} column {column}: {reason}", shown(file)))
 }
 
 /// Returns line and column, both from 1, of a byte; columns count characters.

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use crate::base::random::{OsRandom, random_array};
+use crate::error::{Error, ErrorKind, Result};
 use crate::remote::url::Password;
 
 /// What the surroundings of the process say.
@@ -42,6 +43,23 @@ pub struct Environment {
     pub stderr_is_terminal: bool,
     /// `NO_COLOR` is set, or the terminal is a dumb one.
     pub no_color: bool,
+    /// What a service is told.
+    pub service: ServiceEnvironment,
+}
+
+/// What whoever started a service tells it, and what it finds of a desktop.
+#[derive(Debug, Clone, Default)]
+pub struct ServiceEnvironment {
+    /// `NOTIFY_SOCKET`.
+    pub notify_socket: Option<OsString>,
+    /// `WATCHDOG_USEC`.
+    pub watchdog_micros: Option<String>,
+    /// `JOURNAL_STREAM`: stderr goes to the journal, which understands `<N>` before a line.
+    pub has_journal: bool,
+    /// `DBUS_SESSION_BUS_ADDRESS`: there is a desktop.
+    pub has_desktop: bool,
+    /// Where a person's own units lie.
+    pub unit_dir: Option<PathBuf>,
 }
 
 impl Environment {
@@ -70,6 +88,14 @@ impl Environment {
             can_ask: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
+            service: ServiceEnvironment {
+                notify_socket: variable("NOTIFY_SOCKET"),
+                watchdog_micros: text("WATCHDOG_USEC"),
+                has_journal: variable("JOURNAL_STREAM").is_some(),
+                has_desktop: variable("DBUS_SESSION_BUS_ADDRESS").is_some(),
+                unit_dir: platform_folder("XDG_CONFIG_HOME", ".config", "APPDATA")
+                    .map(|dir| dir.with_file_name("systemd").join("user")),
+            },
             no_color: variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|term| term == "dumb"),
         }
     }
@@ -125,6 +151,15 @@ fn is_privileged() -> bool {
 #[cfg(windows)]
 fn host_name() -> Option<String> {
     None
+}
+
+/// Returns where this program lies.
+///
+/// # Errors
+/// [`ErrorKind::Other`] where the system does not tell.
+pub fn program() -> Result<PathBuf> {
+    std::env::current_exe()
+        .map_err(|error| Error::with_source(ErrorKind::Other, "cannot tell where this program is", error))
 }
 
 /// Returns a path seen from the root, so that it holds in another working directory; as it is where there is none.

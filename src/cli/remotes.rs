@@ -12,7 +12,7 @@ use super::environment::absolute;
 use super::output::{on_one_line, shown};
 use super::settings::{Settings, tls_trust};
 use crate::base::Clock;
-use crate::disk::host::list_host_dir;
+use crate::disk::host::{is_open_to_others, list_host_dir, read_host_file};
 use crate::disk::{DiskErrorKind, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path_remote::PathRemote;
@@ -22,6 +22,8 @@ use crate::remote::proxy::{NoProxy, Proxy};
 use crate::remote::rate::{RateLimit, Throttle};
 use crate::remote::url::{Credentials, FtpUrl, Password};
 
+/// Longest file of a password.
+const PASSWORD_MAX_BYTES: u64 = 4096;
 const UNDERSTOOD: &str = "understood are ftp://, ftps://, ftps+implicit:// and paths";
 
 /// What a remote is needed for.
@@ -55,6 +57,18 @@ impl<'a> Remotes<'a> {
         let limit = |rate| Arc::new(RateLimit::new(rate, Arc::clone(&clock))) as Arc<dyn Throttle>;
         let throttle = settings.remote.limit_rate.map(limit);
         Self { settings, clock, throttle }
+    }
+
+    /// Makes remotes that share a limit with those of other runs.
+    #[must_use]
+    pub fn throttled(settings: &'a Settings, clock: Arc<dyn Clock>, throttle: Option<Arc<dyn Throttle>>) -> Self {
+        Self { settings, clock, throttle }
+    }
+
+    /// Returns whether this host's configuration names the remote of an address.
+    #[must_use]
+    pub fn knows(&self, address: &str) -> bool {
+        self.entry_at(address).is_some()
     }
 
     /// Makes the remote that a word names; nothing is connected.
@@ -201,13 +215,11 @@ impl<'a> Remotes<'a> {
         };
         let noted = entry.and_then(|entry| FtpUrl::parse(&entry.url).ok());
         let noted_password = noted.as_ref().and_then(|url| url.password.clone());
+        let entry_password = entry.map(entry_password).transpose()?.flatten();
         let credentials = choose_login(&[
             Login { user: url.user.as_deref(), password: url.password.clone() },
             Login { user: noted.as_ref().and_then(|url| url.user.as_deref()), password: noted_password },
-            Login {
-                user: entry.and_then(|entry| entry.user.as_deref()),
-                password: entry.and_then(|entry| entry.password.as_ref()).map(super::config::Secret::password),
-            },
+            Login { user: entry.and_then(|entry| entry.user.as_deref()), password: entry_password },
             fallback,
         ]);
         Ok(Arc::new(FtpRemote::new(url, credentials, options, Arc::clone(&self.clock))))
@@ -227,6 +239,44 @@ impl<'a> Remotes<'a> {
             _ => Ok(None),
         }
     }
+}
+
+/// Returns the password of a named remote: as it is written there, from a file, or from a program.
+fn entry_password(entry: &RemoteEntry) -> Result<Option<Password>> {
+    match (&entry.password, &entry.password_file, &entry.password_command) {
+        (Some(secret), ..) => Ok(Some(secret.password())),
+        (None, Some(file), _) => password_in(file).map(Some),
+        (None, None, Some(command)) => password_of(command).map(Some),
+        (None, None, None) => Ok(None),
+    }
+}
+
+fn password_in(file: &Path) -> Result<Password> {
+    if is_open_to_others(file) {
+        let file = shown(file);
+        let text = format!("{file} can be read by others, so its password is not used: chmod 600 {file}");
+        return Err(Error::new(ErrorKind::Usage, text));
+    }
+    let missing = || Error::new(ErrorKind::Usage, format!("there is no password file {}", shown(file)));
+    Ok(first_line(&read_host_file(file, PASSWORD_MAX_BYTES)?.ok_or_else(missing)?))
+}
+
+/// Asks a program, such as one of a keyring. It is waited for as long as it takes: it may ask the person.
+fn password_of(command: &[String]) -> Result<Password> {
+    let wrong = |why: String| Error::new(ErrorKind::Usage, format!("password-command gave no password: {why}"));
+    let (program, arguments) = command.split_first().ok_or_else(|| wrong("it is empty".to_owned()))?;
+    let mut command = std::process::Command::new(program);
+    let ran = command.args(arguments).stdin(std::process::Stdio::null()).stderr(std::process::Stdio::null()).output();
+    let ran = ran.map_err(|error| wrong(error.to_string()))?;
+    if !ran.status.success() || ran.stdout.is_empty() {
+        return Err(wrong(ran.status.to_string()));
+    }
+    Ok(first_line(&ran.stdout))
+}
+
+fn first_line(bytes: &[u8]) -> Password {
+    let text = String::from_utf8_lossy(bytes);
+    Password::new(text.lines().next().unwrap_or_default().to_owned())
 }
 
 /// What one source knows of a login.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::args::{GlobalArgs, When};
+use super::config::parts::{self, Faults};
 use super::config::{Config, Preset};
-use super::environment::{Environment, absolute};
+use super::environment::{Environment, ServiceEnvironment, absolute};
 use super::output::shown;
 use super::quantities::{parse_count, parse_duration, parse_sha256, parse_size};
 use crate::disk::host::read_host_file;
@@ -65,6 +66,7 @@ pub struct RemoteSettings {
 }
 
 /// What a run goes by.
+#[derive(Clone)]
 pub struct Settings {
     /// The store, if one was named.
     pub store: Option<PathBuf>,
@@ -102,8 +104,12 @@ pub struct Settings {
     pub remote: RemoteSettings,
     /// The configuration.
     pub config: Config,
+    /// What of it was left out.
+    pub config_faults: Faults,
     /// Where the configuration is written to.
     pub config_file: Option<PathBuf>,
+    /// What a service is told.
+    pub service: ServiceEnvironment,
 }
 
 impl Settings {
@@ -112,8 +118,24 @@ impl Settings {
     /// # Errors
     /// [`ErrorKind::Usage`] for a value that makes no sense, in flags or in the file.
     pub fn new(args: GlobalArgs, environment: Environment) -> Result<Self> {
+        Self::read_by(args, environment, |file| Ok((Config::load(file)?, Faults::new())))
+    }
+
+    /// Does the same for a service that nobody watches: what is broken in the configuration file is named and left out.
+    ///
+    /// # Errors
+    /// As [`Settings::new`], and those of [`parts::load`].
+    pub fn in_parts(args: GlobalArgs, environment: Environment) -> Result<Self> {
+        Self::read_by(args, environment, parts::load)
+    }
+
+    fn read_by(
+        args: GlobalArgs,
+        environment: Environment,
+        load: impl Fn(&Path) -> Result<(Config, Faults)>,
+    ) -> Result<Self> {
         let config_file = environment.config_dir.as_ref().map(|dir| dir.join("config.toml"));
-        let config = config_file.as_deref().map(Config::load).transpose()?.unwrap_or_default();
+        let (config, config_faults) = config_file.as_deref().map(load).transpose()?.unwrap_or_default();
         let preset = config.preset(args.profile.as_deref().or(environment.profile.as_deref()))?;
         let passphrase = passphrase_source(&args, environment.can_ask);
         let progress = args.progress.or(preset.progress).unwrap_or_default();
@@ -139,7 +161,9 @@ impl Settings {
             privileged: environment.privileged,
             author: environment.author,
             config,
+            config_faults,
             config_file,
+            service: environment.service,
         })
     }
 

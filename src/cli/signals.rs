@@ -23,3 +23,28 @@ pub fn watch(stop: &Arc<AtomicBool>) -> Result<()> {
     }
     Ok(())
 }
+
+/// Calls `stop` on each wish to end, and `reload` on each hang-up, from a thread that sleeps between them. The second wish to end
+/// ends the process.
+///
+/// # Errors
+/// [`ErrorKind::Other`] when the system refuses.
+#[cfg(unix)]
+pub fn each(stop: impl Fn() + Send + 'static, reload: impl Fn() + Send + 'static) -> Result<()> {
+    use signal_hook::consts::SIGHUP;
+    let refused = |error| Error::with_source(ErrorKind::Other, "cannot listen for signals", error);
+    watch(&Arc::default())?;
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(refused)?;
+    let listen = move || signals.forever().for_each(|signal| if signal == SIGHUP { reload() } else { stop() });
+    let spawned = std::thread::Builder::new().name("signals".to_owned()).stack_size(256 * 1024).spawn(listen);
+    spawned.map(drop).map_err(refused)
+}
+
+/// Ends the process on each wish to end.
+///
+/// # Errors
+/// [`ErrorKind::Other`] when the system refuses.
+#[cfg(not(unix))]
+pub fn each(_: impl Fn() + Send + 'static, _: impl Fn() + Send + 'static) -> Result<()> {
+    Ok(())
+}

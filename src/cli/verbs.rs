@@ -87,6 +87,7 @@ fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Trust(args) => trust::run(args, context),
         Verb::Reader(args) => reader::run(args, context),
         Verb::Key(args) => key::run(args, context),
+        Verb::Agent(args) => super::agent::run(args, context),
         Verb::Remote(args) => remote::run(args, context),
         Verb::Serve(args) => serve::run(args, context),
         Verb::Demo(args) => super::demo::run(args, context),
@@ -129,7 +130,7 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
         Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_) | Verb::Forget(_) | Verb::Purge(_) => with_store(&[]),
         Verb::Writer(_) | Verb::Root(_) | Verb::Trust(_) => with_store(&[]),
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
-        Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
+        Verb::Agent(_) | Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
         Verb::Serve(_) | Verb::Demo(_) => vec![],
     };
     paths.iter().map(|path| Medium::below(path)).collect()

@@ -68,6 +68,21 @@ pub fn replace_host_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Dis
     sync_host_dir(parent_of(path))
 }
 
+/// Removes a file; says whether one stood there.
+///
+/// # Durability
+/// It stays away once this returned.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn remove_host_file(path: &Path) -> Result<bool, DiskError> {
+    match std::fs::remove_file(path) {
+        Ok(()) => sync_host_dir(parent_of(path)).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(DiskError::new("remove", path.display(), error)),
+    }
+}
+
 /// A file of any length that is written beside its final name and takes that name once it is whole.
 #[derive(Debug)]
 pub struct NewHostFile {

@@ -36,6 +36,13 @@ impl Medium {
         Self::default()
     }
 
+    /// Names a device by its numbers, as the table of mounts has them.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn of_device((major, minor): (u32, u32)) -> Self {
+        Self { entry: entry_of(rustix::fs::makedev(major, minor)) }
+    }
+
     /// Returns the id of the file system below a path, as the system lists it: the serial number of a key, for one. Anybody can
     /// set it to anything, so it is a hint and no more.
     #[must_use]

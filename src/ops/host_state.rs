@@ -266,6 +266,30 @@ impl HostState {
         self.memory.remotes.entry(address.to_owned()).or_default().purged = generation.0;
     }
 
+    /// Takes over what a run learned that began with a copy of this memory, while others may have written it: of each thing what
+    /// ranks higher, or is later.
+    pub fn absorb(&mut self, other: &Self) {
+        let (mine, theirs) = (&mut self.memory, &other.memory);
+        // Times of one form, so that texts sort as times do.
+        mine.last_sync = mine.last_sync.take().max(theirs.last_sync.clone());
+        if theirs.highest.rank() >= mine.highest.rank() {
+            mine.highest = theirs.highest.clone();
+        }
+        for (address, remote) in &theirs.remotes {
+            let known = mine.remotes.entry(address.clone()).or_default();
+            if known.head.is_empty() || remote.rank.rank() >= known.rank.rank() {
+                (known.rank, known.head) = (remote.rank.clone(), remote.head.clone());
+            }
+        }
+        mine.seen.absorb(&theirs.seen);
+    }
+
+    /// Returns the same memory without its file: saving it does nothing.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        Self { file: None, ..self }
+    }
+
     /// Writes the memory.
     ///
     /// # Durability

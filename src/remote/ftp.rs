@@ -18,6 +18,7 @@ use super::rate::Throttle;
 use super::url::{Credentials, FtpUrl, Protection};
 use super::{Remote, RemoteError, RemoteErrorKind, Session};
 use crate::base::Clock;
+use watch::Watches;
 
 mod dial;
 mod link;
@@ -111,6 +112,7 @@ struct Target {
     wire_bytes: Arc<AtomicU64>,
     /// False after the server's answer to a transfer that was cut short did not fit: from then on each costs a connection.
     survives_cuts: AtomicBool,
+    watches: Watches,
 }
 
 impl Target {
@@ -139,7 +141,8 @@ impl FtpRemote {
         let credentials = credentials.or_else(in_url).unwrap_or_else(Credentials::anonymous);
         let wire_bytes = Arc::new(AtomicU64::new(0));
         let survives_cuts = AtomicBool::new(true);
-        Self { target: Arc::new(Target { url, credentials, options, clock, wire_bytes, survives_cuts }) }
+        let watches = Watches::default();
+        Self { target: Arc::new(Target { url, credentials, options, clock, wire_bytes, survives_cuts, watches }) }
     }
 }
 
@@ -165,5 +168,9 @@ impl Remote for FtpRemote {
     /// had taken in and nobody read counts, up to 128 KiB; what was still on its way then is seen by nobody.
     fn wire_bytes(&self) -> u64 {
         self.target.wire_bytes.load(Ordering::Relaxed)
+    }
+
+    fn hang_up(&self) {
+        self.target.watches.shut_all();
     }
 }

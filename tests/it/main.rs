@@ -9,6 +9,8 @@
     reason = "tests fail by panicking, set their own scene, and say what they cannot check here"
 )]
 
+#[cfg(target_os = "linux")]
+mod agent;
 mod attacks;
 mod carried;
 mod cli;

@@ -6,7 +6,6 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
-use chunkstore::base::RelPath;
 use chunkstore::disk::folder::{FileKind, Folder};
 use chunkstore::disk::sim_folder::SimRules;
 use chunkstore::disk::{OsFolder, SimFolder};

@@ -117,6 +117,25 @@ pub fn likeness(seen: &ReplicaSeen, opened: &SignedHead, heads: &BTreeMap<Genera
     if is_other { Likeness::Forked } else { Likeness::Same }
 }
 
+impl Seen {
+    /// Takes over what is newer; ways back are a person's, and stay as they are.
+    pub(super) fn absorb(&mut self, other: &Self) {
+        if self.fingerprint.is_none() {
+            self.fingerprint.clone_from(&other.fingerprint);
+        }
+        let rank = |signed: &Option<SignedMemory>| signed.as_ref().map(|signed| signed.rank.rank());
+        if rank(&other.signed) > rank(&self.signed) {
+            self.signed.clone_from(&other.signed);
+        }
+        for (id, memory) in &other.replicas {
+            let known = self.replicas.entry(id.clone()).or_default();
+            if known.head.is_empty() || memory.rank.rank() >= known.rank.rank() {
+                known.clone_from(memory);
+            }
+        }
+    }
+}
+
 impl HostState {
     /// Refuses a store whose first trust file is not the one that this host knows it by: whoever had it in hand may have
     /// replaced all that it trusts. A store that the host meets for the first time is taken as it is.

@@ -113,6 +113,7 @@ impl Link {
     fn greet(target: &Arc<Target>) -> Result<Self, Trouble> {
         let (tcp, way) = Way::find(target)?;
         let watch = Watch::new(&tcp, Arc::clone(&target.clock)).map_err(|error| Trouble::of_io(&error))?;
+        target.watches.add(&watch);
         watch.arm(target.options.timeout);
         let greeted = Ftp::connect_with_stream(tcp);
         watch.disarm();
@@ -133,6 +134,7 @@ impl Link {
         let greeted = Ftp::connect_secure_implicit(way.first_hop(), connector, &target.url.host);
         let ftp = greeted.map_err(|error| kept_or(error, &slot))?;
         let watch = Watch::new(&ftp.get_ref(), Arc::clone(&target.clock)).map_err(|error| Trouble::of_io(&error))?;
+        target.watches.add(&watch);
         Ok(Self { tls: true, ..Self::over(ftp, watch, target, way, slot) })
     }
 

@@ -4,7 +4,7 @@
 //! for ever. One thread for each session waits for its deadline; it sleeps while none is set.
 
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::base::Clock;
@@ -137,5 +137,24 @@ impl Door {
         let clone = socket.try_clone()?;
         self.shared.lock().data = Some(clone);
         Ok(())
+    }
+}
+
+/// The watches of all sessions of a remote, as far as they are open.
+#[derive(Default)]
+pub(super) struct Watches(Mutex<Vec<Weak<Shared>>>);
+
+impl Watches {
+    /// Hears of a new session.
+    pub(super) fn add(&self, watch: &Watch) {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|shared| shared.strong_count() > 0);
+        open.push(Arc::downgrade(&watch.shared));
+    }
+
+    /// Shuts the sockets of every session.
+    pub(super) fn shut_all(&self) {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().filter_map(Weak::upgrade).for_each(|shared| shared.lock().shut());
     }
 }

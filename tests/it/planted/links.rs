@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use chunkstore::base::RelPath;
 use chunkstore::disk::DiskError;
 use chunkstore::disk::folder::{Attributes, ExtendedAttribute, FolderFile, FolderWriter, Listing, Stat};
 use chunkstore::error::ErrorKind;

@@ -1,0 +1,74 @@
+//! Tells systemd how the service stands: one datagram each to the socket that it named. Elsewhere nobody listens.
+//!
+//! The watchdog runs only while there are runs: an idle agent waits in one call of the system and would have to wake up just to say
+//! that it can. So its span is set to a year while nothing goes on, and to what the unit says otherwise.
+
+#[cfg(target_os = "linux")]
+use std::os::linux::net::SocketAddrExt;
+#[cfg(unix)]
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// As good as never.
+const IDLE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Whoever started the service.
+#[derive(Debug, Default)]
+pub struct Supervisor {
+    #[cfg(unix)]
+    socket: Option<(UnixDatagram, SocketAddr)>,
+    watchdog: Option<Duration>,
+    is_watched: AtomicBool,
+}
+
+impl Supervisor {
+    /// Takes the values of `NOTIFY_SOCKET` and `WATCHDOG_USEC`; what is not understood counts as not there.
+    #[must_use]
+    pub fn new(socket: Option<&std::ffi::OsStr>, watchdog_micros: Option<&str>) -> Self {
+        let watchdog = watchdog_micros.and_then(|text| text.parse().ok()).map(Duration::from_micros);
+        Self {
+            #[cfg(unix)]
+            socket: socket.and_then(|name| UnixDatagram::unbound().ok().zip(address_of(name))),
+            watchdog: watchdog.filter(|span| socket.is_some() && !span.is_zero()),
+            is_watched: AtomicBool::new(true),
+        }
+    }
+
+    /// Says one thing, as `READY=1`.
+    pub fn say(&self, state: &str) {
+        #[cfg(unix)]
+        if let Some((socket, address)) = &self.socket {
+            // One that does not listen any more has its own troubles.
+            let _ = socket.send_to_addr(state.as_bytes(), address);
+        }
+        #[cfg(not(unix))]
+        let _ = state;
+    }
+
+    /// Says that the service is alive, while something goes on; returns how soon to say it again.
+    pub fn beat(&self, is_busy: bool) -> Option<Duration> {
+        let span = self.watchdog?;
+        if self.is_watched.swap(is_busy, Ordering::Relaxed) != is_busy {
+            let span = if is_busy { span } else { IDLE };
+            self.say(&format!("WATCHDOG_USEC={}", span.as_micros()));
+        }
+        if is_busy {
+            self.say("WATCHDOG=1");
+        }
+        is_busy.then_some(span / 2)
+    }
+}
+
+#[cfg(unix)]
+fn address_of(name: &std::ffi::OsStr) -> Option<SocketAddr> {
+    match name.as_encoded_bytes().split_first()? {
+        #[cfg(target_os = "linux")]
+        (b'@', abstract_name) => SocketAddr::from_abstract_name(abstract_name).ok(),
+        (b'/', _) => SocketAddr::from_pathname(name).ok(),
+        _ => None,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests;
