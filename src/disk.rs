@@ -10,6 +10,8 @@ use std::io;
 use crate::base::StorePath;
 
 pub mod cache;
+#[cfg(windows)]
+pub mod drives;
 pub mod folder;
 pub mod host;
 pub mod medium;

@@ -188,6 +188,17 @@ impl Verb {
             _ => false,
         }
     }
+
+    /// Returns whether it runs for the machine and for no person: a service that has no folders but those of the machine.
+    #[must_use]
+    pub fn is_of_the_machine(&self) -> bool {
+        #[cfg(windows)]
+        if let Self::Agent(agent::AgentArgs { verb: agent::AgentVerb::Run(args) }) = self {
+            return args.service;
+        }
+        // systemd tells its services where theirs are.
+        false
+    }
 }
 
 /// `init`.

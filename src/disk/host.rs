@@ -61,7 +61,7 @@ pub fn write_host_file_new(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
 pub fn replace_host_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
     create_private_dirs(parent_of(path))?;
     let temp = write_temp(path, bytes, mode)?;
-    std::fs::rename(&temp, path).map_err(|error| {
+    rename(&temp, path).map_err(|error| {
         let _ = std::fs::remove_file(&temp);
         DiskError::new("replace", path.display(), error)
     })?;
@@ -114,7 +114,7 @@ impl NewHostFile {
     /// [`DiskError`]; what stood there before still does, unless only the last sync failed.
     pub fn keep(mut self) -> Result<(), DiskError> {
         self.file.sync_all().map_err(|error| DiskError::new("write", self.path.display(), error))?;
-        let renamed = std::fs::rename(&self.temp, &self.path);
+        let renamed = rename(&self.temp, &self.path);
         renamed.map_err(|error| DiskError::new("replace", self.path.display(), error))?;
         self.is_kept = true;
         sync_host_dir(parent_of(&self.path))
@@ -176,6 +176,19 @@ pub fn list_host_dir(path: &Path) -> Result<Vec<String>, DiskError> {
     Ok(names)
 }
 
+/// Creates a directory in which a service of this machine keeps what is its own, and one below it whose files everybody may read.
+///
+/// # Errors
+/// [`DiskError`].
+#[cfg(windows)]
+pub fn create_service_dirs(path: &Path, shown: &Path) -> Result<(), DiskError> {
+    use super::windows::rights::create_service_dir;
+    let wrap = |error| DiskError::new("create directory", path.display(), error);
+    create_service_dir(path, false).and_then(|()| create_service_dir(shown, true)).map_err(wrap)?;
+    sync_host_dir(path)?;
+    sync_host_dir(parent_of(path))
+}
+
 /// Creates a directory and all that are missing above it, for their owner alone; each new name is synced.
 pub(super) fn create_private_dirs(path: &Path) -> Result<(), DiskError> {
     let missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
@@ -199,6 +212,13 @@ fn create_private_dir(dir: &Path) -> io::Result<()> {
 fn create_private_dir(dir: &Path) -> io::Result<()> {
     std::fs::create_dir(dir)?;
     super::windows::rights::protect_dir(dir)
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(windows)]
+    return super::windows::patiently(&crate::base::clock::SystemClock, || std::fs::rename(from, to));
+    #[cfg(unix)]
+    std::fs::rename(from, to)
 }
 
 /// Returns the directory that holds a path.

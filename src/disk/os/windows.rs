@@ -5,10 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Access, is_store_name};
-use crate::disk::windows::calls;
+use crate::base::clock::SystemClock;
 use crate::disk::windows::listing::{self, RawStat};
 use crate::disk::windows::pins::{Pinned, PinnedRoot, look_at, open_file, open_to_list};
 use crate::disk::windows::volume::Volume;
+use crate::disk::windows::{calls, patiently};
 use crate::disk::{Capabilities, DiskFileKind, Metadata};
 
 /// The directory that all paths start from.
@@ -68,14 +69,14 @@ impl Root {
     /// Renames a file and syncs it under its new name, since some media write its length only then.
     pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let ((_from_dir, from), (_to_dir, to)) = (self.within(from)?, self.within(to)?);
-        std::fs::rename(from, &to)?;
+        patiently(&SystemClock, || std::fs::rename(&from, &to))?;
         open_file(&to, OpenOptions::new().write(true))?.sync_all()
     }
 
     /// Removes a file.
     pub(super) fn remove(&self, path: &str) -> io::Result<()> {
         let (_dir, full) = self.within(path)?;
-        std::fs::remove_file(full)
+        patiently(&SystemClock, || std::fs::remove_file(&full))
     }
 
     /// Creates a directory.
@@ -143,5 +144,9 @@ fn listed(stat: &RawStat) -> Metadata {
 
 /// Reads at a position.
 pub(super) fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    // The system takes no further place for one.
+    if i64::try_from(offset).is_err() {
+        return Ok(0);
+    }
     std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }

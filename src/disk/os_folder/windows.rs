@@ -13,11 +13,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::base::clock::SystemClock;
 use crate::base::{EntryName, RelPath};
 use crate::disk::folder::{
     Attributes, ExtendedAttribute, FileKind, FileTime, Folder, FolderFile, FolderWriter, Hole, Listing, Stat,
 };
 use crate::disk::windows::listing::{self, RawStat};
+use crate::disk::windows::patiently;
 use crate::disk::windows::pins::{Pinned, PinnedRoot, look_at, open_file, open_to_change, open_to_list};
 use crate::disk::windows::volume::Volume;
 use crate::disk::windows_names::windows_takes;
@@ -299,11 +301,10 @@ impl OsFolder {
         target: &Place,
         wrap: impl Fn(io::Error) -> DiskError,
     ) -> Result<(), DiskError> {
-        let renamed = match fs::rename(&source.full, &target.full) {
+        let rename = || patiently(&SystemClock, || fs::rename(&source.full, &target.full));
+        let renamed = match rename() {
             // The system does not replace a read-only file.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && let_write(&target.full) => {
-                fs::rename(&source.full, &target.full)
-            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && let_write(&target.full) => rename(),
             renamed => renamed,
         };
         renamed.map_err(wrap)?;

@@ -25,6 +25,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     FileIdBothDirectoryRestartInfo, GetDiskFreeSpaceExW, GetDriveTypeW, GetFileInformationByHandle,
     GetFileInformationByHandleEx, GetLogicalDrives, GetVolumeInformationW, GetVolumePathNameW,
 };
+use windows_sys::Win32::System::Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SetErrorMode};
 use windows_sys::Win32::System::IO::DeviceIoControl;
 
 /// Longest name of a volume's root or file system that is taken, in units.
@@ -105,6 +106,14 @@ pub fn drive_kind(root: &str) -> u32 {
 pub fn drive_letters() -> u32 {
     // SAFETY: takes nothing.
     unsafe { GetLogicalDrives() }
+}
+
+/// Has the system answer an empty drive with an error instead of a dialog, in this process.
+pub fn show_no_dialogs() {
+    // SAFETY: takes a number.
+    unsafe {
+        SetErrorMode(SEM_FAILCRITICALERRORS);
+    }
 }
 
 /// Returns the bytes that this user may still write below a directory.

@@ -53,6 +53,19 @@ pub fn protect_dir(path: &Path) -> io::Result<()> {
     protect(&dir, "OICI")
 }
 
+/// Makes a directory for a service that runs under the account `LocalService`: that, the system and administrators may do all in
+/// it, and with `is_shown` everybody on this machine may read it. One that stands gets these rights.
+#[expect(clippy::disallowed_methods, reason = "makes the directory of a service")]
+pub fn create_service_dir(path: &Path, is_shown: bool) -> io::Result<()> {
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let dir = OpenOptions::new().access_mode(READ_CONTROL | WRITE_DAC).custom_flags(FLAG_DIRECTORY).open(path)?;
+    let shown = if is_shown { "(A;OICI;0x1200a9;;;BU)" } else { "" };
+    calls::set_access(&dir, &format!("D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;0x1301bf;;;LS){shown}"))
+}
+
 fn protect(file: &File, inheritance: &str) -> io::Result<()> {
     let text = calls::security_text(file)?;
     let owner = owner_of(&text).ok_or(io::ErrorKind::InvalidData)?;

@@ -153,6 +153,24 @@ fn kind_of_error(error: io::Error) -> DiskErrorKind {
 }
 
 #[test]
+fn a_file_in_use_is_tried_again_for_a_while_and_no_other() {
+    let clock = crate::base::clock::FixedClock::new(crate::base::Timestamp(0));
+    let mut attempts = 0;
+    let mut act = |code: i32, ends_after: u32| {
+        attempts = 0;
+        patiently(&clock, || {
+            attempts += 1;
+            if attempts > ends_after { Ok(attempts) } else { Err(io::Error::from_raw_os_error(code)) }
+        })
+    };
+    assert_eq!(act(32, 3).unwrap(), 4);
+    assert_eq!(act(5, 3).unwrap_err().raw_os_error(), Some(5));
+    assert_eq!(act(33, u32::MAX).unwrap_err().raw_os_error(), Some(33));
+    assert_eq!(attempts, ATTEMPTS);
+    assert_eq!(clock.monotonic(), FIRST_WAIT * 7 + FIRST_WAIT * 63);
+}
+
+#[test]
 fn numbers_of_the_system_say_what_to_do() {
     for (code, expected) in [
         (21, DiskErrorKind::Gone),

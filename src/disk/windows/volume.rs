@@ -35,9 +35,19 @@ pub struct Volume {
 impl Volume {
     /// Asks for the volume below a path, of which only the drive has to stand.
     pub fn below(path: &Path) -> io::Result<Self> {
-        let root = calls::volume_root(&plain(&std::path::absolute(path)?))?;
-        let (serial, flags, file_system) = calls::volume_facts(&root)?;
-        Ok(Self { root, serial, flags, file_system })
+        Self::at(&calls::volume_root(&plain(&std::path::absolute(path)?))?)
+    }
+
+    /// Asks for the volume whose root this is.
+    pub fn at(root: &str) -> io::Result<Self> {
+        let (serial, flags, file_system) = calls::volume_facts(root)?;
+        Ok(Self { root: root.to_owned(), serial, flags, file_system })
+    }
+
+    /// Returns the number that was drawn when it was formatted.
+    #[must_use]
+    pub fn serial(&self) -> u32 {
+        self.serial
     }
 
     /// Returns the number that was drawn when it was formatted, as the system writes it, where it has one. Anybody can set it
@@ -93,20 +103,18 @@ impl Volume {
     /// Returns whether its device is of a kind that people pull out.
     #[must_use]
     pub fn is_pluggable(&self) -> bool {
-        match calls::drive_kind(&self.root) {
-            DRIVE_REMOVABLE => true,
-            // A disk in a USB case says that it is fixed, and only its bus tells.
-            DRIVE_FIXED => self.bus().is_ok_and(|bus| PLUGS.contains(&bus)),
-            _ => false,
-        }
+        Self::is_pluggable_at(&self.root)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "asks the device, reads nothing of it")]
-    fn bus(&self) -> io::Result<u32> {
-        let letter = letter_of(&self.root).ok_or(io::ErrorKind::Unsupported)?;
-        // Opened for no access at all, which takes no rights.
-        let device = OpenOptions::new().access_mode(0).open(format!(r"\\.\{}:", char::from(letter)))?;
-        calls::bus_kind(&device)
+    /// Returns whether the device behind a root, with a medium in it or without, is of a kind that people pull out.
+    #[must_use]
+    pub fn is_pluggable_at(root: &str) -> bool {
+        match calls::drive_kind(root) {
+            DRIVE_REMOVABLE => true,
+            // A disk in a USB case says that it is fixed, and only its bus tells.
+            DRIVE_FIXED => bus(root).is_ok_and(|bus| PLUGS.contains(&bus)),
+            _ => false,
+        }
     }
 
     /// Makes the names in one of its directories durable.
@@ -114,6 +122,14 @@ impl Volume {
         flush_dir(dir)?;
         if self.has_log() { Ok(()) } else { flush_dir(Path::new(&self.root)) }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "asks the device, reads nothing of it")]
+fn bus(root: &str) -> io::Result<u32> {
+    let letter = letter_of(root).ok_or(io::ErrorKind::Unsupported)?;
+    // Opened for no access at all, which takes no rights.
+    let device = OpenOptions::new().access_mode(0).open(format!(r"\\.\{}:", char::from(letter)))?;
+    calls::bus_kind(&device)
 }
 
 /// Flushes a directory through a handle that may add to it.
