@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 pub mod bed;
 pub mod exceptions;
+pub mod service;
 pub mod suite;
 
 use bed::Bed;
@@ -39,6 +40,8 @@ enum Step {
         /// A part of the tests' names
         filter: Option<String>,
     },
+    /// Installs the agent as a service, plugs a key in, pulls it, and takes the service away; needs vsftpd
+    Service,
     /// Runs the release program under wine
     Run {
         /// Its words
@@ -59,6 +62,7 @@ pub fn run(root: &Path, args: &WindowsArgs) -> bool {
         Some(Step::Test { binary, filter }) => {
             bed.set_up().and_then(|()| suite::run(&bed, binary.as_deref(), filter.as_deref()))
         }
+        Some(Step::Service) => bed.set_up().and_then(|()| service::run(&bed)),
         Some(Step::Run { words }) => bed.run_release(words),
         None => bed.set_up().and_then(|()| everything(&bed)),
     };
@@ -71,5 +75,6 @@ pub fn run(root: &Path, args: &WindowsArgs) -> bool {
 fn everything(bed: &Bed) -> Result<(), String> {
     bed.build_release()?;
     bed.run_release(&["version".to_owned()])?;
-    suite::run(bed, None, None)
+    suite::run(bed, None, None)?;
+    service::run(bed)
 }

@@ -87,14 +87,38 @@ impl Bed {
         let _ = self.wine()?.args(["wineboot", "--init"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
         self.settle()?;
         let library = prefix.join("drive_c/windows/system32/bcryptprimitives.dll");
-        let source = self.root.join("tools/windows/bcryptprimitives.c");
-        let mut compile = Command::new(COMPILER);
-        compile.args(["-O2", "-Wall", "-Werror", "-shared", "-o"]).arg(library).arg(source).arg("-ladvapi32");
-        done(&mut compile, "compiling bcryptprimitives.c")?;
+        self.compile("bcryptprimitives.c", &library, &["-shared", "-ladvapi32"])?;
         let no_display = ["reg", "add", r"HKCU\Software\Wine\Drivers", "/v", "Graphics", "/d", "null", "/f"];
         done(self.wine()?.args(no_display).stdout(Stdio::null()), "wine reg add")?;
         self.settle()?;
         std::fs::write(&mark, b"").map_err(|error| format!("cannot write {}: {error}", mark.display()))
+    }
+
+    /// Compiles a file of `tools/windows`.
+    ///
+    /// # Errors
+    /// The compiler's words go to stderr.
+    pub fn compile(&self, source: &str, to: &Path, flags: &[&str]) -> Result<(), String> {
+        let mut compile = Command::new(COMPILER);
+        compile.args(["-O2", "-Wall", "-Wextra", "-Werror", "-o"]).arg(to);
+        // Libraries stand behind what needs them.
+        compile.arg(self.root.join("tools/windows").join(source)).args(flags);
+        done(&mut compile, &format!("compiling {source}"))
+    }
+
+    /// Makes an empty folder below the target's.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn scratch(&self, name: &str) -> Result<PathBuf, String> {
+        let dir = self.target_dir.join(name);
+        let failed = |error: std::io::Error| format!("cannot make {} anew: {error}", dir.display());
+        match std::fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        std::fs::create_dir_all(&dir).map_err(failed)?;
+        Ok(dir)
     }
 
     /// Returns a call of cargo with compiler, linker and runner for the target.
@@ -130,11 +154,30 @@ impl Bed {
 
     /// Waits until everything that runs in the prefix has ended.
     fn settle(&self) -> Result<(), String> {
+        done(self.server()?.arg("--wait"), "waiting for wine")
+    }
+
+    /// Has the prefix live on without any program that runs in it, until [`Bed::leave`].
+    ///
+    /// # Errors
+    /// No wine here.
+    pub fn stay(&self) -> Result<(), String> {
+        let _ = self.server()?.arg("--kill").stderr(Stdio::null()).status();
+        done(self.server()?.arg("--persistent"), "starting wine's server")
+    }
+
+    /// Ends everything that runs in the prefix.
+    pub fn leave(&self) {
+        // Where none runs there is nothing to end.
+        let _ = self.server().and_then(|mut server| done(server.arg("--kill"), "ending wine"));
+    }
+
+    fn server(&self) -> Result<Command, String> {
         let wine = wine()?;
         let server = wine.parent().map(|dir| dir.join("wineserver")).filter(|server| server.is_file());
-        let mut wait = Command::new(server.unwrap_or_else(|| "wineserver".into()));
-        self.with_prefix(&mut wait);
-        done(wait.arg("--wait"), "waiting for wine")
+        let mut command = Command::new(server.unwrap_or_else(|| "wineserver".into()));
+        self.with_prefix(&mut command);
+        Ok(command)
     }
 
     /// Builds the release program and returns where it is.
@@ -157,7 +200,10 @@ impl Bed {
 }
 
 /// Runs a command to its end.
-fn done(command: &mut Command, what: &str) -> Result<(), String> {
+///
+/// # Errors
+/// It did not start, or did not end well.
+pub fn done(command: &mut Command, what: &str) -> Result<(), String> {
     match command.status() {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("{what} failed: {status}")),
