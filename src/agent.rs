@@ -15,11 +15,16 @@
 pub mod courtesy;
 pub mod document;
 pub mod event;
+#[cfg(windows)]
+pub mod event_log;
 pub mod pace;
 pub mod rules;
 pub mod run;
+#[cfg(windows)]
+pub mod service;
 pub mod step;
 pub mod supervisor;
+#[cfg(not(windows))]
 pub mod unit;
 pub mod volumes;
 pub mod windows;

@@ -17,7 +17,6 @@ mod agent;
 mod args;
 mod config;
 mod context;
-#[cfg(unix)]
 mod demo;
 mod environment;
 mod notices;
@@ -37,13 +36,18 @@ mod verbs;
 /// Runs what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
+    #[cfg(windows)]
+    crate::disk::drives::show_no_dialogs();
     let line = match args::CommandLine::try_parse() {
         Ok(line) => line,
         Err(error) => return refuse_line(&error),
     };
     let json = line.global.json && !line.verb.writes_bytes();
     let quiet = line.global.quiet;
-    let surroundings = environment::Environment::read();
+    let mut surroundings = environment::Environment::read();
+    if line.verb.is_of_the_machine() {
+        surroundings = surroundings.of_the_machine();
+    }
     let settings = match line.verb {
         args::Verb::Agent(_) => settings::Settings::in_parts(line.global, surroundings),
         _ => settings::Settings::new(line.global, surroundings),

@@ -10,17 +10,20 @@ use std::io;
 use crate::base::StorePath;
 
 pub mod cache;
+#[cfg(windows)]
+pub mod drives;
 pub mod folder;
 pub mod host;
 pub mod medium;
 pub mod os;
 pub mod os_folder;
-#[cfg(unix)]
 pub mod served;
 pub mod sim;
 pub mod sim_folder;
 #[cfg(target_os = "linux")]
 pub mod watch;
+#[cfg(windows)]
+mod windows;
 pub mod windows_names;
 
 pub use folder::Folder;
@@ -99,6 +102,10 @@ fn kind_of(error: &io::Error) -> DiskErrorKind {
             Some(Errno::LOOP) => return DiskErrorKind::WrongType,
             _ => {}
         }
+    }
+    #[cfg(windows)]
+    if let Some(kind) = error.raw_os_error().and_then(windows::kind_of) {
+        return kind;
     }
     match error.kind() {
         E::NotFound => DiskErrorKind::NotFound,

@@ -12,7 +12,6 @@ pub mod format;
 pub mod ops;
 pub mod path_remote;
 pub mod remote;
-#[cfg(unix)]
 pub mod serve;
 pub mod store;
 pub mod tree;

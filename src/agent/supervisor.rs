@@ -1,4 +1,5 @@
-//! Tells systemd how the service stands: one datagram each to the socket that it named. Elsewhere nobody listens.
+//! Tells systemd how the service stands: one datagram each to the socket that it named; and Windows' service manager by a call of
+//! its own. Elsewhere nobody listens.
 //!
 //! The watchdog runs only while there are runs: an idle agent waits in one call of the system and would have to wake up just to say
 //! that it can. So its span is set to a year while nothing goes on, and to what the unit says otherwise.
@@ -10,14 +11,22 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+#[cfg(windows)]
+use super::event_log::{EventLog, Severity};
+#[cfg(windows)]
+use super::service::Status;
+use super::words::Priority;
+
 /// As good as never.
 const IDLE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Whoever started the service.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Supervisor {
     #[cfg(unix)]
     socket: Option<(UnixDatagram, SocketAddr)>,
+    #[cfg(windows)]
+    manager: Option<(Status, Option<EventLog>)>,
     watchdog: Option<Duration>,
     is_watched: AtomicBool,
 }
@@ -30,9 +39,35 @@ impl Supervisor {
         Self {
             #[cfg(unix)]
             socket: socket.and_then(|name| UnixDatagram::unbound().ok().zip(address_of(name))),
+            #[cfg(windows)]
+            manager: None,
             watchdog: watchdog.filter(|span| socket.is_some() && !span.is_zero()),
             is_watched: AtomicBool::new(true),
         }
+    }
+
+    /// The service manager of Windows, which has the event log beside it.
+    #[cfg(windows)]
+    #[must_use]
+    pub fn manager(status: Status) -> Self {
+        Self { manager: Some((status, EventLog::open())), ..Self::default() }
+    }
+
+    /// Puts a line into the log of whoever started the service; false where that reads stderr.
+    #[must_use]
+    pub fn log(&self, priority: Priority, line: &str) -> bool {
+        #[cfg(windows)]
+        if let Some((_, log)) = &self.manager {
+            let severity = match priority {
+                Priority::Error => Severity::Error,
+                Priority::Warning => Severity::Warning,
+                Priority::Notice | Priority::Info => Severity::Information,
+            };
+            log.iter().for_each(|log| log.report(severity, line));
+            return true;
+        }
+        let _ = (priority, line);
+        false
     }
 
     /// Says one thing, as `READY=1`.
@@ -42,8 +77,12 @@ impl Supervisor {
             // One that does not listen any more has its own troubles.
             let _ = socket.send_to_addr(state.as_bytes(), address);
         }
-        #[cfg(not(unix))]
-        let _ = state;
+        #[cfg(windows)]
+        match (&self.manager, state) {
+            (Some((status, _)), "READY=1") => status.running(),
+            (Some((status, _)), "STOPPING=1") => status.ending(),
+            _ => {}
+        }
     }
 
     /// Says that the service is alive, while something goes on; returns how soon to say it again.

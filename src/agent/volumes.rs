@@ -57,6 +57,8 @@ pub trait Volumes: Send {
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod scripted;
+#[cfg(windows)]
+pub mod windows;
 
 /// What stands under a key: where, and what tells it from the next one under the same key.
 #[derive(Debug, Clone, PartialEq, Eq)]

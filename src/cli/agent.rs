@@ -10,6 +10,7 @@ use super::signals;
 use crate::agent::document::{STATUS_MAX_BYTES, records_in};
 use crate::agent::rules::{Rules, Stores};
 use crate::agent::run::Agent;
+use crate::agent::supervisor::Supervisor;
 use crate::agent::volumes::Volumes;
 use crate::base::StorePath;
 use crate::disk::host::read_host_file;
@@ -29,15 +30,30 @@ mod status;
 /// Those of the verb.
 pub fn run(args: &AgentArgs, context: &Context) -> Result<Outcome> {
     match &args.verb {
-        AgentVerb::Run(args) => watch(args, context),
+        #[cfg(windows)]
+        AgentVerb::Run(args) if args.service => service::run(args, context),
+        AgentVerb::Run(args) => watch(args, context, None, listen_to_signals),
         AgentVerb::Install(args) => service::install(args, context),
         AgentVerb::Uninstall(args) => service::uninstall(args, context),
         AgentVerb::Status(args) => status::run(args, context),
     }
 }
 
-/// Runs the agent until a signal ends it.
-fn watch(args: &AgentRunArgs, context: &Context) -> Result<Outcome> {
+/// Something that is called whenever somebody wants it.
+type Call = Box<dyn Fn() + Send>;
+
+fn listen_to_signals(stop: Call, reload: Call) -> Result<()> {
+    signals::each(stop, reload)
+}
+
+/// Runs the agent until whoever `listen` hears wants it to end: it is given how to stop the agent, and how to have it read its
+/// configuration again.
+fn watch(
+    args: &AgentRunArgs,
+    context: &Context,
+    supervisor: Option<Supervisor>,
+    listen: impl FnOnce(Call, Call) -> Result<()>,
+) -> Result<Outcome> {
     let place = folder(context)?;
     let _lock =
         lock(&place)?.ok_or_else(|| Error::new(ErrorKind::Locked, "another agent runs on this host already"))?;
@@ -49,10 +65,14 @@ fn watch(args: &AgentRunArgs, context: &Context) -> Result<Outcome> {
     let source = source(args)?;
     let file = place.join("status.json");
     let known = read_host_file(&file, STATUS_MAX_BYTES).ok().flatten().unwrap_or_default();
-    let host = Arc::new(CliHost::new(context, file, stores, source.name())?);
+    let host = CliHost::new(context, file, stores, source.name())?;
+    let host = Arc::new(match supervisor {
+        Some(supervisor) => host.under(supervisor),
+        None => host,
+    });
     let agent = Agent::new(host, rules, records_in(&known));
     let (stop, reload) = (agent.handle(), agent.handle());
-    signals::each(move || stop.stop(), move || reload.reload())?;
+    listen(Box::new(move || stop.stop()), Box::new(move || reload.reload()))?;
     agent.run(source)?;
     Ok(Outcome::Done)
 }
@@ -105,7 +125,16 @@ fn source(args: &AgentRunArgs) -> Result<Box<dyn Volumes>> {
     })
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(windows)]
+fn source(args: &AgentRunArgs) -> Result<Box<dyn Volumes>> {
+    use crate::agent::volumes::windows::{Folders, Plugged};
+    Ok(match &args.volumes {
+        Some(dir) => Box::new(Folders { dir: super::environment::absolute(dir) }),
+        None => Box::new(Plugged),
+    })
+}
+
+#[cfg(not(any(target_os = "linux", windows)))]
 fn source(_: &AgentRunArgs) -> Result<Box<dyn Volumes>> {
     Err(Error::new(ErrorKind::Other, "this system has no source of volumes yet"))
 }

@@ -163,14 +163,12 @@ pub enum Verb {
     /// New epochs, and this machine's keys on paper
     Key(readers::KeyArgs),
     /// Serves a folder by FTP, for a LAN or a trial; read-only unless told otherwise
-    #[cfg(unix)]
     Serve(ServeArgs),
     /// Syncs known keys when they are plugged in
     Agent(agent::AgentArgs),
     /// Named remotes
     Remote(RemoteArgs),
     /// Plays the whole story on loopback in under a minute, with real parts only
-    #[cfg(unix)]
     Demo(DemoArgs),
     /// Writes what a shell needs to complete this program's words
     Completions(reading::CompletionsArgs),
@@ -189,6 +187,17 @@ impl Verb {
             Self::Export(args) => args.output.is_none(),
             _ => false,
         }
+    }
+
+    /// Returns whether it runs for the machine and for no person: a service that has no folders but those of the machine.
+    #[must_use]
+    pub fn is_of_the_machine(&self) -> bool {
+        #[cfg(windows)]
+        if let Self::Agent(agent::AgentArgs { verb: agent::AgentVerb::Run(args) }) = self {
+            return args.service;
+        }
+        // systemd tells its services where theirs are.
+        false
     }
 }
 
@@ -415,7 +424,6 @@ pub struct RepairArgs {
 }
 
 /// `serve`.
-#[cfg(unix)]
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  chunkstore serve pub --listen 127.0.0.1:2121")]
 pub struct ServeArgs {
@@ -464,7 +472,6 @@ pub enum RemoteVerb {
 }
 
 /// `demo`.
-#[cfg(unix)]
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  chunkstore demo --keep story")]
 pub struct DemoArgs {

@@ -382,7 +382,12 @@ impl Context {
         }
         for path in open {
             let path = shown(&path);
-            self.notices.line(&format!("chunkstore: {path} can be read by others on this machine: chmod go= {path}"));
+            let mend = if cfg!(windows) {
+                format!("icacls \"{path}\" /inheritance:r /grant:r \"%USERNAME%:F\"")
+            } else {
+                format!("chmod go= {path}")
+            };
+            self.notices.line(&format!("chunkstore: {path} can be read by others on this machine: {mend}"));
         }
     }
 }

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-#[cfg(unix)]
 use crate::base::random::{OsRandom, random_array};
 use crate::error::{Error, ErrorKind, Result};
 use crate::remote::url::Password;
@@ -60,6 +59,7 @@ pub struct ServiceEnvironment {
     /// `DBUS_SESSION_BUS_ADDRESS`: there is a desktop.
     pub has_desktop: bool,
     /// Where a person's own units lie.
+    #[cfg(not(windows))]
     pub unit_dir: Option<PathBuf>,
 }
 
@@ -94,11 +94,20 @@ impl Environment {
                 watchdog_micros: text("WATCHDOG_USEC"),
                 has_journal: variable("JOURNAL_STREAM").is_some(),
                 has_desktop: variable("DBUS_SESSION_BUS_ADDRESS").is_some(),
+                #[cfg(not(windows))]
                 unit_dir: platform_folder("XDG_CONFIG_HOME", ".config", "APPDATA")
                     .map(|dir| dir.with_file_name("systemd").join("user")),
             },
             no_color: variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|term| term == "dumb"),
         }
+    }
+}
+
+impl Environment {
+    /// Has the machine's folder in place of a person's, for a service that is nobody's.
+    #[must_use]
+    pub fn of_the_machine(self) -> Self {
+        Self { config_dir: Some(machine_folder()), cache_dir: Some(machine_folder()), ..self }
     }
 }
 
@@ -144,12 +153,12 @@ fn is_privileged() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn is_privileged() -> bool {
     false
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn host_name() -> Option<String> {
     None
 }
@@ -163,6 +172,16 @@ pub fn program() -> Result<PathBuf> {
         .map_err(|error| Error::with_source(ErrorKind::Other, "cannot tell where this program is", error))
 }
 
+/// Returns where the agent of the machine, and not of a person, keeps what it needs.
+#[must_use]
+pub fn machine_folder() -> PathBuf {
+    if cfg!(windows) {
+        let data = variable("ProgramData").map_or_else(|| PathBuf::from(r"C:\ProgramData"), PathBuf::from);
+        return data.join("chunkstore");
+    }
+    PathBuf::from("/var/cache/chunkstore")
+}
+
 /// Returns a path seen from the root, so that it holds in another working directory; as it is where there is none.
 #[must_use]
 pub fn absolute(path: &Path) -> PathBuf {
@@ -171,7 +190,6 @@ pub fn absolute(path: &Path) -> PathBuf {
 
 /// Returns a path below the system's folder for temporary things that nothing stands at, most likely.
 #[must_use]
-#[cfg(unix)]
 pub fn temporary_dir(prefix: &str) -> PathBuf {
     let unlikely = hex::encode(random_array::<8>(&OsRandom));
     absolute(&std::env::temp_dir()).join(format!("{prefix}-{unlikely}"))

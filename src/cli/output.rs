@@ -176,7 +176,13 @@ pub fn mode_text(mode: u32) -> String {
 /// Returns a path of the host as text on one line, whatever its name holds.
 #[must_use]
 pub fn shown(path: &std::path::Path) -> String {
-    show_bytes(path.as_os_str().as_encoded_bytes())
+    let text = show_bytes(path.as_os_str().as_encoded_bytes());
+    if !cfg!(windows) {
+        return text;
+    }
+    // Where it stands between names it is no mark of an escape; and the long form is for programs.
+    let text = text.replace(r"\\", r"\");
+    text.strip_prefix(r"\\?\").filter(|rest| !rest.starts_with("UNC")).map_or(text.clone(), str::to_owned)
 }
 
 /// Escapes what could drive a terminal in a message that was put together from foreign names.

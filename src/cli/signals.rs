@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+#[cfg(windows)]
+use std::sync::atomic::Ordering;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -40,11 +42,26 @@ pub fn each(stop: impl Fn() + Send + 'static, reload: impl Fn() + Send + 'static
     spawned.map(drop).map_err(refused)
 }
 
-/// Ends the process on each wish to end.
+/// Calls `stop` on Ctrl-C, Ctrl-Break and when the console closes; the second time it ends the process. Nobody can ask for a
+/// reload here.
 ///
 /// # Errors
 /// [`ErrorKind::Other`] when the system refuses.
-#[cfg(not(unix))]
-pub fn each(_: impl Fn() + Send + 'static, _: impl Fn() + Send + 'static) -> Result<()> {
-    Ok(())
+#[cfg(windows)]
+pub fn each(stop: impl Fn() + Send + 'static, _: impl Fn() + Send + 'static) -> Result<()> {
+    let was_asked = AtomicBool::new(false);
+    let hear = move || {
+        if was_asked.swap(true, Ordering::Relaxed) {
+            end_now();
+        }
+        stop();
+    };
+    let refused = |error| Error::with_source(ErrorKind::Other, "cannot listen for signals", error);
+    ctrlc::set_handler(hear).map_err(refused)
+}
+
+#[cfg(windows)]
+#[expect(clippy::disallowed_methods, reason = "the second Ctrl-C ends the process at once")]
+fn end_now() {
+    std::process::exit(INTERRUPTED);
 }

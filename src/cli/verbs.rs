@@ -1,5 +1,6 @@
 //! The verbs: each turns its arguments into what an op takes, runs it, and shows what came of it.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -36,7 +37,6 @@ mod remote;
 mod repair;
 mod restore;
 mod root;
-#[cfg(unix)]
 mod serve;
 mod stats;
 mod status;
@@ -89,9 +89,7 @@ fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Key(args) => key::run(args, context),
         Verb::Agent(args) => super::agent::run(args, context),
         Verb::Remote(args) => remote::run(args, context),
-        #[cfg(unix)]
         Verb::Serve(args) => serve::run(args, context),
-        #[cfg(unix)]
         Verb::Demo(args) => super::demo::run(args, context),
         Verb::Completions(args) => completions::run(args, context),
         Verb::Man(args) => man::run(args, context),
@@ -107,8 +105,8 @@ fn own_paths_below(folder: &Path, id: StoreId, context: &Context) -> Vec<(PathBu
     let store = Some(context.store_path());
     let own = [store, of_store(&settings.keys), of_store(&settings.root_keys), of_store(&settings.cache)];
     let below = |path: PathBuf| {
-        let below = path.strip_prefix(folder).ok()?.as_os_str().as_encoded_bytes().to_vec();
-        let below = RelPath::new(&below).ok().filter(|below| !below.is_root())?;
+        let below: Vec<&[u8]> = path.strip_prefix(folder).ok()?.iter().map(OsStr::as_encoded_bytes).collect();
+        let below = RelPath::new(&below.join(&b'/')).ok().filter(|below| !below.is_root())?;
         Some((path, below))
     };
     own.into_iter().flatten().filter_map(|path| real_path(&path)).filter_map(below).collect()
@@ -133,7 +131,6 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
         Verb::Writer(_) | Verb::Root(_) | Verb::Trust(_) => with_store(&[]),
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
         Verb::Agent(_) | Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
-        #[cfg(unix)]
         Verb::Serve(_) | Verb::Demo(_) => vec![],
     };
     paths.iter().map(|path| Medium::below(path)).collect()

@@ -61,7 +61,7 @@ pub fn write_host_file_new(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
 pub fn replace_host_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
     create_private_dirs(parent_of(path))?;
     let temp = write_temp(path, bytes, mode)?;
-    std::fs::rename(&temp, path).map_err(|error| {
+    rename(&temp, path).map_err(|error| {
         let _ = std::fs::remove_file(&temp);
         DiskError::new("replace", path.display(), error)
     })?;
@@ -114,7 +114,7 @@ impl NewHostFile {
     /// [`DiskError`]; what stood there before still does, unless only the last sync failed.
     pub fn keep(mut self) -> Result<(), DiskError> {
         self.file.sync_all().map_err(|error| DiskError::new("write", self.path.display(), error))?;
-        let renamed = std::fs::rename(&self.temp, &self.path);
+        let renamed = rename(&self.temp, &self.path);
         renamed.map_err(|error| DiskError::new("replace", self.path.display(), error))?;
         self.is_kept = true;
         sync_host_dir(parent_of(&self.path))
@@ -147,11 +147,8 @@ pub fn is_open_to_others(path: &Path) -> bool {
         use std::os::unix::fs::PermissionsExt;
         std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
     }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        false
-    }
+    #[cfg(windows)]
+    return super::windows::rights::is_open_to_others(path);
 }
 
 /// Returns a path without links, or nothing where nothing stands.
@@ -179,14 +176,24 @@ pub fn list_host_dir(path: &Path) -> Result<Vec<String>, DiskError> {
     Ok(names)
 }
 
+/// Creates a directory in which a service of this machine keeps what is its own, and one below it whose files everybody may read.
+///
+/// # Errors
+/// [`DiskError`].
+#[cfg(windows)]
+pub fn create_service_dirs(path: &Path, shown: &Path) -> Result<(), DiskError> {
+    use super::windows::rights::create_service_dir;
+    let wrap = |error| DiskError::new("create directory", path.display(), error);
+    create_service_dir(path, false).and_then(|()| create_service_dir(shown, true)).map_err(wrap)?;
+    sync_host_dir(path)?;
+    sync_host_dir(parent_of(path))
+}
+
 /// Creates a directory and all that are missing above it, for their owner alone; each new name is synced.
 pub(super) fn create_private_dirs(path: &Path) -> Result<(), DiskError> {
     let missing: Vec<&Path> = path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
     for dir in missing.into_iter().rev() {
-        let mut builder = std::fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        match builder.create(dir) {
+        match create_private_dir(dir) {
             // Somebody else was faster.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
             result => result.map_err(|error| DiskError::new("create directory", dir.display(), error))?,
@@ -194,6 +201,24 @@ pub(super) fn create_private_dirs(path: &Path) -> Result<(), DiskError> {
         sync_host_dir(parent_of(dir))?;
     }
     Ok(())
+}
+
+#[cfg(unix)]
+fn create_private_dir(dir: &Path) -> io::Result<()> {
+    std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700).create(dir)
+}
+
+#[cfg(windows)]
+fn create_private_dir(dir: &Path) -> io::Result<()> {
+    std::fs::create_dir(dir)?;
+    super::windows::rights::protect_dir(dir)
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(windows)]
+    return super::windows::patiently(&crate::base::clock::SystemClock, || std::fs::rename(from, to));
+    #[cfg(unix)]
+    std::fs::rename(from, to)
 }
 
 /// Returns the directory that holds a path.
@@ -215,13 +240,23 @@ fn fill(file: &mut File, path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
 }
 
 fn create_file(path: &Path, mode: u32) -> Result<File, DiskError> {
+    create_with_mode(path, mode).map_err(|error| DiskError::new("create", path.display(), error))
+}
+
+#[cfg(unix)]
+fn create_with_mode(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    options.open(path).map_err(|error| DiskError::new("create", path.display(), error))
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode).open(path)
+}
+
+/// Where there are no permission bits, a file is for its owner alone or for whomever its directory says.
+#[cfg(windows)]
+fn create_with_mode(path: &Path, mode: u32) -> io::Result<File> {
+    if mode & 0o077 == 0 {
+        return super::windows::rights::create_private(path);
+    }
+    OpenOptions::new().write(true).create_new(true).open(path)
 }
 
 /// Writes a file under a fresh name beside `path`.
@@ -246,14 +281,10 @@ fn create_temp(path: &Path, mode: u32) -> Result<(File, PathBuf), DiskError> {
 
 /// Makes the names in a directory durable.
 fn sync_host_dir(path: &Path) -> Result<(), DiskError> {
+    #[cfg(unix)]
+    let synced = File::open(path).and_then(|dir| dir.sync_all());
     #[cfg(windows)]
-    use std::os::windows::fs::OpenOptionsExt;
-    let mut options = OpenOptions::new();
-    options.read(true);
-    // Windows opens a directory only with FILE_FLAG_BACKUP_SEMANTICS, and flushes it only through a writing handle.
-    #[cfg(windows)]
-    options.write(true).custom_flags(0x0200_0000);
-    let synced = options.open(path).and_then(|dir| dir.sync_all());
+    let synced = super::windows::volume::Volume::below(path).and_then(|volume| volume.sync_dir(path));
     synced.map_err(|error| DiskError::new("sync directory", path.display(), error))
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Linux keeps the mount of a key that was pulled: it lists as empty or fails with the error of a bad sector, and what lies in
 //! the system's cache still reads and even takes writes. The device itself is the witness: its entry below
-//! `/sys/dev/block` goes when it does. Limits: a file system that lies on no single block device, on one that another device
-//! feeds (an encrypted key), or on another system than Linux counts as there; callers then go by the errors they get.
+//! `/sys/dev/block` goes when it does. On Windows it is the volume: its drive letter goes, or another volume stands there.
+//! Limits: a file system that lies on no single block device, on one that another device feeds (an encrypted key), on another
+//! machine, or on another system than these two counts as there; callers then go by the errors they get.
 
 use std::path::Path;
 
@@ -15,6 +16,8 @@ pub struct Medium {
     /// The device's entry in the system's list, where it has one.
     #[cfg(target_os = "linux")]
     entry: Option<std::path::PathBuf>,
+    #[cfg(windows)]
+    volume: Option<super::windows::volume::Volume>,
 }
 
 impl Medium {
@@ -25,7 +28,10 @@ impl Medium {
         if let Some(stat) = path.ancestors().find_map(|above| rustix::fs::stat(above_or_here(above)).ok()) {
             return Self { entry: entry_of(stat.st_dev) };
         }
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(windows)]
+        if let Ok(volume) = super::windows::volume::Volume::below(path) {
+            return Self { volume: Some(volume) };
+        }
         let _ = path;
         Self::default()
     }
@@ -43,7 +49,9 @@ impl Medium {
     pub fn volume_id(path: &Path) -> Option<String> {
         #[cfg(target_os = "linux")]
         return rustix::fs::stat(path).ok().and_then(|stat| volume_id_of(stat.st_dev));
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(windows)]
+        return super::windows::volume::Volume::below(path).ok().and_then(|volume| volume.id());
+        #[cfg(not(any(target_os = "linux", windows)))]
         {
             let _ = path;
             None
@@ -55,7 +63,9 @@ impl Medium {
     pub fn is_gone(&self) -> bool {
         #[cfg(target_os = "linux")]
         return self.entry.as_deref().is_some_and(|entry| !stands(entry));
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(windows)]
+        return self.volume.as_ref().is_some_and(super::windows::volume::Volume::is_gone);
+        #[cfg(not(any(target_os = "linux", windows)))]
         false
     }
 
@@ -64,7 +74,9 @@ impl Medium {
     pub fn is_pluggable(&self) -> bool {
         #[cfg(target_os = "linux")]
         return self.entry.as_deref().is_some_and(is_on_a_plug);
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(windows)]
+        return self.volume.as_ref().is_some_and(super::windows::volume::Volume::is_pluggable);
+        #[cfg(not(any(target_os = "linux", windows)))]
         false
     }
 

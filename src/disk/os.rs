@@ -14,15 +14,15 @@ use super::{
 };
 use crate::base::StorePath;
 
-#[cfg(any(not(unix), test))]
-mod portable;
 #[cfg(unix)]
 mod unix;
+#[cfg(windows)]
+mod windows;
 
-#[cfg(not(unix))]
-use portable as system;
 #[cfg(unix)]
 use unix as system;
+#[cfg(windows)]
+use windows as system;
 
 /// How a file is opened below the root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,7 +224,7 @@ fn try_lock(file: &File, kind: LockKind) -> Result<(), TryLockError> {
 fn wants_writable(error: &io::Error) -> bool {
     #[cfg(unix)]
     return error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error());
-    #[cfg(not(unix))]
+    #[cfg(windows)]
     return error.kind() == io::ErrorKind::PermissionDenied;
 }
 

@@ -6,13 +6,19 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
-
 use super::{DiskError, DiskErrorKind, ReadAt, WriteFile};
+
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+use windows as system;
 
 /// Most names of a path.
 pub const SERVED_DEPTH_MAX: usize = 32;
@@ -65,9 +71,20 @@ pub struct ServedMetadata {
     pub mtime_secs: i64,
 }
 
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// For reading.
+    Read,
+    /// For writing.
+    Write,
+    /// For writing, made where none stands.
+    Create,
+}
+
 /// A served directory. Shared by threads.
 pub struct ServedDir {
-    root: OwnedFd,
+    root: system::Root,
 }
 
 impl ServedDir {
@@ -76,9 +93,8 @@ impl ServedDir {
     /// # Errors
     /// [`DiskError`].
     pub fn open_root(root: &Path) -> Result<Self, DiskError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(CWD, root, flags, Mode::empty());
-        Ok(Self { root: opened.map_err(|error| DiskError::new("open", root.display(), error.into()))? })
+        let opened = system::Root::open(root);
+        Ok(Self { root: opened.map_err(|error| DiskError::new("open", root.display(), error))? })
     }
 
     /// Returns what stands there; nothing for links and devices too, which are not shown.
@@ -86,16 +102,10 @@ impl ServedDir {
     /// # Errors
     /// [`DiskError`].
     pub fn metadata(&self, path: &ServedPath) -> Result<Option<ServedMetadata>, DiskError> {
-        let found = match path.0.split_last() {
-            None => rustix::fs::fstat(&self.root),
-            Some((name, above)) => {
-                self.dir(above).and_then(|dir| rustix::fs::statat(&dir, name.as_str(), AtFlags::SYMLINK_NOFOLLOW))
-            }
-        };
-        match found {
-            Ok(stat) => Ok(metadata_of(&stat)),
-            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => Ok(None),
-            Err(error) => Err(DiskError::new("look at", path, error.into())),
+        let failed = |error| DiskError::new("look at", path, error);
+        match self.root.metadata(&path.0).map_err(failed) {
+            Err(error) if matches!(error.kind, DiskErrorKind::NotFound | DiskErrorKind::WrongType) => Ok(None),
+            found => found,
         }
     }
 
@@ -104,20 +114,8 @@ impl ServedDir {
     /// # Errors
     /// [`DiskError`].
     pub fn list(&self, path: &ServedPath) -> Result<Vec<(String, ServedMetadata)>, DiskError> {
-        let failed = |error: rustix::io::Errno| DiskError::new("list", path, error.into());
-        let dir = self.dir(&path.0).map_err(failed)?;
-        let mut found = Vec::new();
-        for entry in Dir::read_from(&dir).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = match entry.file_name().to_str() {
-                Ok(name) if !matches!(name, "." | "..") && !name.chars().any(char::is_control) => name.to_owned(),
-                _ => continue,
-            };
-            let stat = rustix::fs::statat(&dir, name.as_str(), AtFlags::SYMLINK_NOFOLLOW);
-            if let Some(metadata) = stat.ok().as_ref().and_then(metadata_of) {
-                found.push((name, metadata));
-            }
-        }
+        let mut found = self.root.list(&path.0).map_err(|error| DiskError::new("list", path, error))?;
+        found.retain(|(name, _)| !matches!(name.as_str(), "." | "..") && !name.chars().any(char::is_control));
         found.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(found)
     }
@@ -127,7 +125,7 @@ impl ServedDir {
     /// # Errors
     /// [`DiskErrorKind::NotFound`], [`DiskErrorKind::WrongType`] and others.
     pub fn open(&self, path: &ServedPath) -> Result<Box<dyn ReadAt>, DiskError> {
-        let (file, len_bytes) = self.open_file("open", path, OFlags::RDONLY)?;
+        let (file, len_bytes) = self.open_file("open", path, Access::Read)?;
         Ok(Box::new(Served { file, len_bytes, subject: path.to_string() }))
     }
 
@@ -139,8 +137,8 @@ impl ServedDir {
     /// # Errors
     /// [`DiskErrorKind::Io`] when the file is shorter than `keep_bytes`, and others.
     pub fn write_after(&self, path: &ServedPath, keep_bytes: u64) -> Result<Box<dyn WriteFile>, DiskError> {
-        let create = if keep_bytes == 0 { OFlags::CREATE } else { OFlags::empty() };
-        let (file, len_bytes) = self.open_file("write", path, OFlags::WRONLY | create)?;
+        let access = if keep_bytes == 0 { Access::Create } else { Access::Write };
+        let (file, len_bytes) = self.open_file("write", path, access)?;
         if len_bytes < keep_bytes {
             return Err(DiskError::of(DiskErrorKind::Io, "write", path, "shorter than what was to be kept"));
         }
@@ -156,12 +154,7 @@ impl ServedDir {
     /// # Errors
     /// [`DiskError`].
     pub fn rename(&self, from: &ServedPath, to: &ServedPath) -> Result<(), DiskError> {
-        self.in_dir("rename", from, |from_dir, from_name| {
-            let (to_name, above) = to.0.split_last().ok_or(rustix::io::Errno::INVAL)?;
-            let to_dir = self.dir(above)?;
-            rustix::fs::renameat(from_dir, from_name, &to_dir, to_name.as_str())?;
-            rustix::fs::fsync(&to_dir)
-        })
+        self.act("rename", from, |names| self.root.rename(names, &to.0))
     }
 
     /// Removes a file.
@@ -169,7 +162,7 @@ impl ServedDir {
     /// # Errors
     /// [`DiskErrorKind::NotFound`] and others.
     pub fn remove_file(&self, path: &ServedPath) -> Result<(), DiskError> {
-        self.in_dir("remove", path, |dir, name| rustix::fs::unlinkat(dir, name, AtFlags::empty()))
+        self.act("remove", path, |names| self.root.remove_file(names))
     }
 
     /// Removes an empty directory.
@@ -177,7 +170,7 @@ impl ServedDir {
     /// # Errors
     /// [`DiskError`].
     pub fn remove_dir(&self, path: &ServedPath) -> Result<(), DiskError> {
-        self.in_dir("remove", path, |dir, name| rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR))
+        self.act("remove", path, |names| self.root.remove_dir(names))
     }
 
     /// Creates a directory that must not exist.
@@ -188,10 +181,7 @@ impl ServedDir {
     /// # Errors
     /// [`DiskErrorKind::Exists`] and others.
     pub fn create_dir(&self, path: &ServedPath) -> Result<(), DiskError> {
-        self.in_dir("create", path, |dir, name| {
-            rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o755))?;
-            rustix::fs::fsync(dir)
-        })
+        self.act("create", path, |names| self.root.create_dir(names))
     }
 
     /// Makes the names beside `path` survive a cut.
@@ -199,60 +189,40 @@ impl ServedDir {
     /// # Errors
     /// [`DiskError`].
     pub fn sync_names(&self, path: &ServedPath) -> Result<(), DiskError> {
-        self.in_dir("sync", path, |dir, _| rustix::fs::fsync(dir))
+        self.act("sync", path, |names| self.root.sync_names(names))
     }
 
-    /// Opens a directory name by name.
-    fn dir(&self, names: &[String]) -> rustix::io::Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut dir = rustix::fs::openat(&self.root, ".", flags, Mode::empty())?;
-        for name in names {
-            dir = rustix::fs::openat(&dir, name.as_str(), flags, Mode::empty())?;
-        }
-        Ok(dir)
-    }
-
-    fn in_dir(
+    /// Does something to an entry, which the root is not.
+    fn act<T>(
         &self,
         act: &'static str,
         path: &ServedPath,
-        body: impl FnOnce(&OwnedFd, &str) -> rustix::io::Result<()>,
-    ) -> Result<(), DiskError> {
-        let (name, above) = path
-            .0
-            .split_last()
-            .ok_or_else(|| DiskError::of(DiskErrorKind::WrongType, act, path, "that is the served directory itself"))?;
-        let done = self.dir(above).and_then(|dir| body(&dir, name));
-        done.map_err(|error| DiskError::new(act, path, error.into()))
+        body: impl FnOnce(&[String]) -> io::Result<T>,
+    ) -> Result<T, DiskError> {
+        if path.0.is_empty() {
+            return Err(DiskError::of(DiskErrorKind::WrongType, act, path, "that is the served directory itself"));
+        }
+        body(&path.0).map_err(|error| DiskError::new(act, path, error))
     }
 
     /// Opens a regular file, and nothing else: never waits on a pipe.
-    fn open_file(&self, act: &'static str, path: &ServedPath, flags: OFlags) -> Result<(File, u64), DiskError> {
-        let mut opened = None;
-        self.in_dir(act, path, |dir, name| {
-            let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            let fd = rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o644))?;
-            opened = Some((rustix::fs::fstat(&fd)?, fd));
-            Ok(())
+    fn open_file(&self, act: &'static str, path: &ServedPath, access: Access) -> Result<(File, u64), DiskError> {
+        let (file, metadata) = self.act(act, path, |names| {
+            let file = self.root.open_file(names, access)?;
+            let metadata = file.metadata()?;
+            Ok((file, metadata))
         })?;
-        match opened {
-            Some((stat, fd)) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                Ok((File::from(fd), u64::try_from(stat.st_size).unwrap_or(0)))
-            }
-            _ => Err(DiskError::of(DiskErrorKind::WrongType, act, path, "not a regular file")),
+        if !metadata.is_file() {
+            return Err(DiskError::of(DiskErrorKind::WrongType, act, path, "not a regular file"));
         }
+        Ok((file, metadata.len()))
     }
 }
 
-fn metadata_of(stat: &Stat) -> Option<ServedMetadata> {
-    let mtime_secs = stat.st_mtime;
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::Directory => Some(ServedMetadata { is_dir: true, len_bytes: 0, mtime_secs }),
-        FileType::RegularFile => {
-            Some(ServedMetadata { is_dir: false, len_bytes: u64::try_from(stat.st_size).unwrap_or(0), mtime_secs })
-        }
-        _ => None,
-    }
+/// Splits a path into the names above its last one, and that.
+fn split(names: &[String]) -> io::Result<(&str, &[String])> {
+    let (name, above) = names.split_last().ok_or(io::ErrorKind::InvalidInput)?;
+    Ok((name, above))
 }
 
 /// An open file.
@@ -269,7 +239,7 @@ impl ReadAt for Served {
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
         loop {
-            match self.file.read_at(buffer, offset) {
+            match system::read_at(&self.file, buffer, offset) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => return done.map_err(|error| DiskError::new("read", &self.subject, error)),
             }
@@ -279,7 +249,7 @@ impl ReadAt for Served {
 
 impl WriteFile for Served {
     fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
-        let done = self.file.write_all_at(bytes, self.len_bytes);
+        let done = system::write_all_at(&self.file, bytes, self.len_bytes);
         done.map_err(|error| DiskError::new("write", &self.subject, error))?;
         self.len_bytes += bytes.len() as u64;
         Ok(())

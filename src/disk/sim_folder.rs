@@ -542,6 +542,10 @@ fn as_read_error(error: DiskError) -> io::Error {
     if error.kind == DiskErrorKind::Gone {
         return rustix::io::Errno::NODEV.into();
     }
+    #[cfg(windows)]
+    if error.kind == DiskErrorKind::Gone {
+        return io::Error::from_raw_os_error(super::windows::NOT_CONNECTED);
+    }
     match error.kind {
         DiskErrorKind::Denied => io::ErrorKind::PermissionDenied.into(),
         _ => io::Error::other(error),

@@ -91,7 +91,7 @@ impl Excludes {
         self.globs.matched(std::ffi::OsStr::from_bytes(path), is_dir).is_ignore()
     }
 
-    #[cfg(not(unix))]
+    #[cfg(windows)]
     fn matches(&self, path: &[u8], is_dir: bool) -> bool {
         self.globs.matched(&*String::from_utf8_lossy(path), is_dir).is_ignore()
     }

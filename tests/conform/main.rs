@@ -9,6 +9,5 @@
 )]
 
 mod disk;
-#[cfg(unix)]
 mod folder;
 mod remote;

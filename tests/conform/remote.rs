@@ -5,6 +5,7 @@ mod embedded;
 mod faults;
 mod proxied;
 mod scripted_proxy;
+#[cfg(unix)]
 mod servers;
 mod suite;
 mod tiny_disk;

@@ -109,7 +109,7 @@ impl Publisher {
 /// Makes a directory for key files, in memory where the system has such a place: they are synced, and there are thousands.
 fn scratch() -> tempfile::TempDir {
     let memory = std::path::Path::new("/dev/shm");
-    let in_memory = memory.is_dir().then(|| tempfile::tempdir_in(memory).ok()).flatten();
+    let in_memory = (cfg!(unix) && memory.is_dir()).then(|| tempfile::tempdir_in(memory).ok()).flatten();
     in_memory.unwrap_or_else(|| tempfile::tempdir().unwrap())
 }
 

@@ -93,8 +93,9 @@ impl Cli {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chunkstore"));
         command.args(args).current_dir(self.dir.path()).stdin(Stdio::null()).env_clear();
-        command.env("HOME", self.path("home")).env("APPDATA", self.path("home/.config"));
-        command.env("LOCALAPPDATA", self.path("home/.cache"));
+        at_home(&mut command, &self.path("home"));
+        // Without it, Windows finds no library of its own.
+        command.envs(std::env::var_os("SystemRoot").map(|root| ("SystemRoot", root)));
         command
     }
 
@@ -108,6 +109,12 @@ impl Cli {
         assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
         ran
     }
+}
+
+/// Gives a run the folders of a person whose home this is, by the names that each system has for them.
+pub fn at_home(command: &mut Command, home: &Path) {
+    command.env("HOME", home).env("USERPROFILE", home);
+    command.env("APPDATA", home.join(".config")).env("LOCALAPPDATA", home.join(".cache"));
 }
 
 pub fn ended(command: &mut Command) -> Ran {

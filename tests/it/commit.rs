@@ -1,7 +1,5 @@
 //! What is committed comes back as it was, and what did not change is not read again.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-
 use chunkstore::base::monitor::{Amount, Monitor, Problem, Task};
 use chunkstore::disk::folder::{Attributes, FileTime};
 use chunkstore::disk::sim_folder::SimRules;
@@ -14,57 +12,6 @@ use chunkstore::ops::commit::{CommitRequest, commit, preview};
 use chunkstore::store::{self, Basis, Next, Store, layout};
 
 use crate::scene::{NOW, Scene, noise, read, rel};
-
-/// Compares two directories: names, types, content, modes, times, link targets.
-fn assert_same(one: &std::path::Path, other: &std::path::Path) {
-    let names = |dir: &std::path::Path| {
-        let mut names: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        names
-    };
-    assert_eq!(names(one), names(other), "names in {}", one.display());
-    for name in names(one) {
-        let (a, b) = (one.join(&name), other.join(&name));
-        let (x, y) = (a.symlink_metadata().unwrap(), b.symlink_metadata().unwrap());
-        assert_eq!(x.mode(), y.mode(), "mode of {}", a.display());
-        assert_eq!((x.mtime(), x.mtime_nsec()), (y.mtime(), y.mtime_nsec()), "time of {}", a.display());
-        assert_eq!(x.is_file().then_some(x.nlink()), y.is_file().then_some(y.nlink()), "links of {}", a.display());
-        if x.is_dir() {
-            assert_same(&a, &b);
-        } else if x.is_symlink() {
-            assert_eq!(std::fs::read_link(&a).unwrap(), std::fs::read_link(&b).unwrap());
-        } else if x.is_file() {
-            assert!(read(a.clone()) == read(b), "content of {}", a.display());
-        }
-    }
-}
-
-#[test]
-fn a_folder_with_everything_in_it_comes_back_as_it_was() {
-    use std::os::unix::ffi::OsStrExt;
-    let scene = Scene::new();
-    let folder = scene.path("folder");
-    scene.write("empty", b"");
-    scene.write("small/one", b"one");
-    scene.write("small/two", &noise(1, 3000));
-    scene.write("large", &noise(2, 5 << 20));
-    scene.write("zeros", &vec![0; 3 << 20]);
-    std::fs::create_dir_all(folder.join("nothing/inside")).unwrap();
-    symlink("../elsewhere", folder.join("small/link")).unwrap();
-    symlink("", folder.join("x")).unwrap_err();
-    std::fs::hard_link(folder.join("large"), folder.join("small/large-too")).unwrap();
-    std::fs::write(folder.join(std::ffi::OsStr::from_bytes(b"not \xff utf-8\n")), b"odd").unwrap();
-    std::fs::set_permissions(folder.join("small/one"), std::fs::Permissions::from_mode(0o4751)).unwrap();
-    std::fs::set_permissions(folder.join("nothing"), std::fs::Permissions::from_mode(0o711)).unwrap();
-    let committed = scene.commit("all").unwrap();
-    assert_eq!((committed.totals.files, committed.totals.dirs, committed.totals.others), (7, 3, 1));
-    assert_eq!(committed.problems, []);
-    let restored = scene.restore("/", "out").unwrap();
-    assert_eq!((restored.files, restored.left_alone, restored.damaged), (8, 0, 0));
-    assert_same(&folder, &scene.path("out"));
-    let (one, two) = (scene.path("out/large"), scene.path("out/small/large-too"));
-    assert_eq!(one.metadata().unwrap().ino(), two.metadata().unwrap().ino(), "hard links are one file");
-}
 
 #[test]
 fn an_unchanged_folder_makes_no_snapshot_and_a_changed_file_adds_little() {

@@ -6,25 +6,13 @@ use std::path::{Path, PathBuf};
 use chunkstore::store::layout;
 
 use super::cli::Cli;
-
-/// Copies a directory; git keeps no empty ones, so those of a store are made again.
-fn copy_dir(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
+use super::env::copy_dir;
 
 fn stores() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/stores")
 }
 
-/// A copy of the fixture of a version as `pub` with its keys `k`.
+/// Git keeps no empty directories, so those of a store are made again. A copy of the fixture of a version as `pub` with its keys `k`.
 fn copy_of(version: &str) -> Cli {
     let cli = Cli::new();
     copy_dir(&stores().join(version).join("store"), &cli.path("pub"));
@@ -70,6 +58,7 @@ fn write_fixture() {
             cli.write(&format!("files/{name}"), &bytes);
         }
         if commit == 1 {
+            #[cfg(unix)]
             std::os::unix::fs::symlink("letters/one.txt", cli.path("files/link")).unwrap();
             std::fs::hard_link(cli.path("files/letters/one.txt"), cli.path("files/same.txt")).unwrap();
         }

@@ -97,7 +97,7 @@ fn contents(root: &Path) -> BTreeMap<String, Vec<u8>> {
             if path.is_dir() {
                 dirs.push(path);
             } else {
-                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
                 found.insert(name, read(&path));
             }
         }

@@ -40,6 +40,7 @@ mod recipes;
 mod repack;
 mod repair;
 mod restore;
+#[cfg(unix)]
 mod roundtrip;
 mod scene;
 #[path = "../conform/remote/scripted_proxy.rs"]
@@ -50,3 +51,5 @@ mod sync;
 mod tight;
 mod trust;
 mod verify;
+#[cfg(windows)]
+mod windows;

@@ -430,7 +430,8 @@ fn what_stands_elsewhere_stays_there_and_is_said() {
     assert_eq!((long.snapshots, long.is_same_file), (1, false));
     assert_eq!(long.bytes, (3 << 20) + SECRET.len() as u64);
     assert_eq!(said["/copies/whole"].bytes, text(SECRET, 60).len() as u64);
-    assert!(said["/docs/linked"].is_same_file);
+    // On Windows the names of a file are saved as files of their own.
+    assert_eq!(said["/docs/linked"].is_same_file, cfg!(unix));
     assert_eq!(said.len(), 3, "{said:?}");
     let expected = contents(&scene, "before", &["docs/the-secret-mark-one", "private", "far/away/file-03"]);
     scene.purge(&["docs/the-secret-mark-one", "private", "far/away/file-03"]);

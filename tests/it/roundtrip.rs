@@ -277,3 +277,29 @@ fn access_lists_and_capabilities_come_back_where_the_system_takes_them() {
         assert_eq!(value(&path), value(&out), "{name}");
     }
 }
+
+#[test]
+fn a_folder_with_everything_in_it_comes_back_as_it_was() {
+    let scene = Scene::new();
+    let folder = scene.path("folder");
+    scene.write("empty", b"");
+    scene.write("small/one", b"one");
+    scene.write("small/two", &noise(1, 3000));
+    scene.write("large", &noise(2, 5 << 20));
+    scene.write("zeros", &vec![0; 3 << 20]);
+    fs::create_dir_all(folder.join("nothing/inside")).unwrap();
+    symlink("../elsewhere", folder.join("small/link")).unwrap();
+    symlink("", folder.join("x")).unwrap_err();
+    fs::hard_link(folder.join("large"), folder.join("small/large-too")).unwrap();
+    fs::write(folder.join(OsStr::from_bytes(b"not \xff utf-8\n")), b"odd").unwrap();
+    fs::set_permissions(folder.join("small/one"), fs::Permissions::from_mode(0o4751)).unwrap();
+    fs::set_permissions(folder.join("nothing"), fs::Permissions::from_mode(0o711)).unwrap();
+    let committed = scene.commit("all").unwrap();
+    assert_eq!((committed.totals.files, committed.totals.dirs, committed.totals.others), (7, 3, 1));
+    assert_eq!(committed.problems, []);
+    let restored = scene.restore("/", "out").unwrap();
+    assert_eq!((restored.files, restored.left_alone, restored.damaged), (8, 0, 0));
+    compare(&folder, &scene.path("out"));
+    let (one, two) = (scene.path("out/large"), scene.path("out/small/large-too"));
+    assert_eq!(one.metadata().unwrap().ino(), two.metadata().unwrap().ino(), "hard links are one file");
+}

@@ -353,13 +353,8 @@ fn another_history_is_refused() {
 /// A publisher's store and keys, copied: two machines that do not know of each other.
 fn copy(publisher: &Publisher) -> Publisher {
     let dir = tempfile::tempdir().unwrap();
-    let status = std::process::Command::new("cp").arg("-r").arg(publisher.dir.path()).arg(dir.path()).status().unwrap();
-    assert!(status.success());
-    let inner = dir.path().join(publisher.dir.path().file_name().unwrap());
-    let disk = std::sync::Arc::new(chunkstore::disk::OsDisk::open(&inner.join("store")).unwrap());
-    // The keys' folder is found below the directory that the copy is handed.
-    let moved = std::process::Command::new("mv").arg(inner.join("keys")).arg(dir.path()).status().unwrap();
-    assert!(moved.success());
+    super::env::copy_dir(publisher.dir.path(), dir.path());
+    let disk = std::sync::Arc::new(chunkstore::disk::OsDisk::open(&dir.path().join("store")).unwrap());
     Publisher {
         world: super::env::World::new(8),
         disk,

@@ -100,8 +100,17 @@ impl CliHost {
         Arc::clone(&lock(&self.configured))
     }
 
+    /// Has another supervisor than the environment names.
+    #[must_use]
+    pub fn under(self, supervisor: Supervisor) -> Self {
+        Self { supervisor, ..self }
+    }
+
     fn log(&self, priority: Priority, line: &str) {
         let line = on_one_line(line);
+        if self.supervisor.log(priority, &line) {
+            return;
+        }
         if self.configured().settings.service.has_journal {
             self.notices.line(&format!("<{}>{line}", priority as u8));
         } else {

@@ -1,20 +1,18 @@
 //! `agent status`: what the status file says, and whether the agent runs that wrote it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::agent::document::STATUS_MAX_BYTES;
 use crate::cli::args::agent::AgentStatusArgs;
 use crate::cli::context::{Context, short_time};
+use crate::cli::environment::machine_folder;
 use crate::cli::outcome::Outcome;
 use crate::cli::output::on_one_line;
 use crate::disk::host::read_host_file;
 use crate::disk::{Disk, LockKind, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
-
-/// Where the machine's agent keeps its status, by its unit.
-const SYSTEM_PLACE: &str = "/var/cache/chunkstore/agent";
 
 /// Shows how the agent of this person stands, or with none that of the machine.
 ///
@@ -22,7 +20,7 @@ const SYSTEM_PLACE: &str = "/var/cache/chunkstore/agent";
 /// Those of reading the file.
 pub fn run(args: &AgentStatusArgs, context: &Context) -> Result<Outcome> {
     let own = context.settings.cache.as_ref().map(|cache| cache.join("agent")).filter(|_| !args.system);
-    let places = own.into_iter().chain([PathBuf::from(SYSTEM_PLACE)]);
+    let places = own.into_iter().chain([machine_folder().join("agent")]);
     for place in places {
         let Some(bytes) = read_host_file(&place.join("status.json"), STATUS_MAX_BYTES)? else { continue };
         let damaged = |error| Error::with_source(ErrorKind::Other, "cannot read the status file", error);

@@ -26,7 +26,7 @@ pub enum AgentVerb {
     /// Waits for keys and syncs them, until it is told to end
     #[command(after_help = "Example:\n  chunkstore agent run --any\n\nSIGHUP makes it read its configuration again.")]
     Run(AgentRunArgs),
-    /// Makes it a service of systemd that starts by itself
+    /// Makes it a service that starts by itself: of systemd, or of Windows
     #[command(after_help = "\
 Example:
   chunkstore agent install --user 3f2a..
@@ -61,6 +61,10 @@ pub struct AgentRunArgs {
     /// Takes every folder in this directory for a volume, in place of what the system tells
     #[arg(long, value_name = "DIR")]
     pub volumes: Option<PathBuf>,
+    /// Reports to the service manager, which alone starts it so
+    #[cfg(windows)]
+    #[arg(long, hide = true)]
+    pub service: bool,
 }
 
 /// Whose service.

@@ -82,30 +82,3 @@ fn steps_resolve_like_the_kernel() {
     assert!(unix::resolve_by_steps(&root, "l/b", flags, Mode::empty()).is_err());
     assert!(unix::resolve_by_steps(&root, "l", flags, Mode::empty()).is_err());
 }
-
-#[test]
-fn the_portable_calls_agree_on_the_basics() {
-    let temp = tempfile::tempdir().unwrap();
-    let root = portable::Root::open(temp.path()).unwrap();
-    root.create_dir("d").unwrap();
-    root.open_file("d/a", Access::CreateNew).unwrap().write_all(b"abc").unwrap();
-    assert_eq!(
-        root.open_file("d/a", Access::CreateNew).err().map(|error| error.kind()),
-        Some(io::ErrorKind::AlreadyExists)
-    );
-    root.sync_dir("d").unwrap();
-    root.rename("d/a", "d/b").unwrap();
-    assert_eq!(root.metadata("d/a").unwrap(), None);
-    assert_eq!(root.list("d").unwrap(), [("b".into(), Metadata { kind: DiskFileKind::File, len_bytes: 3 })]);
-    let mut buffer = [0; 2];
-    assert_eq!(portable::read_at(&root.open_file("d/b", Access::Read).unwrap(), 1, &mut buffer).unwrap(), 2);
-    assert_eq!(&buffer, b"bc");
-    root.remove("d/b").unwrap();
-    assert!(root.list("d").unwrap().is_empty());
-    #[cfg(unix)]
-    {
-        std::os::unix::fs::symlink("d", temp.path().join("l")).unwrap();
-        assert!(root.list("l").is_err());
-        assert!(root.open_file("l/x", Access::CreateNew).is_err());
-    }
-}

@@ -32,6 +32,8 @@ fn patterns_match_as_in_a_gitignore() {
     }
 }
 
+// Windows has no such names, and no way to ask for them by bytes.
+#[cfg(unix)]
 #[test]
 fn names_that_are_no_text_match_by_bytes() {
     let odd = RelPath::new(b"dir/caf\xe9.tmp").unwrap();

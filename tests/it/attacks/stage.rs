@@ -27,7 +27,7 @@ use chunkstore::store::order::Order;
 use chunkstore::store::{Store, head, layout, pack};
 use tempfile::TempDir;
 
-use crate::env::{self, Key, Publisher, World};
+use crate::env::{self, Key, Publisher, World, copy_dir};
 use crate::repack::Repacker;
 
 const KIB: usize = 1 << 10;
@@ -213,18 +213,6 @@ pub fn copy(publisher: &Publisher, seed: u64) -> Publisher {
         fingerprint: publisher.fingerprint.clone(),
         tags: publisher.tags.clone(),
         dir,
-    }
-}
-
-fn copy_dir(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
     }
 }
 

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::{Cli, Ran, has_fields};
+use crate::env::copy_dir;
 
 /// Copies a store behind the program's back, as a person copies a key.
 fn copy(cli: &Cli, from: &str, to: &str) {
-    let status = std::process::Command::new("cp").arg("-r").arg(cli.path(from)).arg(cli.path(to)).status().unwrap();
-    assert!(status.success());
+    copy_dir(&cli.path(from), &cli.path(to));
 }
 
 /// A store `pub`, a `mirror` of its first commit, a copy `old` of that, and a `key` that holds the second.

@@ -181,7 +181,7 @@ fn what_is_said_of_a_store_that_does_not_open_names_it() {
         for (store, code) in [("pub", 13), ("empty", 10)] {
             let ran = cli.run(&[verb, &["--store", store]].concat());
             assert_eq!(ran.code, code, "{verb:?}: {ran:?}");
-            assert!(ran.stderr.contains(&format!("/{store}: ")), "{verb:?}: {ran:?}");
+            assert!(ran.stderr.contains(&format!("{}{store}: ", std::path::MAIN_SEPARATOR)), "{verb:?}: {ran:?}");
         }
     }
 }

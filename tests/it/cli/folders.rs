@@ -39,7 +39,7 @@ fn several_folders_stand_side_by_side_and_one_is_the_root() {
     let done =
         cli.ok(&keys(&["commit", "files", "mail/", "here/../here", "--exclude", "/mail/*.tmp", "--json"])).document();
     assert_eq!((done["files"].as_u64(), done["changed"].as_bool()), (Some(4), Some(true)));
-    let wanted = [
+    let mut wanted = vec![
         "/files",
         "/files/a.txt",
         "/files/link",
@@ -51,6 +51,7 @@ fn several_folders_stand_side_by_side_and_one_is_the_root() {
         "/mail/inbox",
         "/mail/inbox/1",
     ];
+    wanted.retain(|path| cfg!(unix) || !path.ends_with("link"));
     assert_eq!(listed(&cli), wanted);
     let again = cli.ok(&keys(&["commit", "files", "mail", "here", "--exclude", "/mail/*.tmp", "--json"])).document();
     assert_eq!(again["changed"], false);
@@ -71,7 +72,8 @@ fn patterns_come_from_files_and_flags_have_the_last_word() {
     cli.write("files/x.o", b"object");
     cli.write("files/keep.o", b"object");
     cli.ok(&keys(&["commit", "files", "--exclude-from", "patterns", "--exclude", "!keep.o"]));
-    assert_eq!(listed(&cli), ["/a.txt", "/keep.o", "/link"]);
+    let wanted = if cfg!(unix) { vec!["/a.txt", "/keep.o", "/link"] } else { vec!["/a.txt", "/keep.o"] };
+    assert_eq!(listed(&cli), wanted);
 }
 
 #[test]
@@ -202,10 +204,11 @@ fn delete_is_refused_where_nobody_means_it() {
 #[test]
 fn a_restore_that_is_verified_says_nothing_differs() {
     let cli = Cli::with_store();
+    let files = if cfg!(unix) { 3 } else { 2 };
     let done = cli.ok(&keys(&["restore", "/", "out", "--verify", "--json"])).document();
-    assert_eq!((done["files"].as_u64(), done["differing"].as_u64()), (Some(3), Some(0)));
+    assert_eq!((done["files"].as_u64(), done["differing"].as_u64()), (Some(files), Some(0)));
     let done = cli.ok(&keys(&["restore", "/", "out", "--overwrite", "if-changed", "--json"])).document();
-    assert_eq!((done["files"].as_u64(), done["unchanged"].as_u64()), (Some(0), Some(3)));
+    assert_eq!((done["files"].as_u64(), done["unchanged"].as_u64()), (Some(0), Some(files)));
 }
 
 #[cfg(unix)]

@@ -26,7 +26,7 @@ fn flip_first_pack(cli: &Cli) -> String {
     bytes[last] ^= 1;
     std::fs::write(&pack, bytes).unwrap();
     let name = pack.strip_prefix(cli.path("key")).unwrap();
-    name.to_str().unwrap().to_owned()
+    name.to_str().unwrap().replace('\\', "/")
 }
 
 fn verify(cli: &Cli, flags: &[&str]) -> Ran {

@@ -57,7 +57,7 @@ fn a_key_is_cloned_synced_and_restored_over_ftp() {
     // that whoever had the key in hand may have written.
     let elsewhere = |args: &[&str]| {
         let mut command = cli.command(args);
-        command.env("HOME", cli.path("other home"));
+        super::at_home(&mut command, &cli.path("other home"));
         command.env("CHUNKSTORE_REMOTE_USER", "u").env("CHUNKSTORE_REMOTE_PASSWORD", "geheim");
         super::ended(&mut command)
     };
@@ -80,7 +80,6 @@ fn serve_ends_well_when_told_to() {
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
 }
 
-#[cfg(unix)]
 #[test]
 fn the_demo_brings_everything_back() {
     let cli = Cli::new();

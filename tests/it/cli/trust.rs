@@ -202,8 +202,12 @@ fn key_files(cli: &Cli, keys: &str) -> Vec<PathBuf> {
     std::fs::read_dir(store).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-#[cfg(not(unix))]
-fn assert_private(_: &Cli) {}
+/// Checks that key files are their owner's alone.
+#[cfg(windows)]
+fn assert_private(cli: &Cli) {
+    assert!(key_files(cli, "k").len() >= 3);
+    assert!(!ok_on_pub(cli, &["ls", "/"]).stderr.contains("can be read"));
+}
 
 /// Checks that key files are their owner's alone, and that those which are not are told of.
 #[cfg(unix)]

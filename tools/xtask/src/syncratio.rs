@@ -15,7 +15,7 @@ use crate::content::{Draw, files_below, noise};
 use crate::stage::{Stage, read_flags, succeed};
 use vsftpd::Vsftpd;
 
-mod vsftpd;
+pub mod vsftpd;
 
 /// Most that a sync may take of what curl takes.
 const RATIO_MAX: f64 = 1.3;

@@ -36,11 +36,14 @@ fn equal_folders_are_equal_and_each_change_shows() {
     };
     set(b"binaries/003.bin", Some(original.mode), Some(original.mtime));
     set(b"binaries/004.bin", None, Some(FileTime { secs: 5, nanos: 0 }));
-    set(b"binaries/005.bin", Some(0o700), None);
-    let link = other.stat(&path(b"odd/link")).unwrap().unwrap();
-    other.remove_file(&path(b"odd/link")).unwrap();
-    other.create_symlink(&path(b"odd/link"), b"elsewhere").unwrap();
-    set(b"odd/link", None, Some(link.mtime));
+    set(b"binaries/005.bin", Some(0o500), None);
+    // Windows makes no links, and of a mode knows whether a file may be written to.
+    if cfg!(unix) {
+        let link = other.stat(&path(b"odd/link")).unwrap().unwrap();
+        other.remove_file(&path(b"odd/link")).unwrap();
+        other.create_symlink(&path(b"odd/link"), b"elsewhere").unwrap();
+        set(b"odd/link", None, Some(link.mtime));
+    }
     other.remove_file(&path(b"odd/nothing")).unwrap();
     other.create_dir(&path(b"odd/more")).unwrap();
     let found = compare(one, other).unwrap().differences;
@@ -56,5 +59,5 @@ fn equal_folders_are_equal_and_each_change_shows() {
     ];
     let mut sorted = found.clone();
     sorted.sort();
-    assert_eq!(sorted, wanted);
+    assert_eq!(sorted, wanted.into_iter().filter(|line| cfg!(unix) || !line.contains("link")).collect::<Vec<_>>());
 }
