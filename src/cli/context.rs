@@ -16,6 +16,7 @@ use super::settings::{PassphraseSource, Settings};
 use super::signals;
 use crate::base::clock::SystemClock;
 use crate::base::limits::KEY_FILE_MAX_BYTES;
+use crate::base::monitor::SilentMonitor;
 use crate::base::random::OsRandom;
 use crate::base::{Clock, Monitor, Random, StoreId};
 use crate::crypto::wrap::{Identity, WrapError, unwrap_with_passphrase};
@@ -26,6 +27,7 @@ use crate::ops::freshness::{Freshness, ahead_remark};
 use crate::ops::host_state::HostState;
 use crate::ops::local_keys::{AskPassphrase, KeyDir, WriterKey, load_identity_file};
 use crate::ops::open::Reading;
+use crate::ops::purge::rotate::{OwnKeys, end_rotation};
 use crate::store::replica::read_remote;
 use crate::store::{Store, StoreError, read_marker};
 
@@ -301,7 +303,7 @@ impl Context {
         let keys = KeyDir::new(keys, store);
         self.warn_of_open_files(&keys);
         let key = keys.load_writer(&|purpose| self.passphrases.for_existing(purpose))?;
-        Ok(key.ok_or_else(none))
+        Ok(key.map(|key| self.settled(keys, key)).ok_or_else(none))
     }
 
     /// Returns this machine's key for writing to a store.
@@ -312,11 +314,31 @@ impl Context {
         let ask = |purpose: &str| self.passphrases.for_existing(purpose);
         let keys = KeyDir::new(self.settings.keys_dir()?, store);
         self.warn_of_open_files(&keys);
-        let none = || {
-            let file = keys.path("writer.key");
-            Error::new(ErrorKind::NoIdentity, format!("there is no writer's key for this store at {}", shown(&file)))
+        let Some(key) = keys.load_writer(&ask)? else {
+            let file = shown(&keys.path("writer.key"));
+            let text = format!("there is no writer's key for this store at {file}");
+            return Err(Error::new(ErrorKind::NoIdentity, text));
         };
-        keys.load_writer(&ask)?.ok_or_else(none)
+        Ok(self.settled(keys, key))
+    }
+
+    /// Throws away old identities that a purge left here which was cut off; where that cannot be now, the next run does.
+    fn settled(&self, dir: KeyDir, key: WriterKey) -> WriterKey {
+        if key.rotating.is_none() {
+            return key;
+        }
+        let own = OwnKeys { dir, ask: &|purpose| self.passphrases.for_existing(purpose), roots: &[] };
+        let cache = self.settings.cache.as_deref();
+        let ended = self.disk().and_then(|disk| end_rotation(&disk, &key, &own, cache, self.run(&SilentMonitor)));
+        match ended {
+            Ok(settled) => settled,
+            Err(error) => {
+                let why = error.in_full();
+                self.notices
+                    .line(&format!("chunkstore: identities of before a purge stay in this machine's keys: {why}"));
+                key
+            }
+        }
     }
 
     /// Returns this machine's key for writing to a store where there is one and nobody has to be asked.

@@ -87,8 +87,9 @@ struct RemoteMemory {
     sent: BTreeSet<String>,
     #[serde(default)]
     removed: Option<RemovedMemory>,
+    /// The purge order that was carried out there.
     #[serde(default)]
-    purged: u64,
+    obeyed: Option<String>,
 }
 
 /// Up to where condemned packs were deleted.
@@ -182,6 +183,11 @@ impl HostState {
         Some(Shown { rank: remote.rank.rank(), head, writer: remote.rank.writer() })
     }
 
+    /// Returns the addresses of the remotes that showed the store on this host.
+    pub fn remotes(&self) -> impl Iterator<Item = &str> {
+        self.memory.remotes.iter().filter(|(_, remote)| !remote.head.is_empty()).map(|(address, _)| address.as_str())
+    }
+
     /// Remembers that the store reached a HEAD here, if none that ranks higher was seen.
     pub fn reached(&mut self, head: &SignedHead) {
         if head.head.rank() >= self.memory.highest.rank() {
@@ -255,15 +261,16 @@ impl HostState {
         self.memory.remotes.entry(address.to_owned()).or_default().removed = Some(removed);
     }
 
-    /// Returns up to which purge a remote was cleared of what had led to earlier states.
+    /// Returns whether a remote was cleared of all that a purge order takes away; the order goes by the hash of its parts' hashes.
     #[must_use]
-    pub fn purged_up_to(&self, address: &str) -> Generation {
-        Generation(self.memory.remotes.get(address).map_or(0, |remote| remote.purged))
+    pub fn was_obeyed(&self, address: &str, order: &[u8; 32]) -> bool {
+        let obeyed = self.memory.remotes.get(address).and_then(|remote| remote.obeyed.as_deref());
+        obeyed == Some(hex::encode(order).as_str())
     }
 
-    /// Remembers that a remote was cleared up to a purge.
-    pub fn purged(&mut self, address: &str, generation: Generation) {
-        self.memory.remotes.entry(address.to_owned()).or_default().purged = generation.0;
+    /// Remembers that a remote was cleared of all that a purge order takes away.
+    pub fn obeyed(&mut self, address: &str, order: &[u8; 32]) {
+        self.memory.remotes.entry(address.to_owned()).or_default().obeyed = Some(hex::encode(order));
     }
 
     /// Takes over what a run learned that began with a copy of this memory, while others may have written it: of each thing what

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::base::{Random, StoreId};
+use crate::base::{Generation, Random, StoreId};
 use crate::crypto::Secret;
 use crate::crypto::sign::SignKey;
 use crate::crypto::wrap::{
@@ -24,6 +24,8 @@ const WRITER_TITLE: &str = "chunkstore writer key";
 const ROOT_TITLE: &str = "chunkstore root key";
 /// Most root keys in one folder.
 const ROOT_FILES_MAX: usize = 64;
+/// Most identities that `writer.key` holds besides the first.
+pub const MORE_IDENTITIES_MAX: usize = 15;
 
 /// Asks for a passphrase when a key file needs one; the text says what for.
 pub type AskPassphrase<'a> = &'a dyn Fn(&str) -> Result<Zeroizing<String>>;
@@ -80,21 +82,23 @@ pub struct WriterKey {
     pub sign: Secret,
     /// Opens the writer's key file.
     pub identity: Identity,
-    /// Opens it once a rotation is through that is on its way.
-    pub next: Option<Identity>,
+    /// More of them, from a purge that gives this machine new ones and has not ended: one of all opens it.
+    pub more: Vec<Identity>,
+    /// The generation that this purge makes: what does not open that one or a later one is worth nothing.
+    pub rotating: Option<Generation>,
 }
 
 impl WriterKey {
     /// Draws a fresh key.
     #[must_use]
     pub fn generate(random: &dyn Random) -> Self {
-        Self { sign: Secret::generate(random), identity: Identity::generate(), next: None }
+        Self { sign: Secret::generate(random), identity: Identity::generate(), more: Vec::new(), rotating: None }
     }
 
     /// Returns what may open the writer's key file.
     #[must_use]
     pub fn identities(&self) -> Vec<Identity> {
-        [Some(&self.identity), self.next.as_ref()].into_iter().flatten().cloned().collect()
+        [&self.identity].into_iter().chain(&self.more).cloned().collect()
     }
 
     /// Returns the signing key.
@@ -135,9 +139,12 @@ impl KeyDir {
         let seed = Zeroizing::new(hex::encode(key.sign.expose()));
         let identity = key.identity.to_line();
         let text = secret_text(&[WRITER_TITLE, "\nstore ", &self.store.to_string(), "\nsign-seed ", &seed]);
-        let text = secret_text(&[&text, "\nidentity ", &identity, "\n"]);
-        match key.next.as_ref().map(Identity::to_line) {
-            Some(next) => secret_text(&[&text, "next-identity ", &next, "\n"]),
+        let mut text = secret_text(&[&text, "\nidentity ", &identity, "\n"]);
+        for more in &key.more {
+            text = secret_text(&[&text, "next-identity ", &more.to_line(), "\n"]);
+        }
+        match key.rotating {
+            Some(generation) => secret_text(&[&text, "rotating ", &generation.to_string(), "\n"]),
             None => text,
         }
     }
@@ -274,9 +281,13 @@ impl KeyDir {
         let identity = identities.ok().and_then(|mut all| all.pop());
         let identity =
             identity.ok_or_else(|| Error::new(ErrorKind::NoIdentity, "a writer's key without an identity"))?;
-        let next = lines.all("next-identity", 1).map_err(broken)?.into_iter().next();
-        let next = next.and_then(|line| Identity::parse_file(line).ok()).and_then(|mut all| all.pop());
-        Ok(Some(WriterKey { sign, identity, next }))
+        let more = lines.all("next-identity", MORE_IDENTITIES_MAX).map_err(broken)?.into_iter();
+        let more: Vec<_> = more.filter_map(|line| Identity::parse_file(line).ok()?.pop()).collect();
+        let rotating = match lines.all("rotating", 1).map_err(broken)?.first() {
+            Some(_) => Some(Generation(lines.value("rotating").map_err(broken)?)),
+            None => None,
+        };
+        Ok(Some(WriterKey { sign, identity, more, rotating }))
     }
 
     /// Returns the names of root keys that stand here.

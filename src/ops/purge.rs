@@ -110,14 +110,15 @@ fn lock_and_purge(
 ) -> Result<Purged> {
     let (_lock, writing) = Writing::begin(disk, request.writer, request.cache, run)?;
     // What an earlier purge owes is done first: until then its end cannot be told from this one's.
+    let writer = match request.own {
+        Some(own) => settle_left(&writing, request.writer, own)?,
+        None => request.writer.clone(),
+    };
     let owed = obey(&writing.store, run)?;
     require_whole(&writing)?;
     let found = match find(&writing, paths, run) {
         Err(error) if error.kind() == ErrorKind::Other && owed.files > 0 => {
             let generation = writing.store.head().head.generation;
-            if let Some(own) = request.own {
-                settle_left(&writing, request.writer, own)?;
-            }
             return Ok(Purged { generation, plan: None, made_bytes: 0, obeyed: owed, rotated: None });
         }
         found => found?,
@@ -127,7 +128,8 @@ fn lock_and_purge(
         let text = "the plan is another by now than the one that was approved; nothing was purged: look at it again";
         return Err(Error::new(ErrorKind::Conflict, text));
     }
-    let done = carry_out(writing, paths, &found, request, run)?;
+    let request = PurgeRequest { writer: &writer, ..*request };
+    let done = carry_out(writing, paths, &found, &request, run)?;
     let obeyed = obey(&Store::open(Arc::clone(disk))?, run)?;
     Ok(Purged { plan: Some(plan), obeyed, ..done })
 }

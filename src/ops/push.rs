@@ -192,12 +192,13 @@ impl Pushing<'_> {
             self.mark(&store, &mut caller)?;
         }
         let superseded = remove_superseded(&mut caller, &store, state, self.run)?;
-        pushed.removed_files = superseded;
+        pushed.removed_files = superseded.files;
         state.clear_sent(&address);
         state.saw(&address, store.head());
         state.met(&store, store.head());
-        let removed = remove_condemned(&mut caller, store.packs(), state, self.run)?;
-        (pushed.removed_packs, pushed.removed_bytes) = (removed.packs, removed.bytes);
+        let removed = remove_condemned(&mut caller, store.packs(), &superseded.packs, state, self.run)?;
+        pushed.removed_packs = superseded.packs.len() as u64 + removed.packs;
+        pushed.removed_bytes = superseded.bytes + removed.bytes;
         Ok(pushed)
     }
 

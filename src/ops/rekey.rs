@@ -92,7 +92,7 @@ impl Rekeyed {
         let roster = Roster::of(&writing.store, &writing.keys)?;
         let standing = read_entries(disk, store, writing.store.packs(), writing.keys.reader.epoch())?;
         require_known(&roster, &standing)?;
-        let keys = writing.keys.step(change.epoch, change.dedup, run.random);
+        let keys = writing.keys.step(change.epoch, change.dedup, writing.taken, run.random);
         let keys = keys.ok_or(StoreError::TooMuch("another epoch"))?;
         let mut next = Self { keys, roster, added: Vec::new(), store, standing, made: Vec::new() };
         next.drop_and_replace(&change)?;

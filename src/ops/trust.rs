@@ -245,7 +245,8 @@ fn begin_at(
     // What opens now is named by HEAD as well, so that its record may be replaced by the new one.
     head::settle(disk.as_ref(), store.head())?;
     let dropped = Some(store.head().head.generation).filter(|newest| *newest != head.head.generation);
-    Ok((lock, Writing::over(store.at(head, packs), writer, run)?, dropped))
+    let writing = Writing::over(store.at(head, packs), writer, run)?;
+    Ok((lock, writing.in_place_of(&store), dropped))
 }
 
 /// Finds the earlier state to build on, all of whose packs must be here still.

@@ -18,10 +18,11 @@ use crate::ops::Run;
 use crate::ops::host_state::{HostState, Likeness};
 use crate::ops::local_keys::WriterKey;
 use crate::store::head::{self, Soundness};
-use crate::store::keyring::{KeyMaker, WriterKeys};
+use crate::store::keyring::{KeyMaker, Taken, WriterKeys};
 use crate::store::lock::WriteLock;
 use crate::store::pack::{PackState, pack_state};
 use crate::store::reader::ObjectReader;
+use crate::store::roster::newest_dedup_generation;
 use crate::store::trust::TrustChain;
 use crate::store::writer::{PackWriter, Written};
 use crate::store::{self, Basis, Next, Store, StoreError, Unlocked, layout};
@@ -38,6 +39,8 @@ pub struct Writing {
     pub reader: Arc<ObjectReader>,
     /// Packs whose index does not read, so that nobody knows what they hold.
     pub unread: Vec<PackHash>,
+    /// Numbers of keys that a state has which is dropped.
+    pub taken: Taken,
     signer: SignKey,
 }
 
@@ -94,14 +97,14 @@ impl Writing {
             unread.push(pack.hash);
         })?;
         let reader = Arc::new(ObjectReader::new(disk, store.id(), unlocked.keys.clone(), index));
-        Ok(Self { store, keys, unlocked, reader, unread, signer })
+        Ok(Self { store, keys, unlocked, reader, unread, taken: Taken::default(), signer })
     }
 
     /// Goes on with other keys, over other snapshots, with the objects of packs that were written since; no merged index counts
     /// any more.
     #[must_use]
     pub fn renewed(self, keys: WriterKeys, snapshots: Vec<SnapshotRef>, written: &Written) -> Self {
-        let Self { store, mut unlocked, reader, unread, signer, .. } = self;
+        let Self { store, mut unlocked, reader, unread, taken, signer, .. } = self;
         let mut index = reader.index().without_merged();
         for entries in written.entries.chunk_by(|a, b| a.0 == b.0) {
             index.add_pack(entries[0].0, entries.iter().map(|(_, offset, entry)| (*offset, *entry)));
@@ -113,7 +116,14 @@ impl Writing {
         unlocked.sealed.dedup_generation = keys.dedup_generation();
         let disk = Arc::clone(store.disk());
         let reader = Arc::new(ObjectReader::new(disk, store.id(), keys.reader.clone(), index));
-        Self { store, keys, unlocked, reader, unread, signer }
+        Self { store, keys, unlocked, reader, unread, taken, signer }
+    }
+
+    /// Goes on in the place of a state that is dropped: no number of its keys is given again.
+    #[must_use]
+    pub fn in_place_of(self, dropped: &Store) -> Self {
+        let dedup = newest_dedup_generation(dropped);
+        Self { taken: Taken { epoch: dropped.head().head.epoch, dedup }, ..self }
     }
 
     /// Returns what signs.

@@ -60,6 +60,8 @@ pub enum Fault {
     NoResume,
     /// A file cannot be put in the place of another; the old one stays.
     RefuseRename,
+    /// A file cannot be removed.
+    RefuseRemove,
     /// A file is put in the place of another, but the answer is lost.
     LoseReplaceReply,
 }
@@ -315,7 +317,7 @@ impl MemSession {
         let mut course = Course::default();
         let fault = state.strike(Some(path), |fault| match fault {
             Fault::Connect(_) | Fault::SendReset { .. } | Fault::NoSpace { .. } => None,
-            Fault::NoResume | Fault::RefuseRename | Fault::LoseReplaceReply => None,
+            Fault::NoResume | Fault::RefuseRename | Fault::RefuseRemove | Fault::LoseReplaceReply => None,
             other => Some(other.clone()),
         });
         match fault {
@@ -510,6 +512,10 @@ impl Session for MemSession {
     fn remove(&mut self, path: &StorePath) -> Result<(), RemoteError> {
         self.alive("remove", path)?;
         let mut state = self.remote.lock();
+        if state.strike(Some(path), |fault| (*fault == Fault::RefuseRemove).then_some(())).is_some() {
+            drop(state);
+            return self.fail(RemoteErrorKind::Refused, "remove", path, "scripted");
+        }
         let freed = state.files.remove(path).map_or(0, |bytes| bytes.len() as u64);
         if let Some(free) = &mut state.free_bytes {
             *free += freed;

@@ -31,6 +31,8 @@ use crate::format::{FormatError, Kind, ObjectKey};
 const READER_TITLE: &str = "chunkstore reader keys";
 const WRITER_TITLE: &str = "chunkstore writer keys";
 const WHOLE: &str = "the content of a key file";
+/// Numbers above are no reason to go beyond them: whoever signed them may have wanted to leave none.
+const TAKEN_MAX: u32 = u32::MAX / 2;
 
 /// What it takes to read a store.
 #[derive(Clone)]
@@ -85,8 +87,8 @@ impl ReaderKeys {
     }
 
     /// Returns the same store's keys with a fresh secret for the next epoch; without those of the older ones if they are cut
-    /// off. Nothing after the last epoch that there can be.
-    fn with_next_epoch(&self, cut: bool, random: &dyn Random) -> Option<Self> {
+    /// off. The number is above one that is taken as well. Nothing after the last epoch that there can be.
+    fn with_next_epoch(&self, cut: bool, taken: Epoch, random: &dyn Random) -> Option<Self> {
         let mut next = self.clone();
         if cut {
             // Packs of those epochs stay, and what they hold must be known.
@@ -94,7 +96,7 @@ impl ReaderKeys {
             next.index_keys.extend(kept);
             next.epochs.clear();
         }
-        next.epochs.insert(self.epoch().next()?, Secret::generate(random));
+        next.epochs.insert(self.epoch().max(taken).next()?, Secret::generate(random));
         Some(next)
     }
 
@@ -206,6 +208,24 @@ pub struct WriterKeys {
     dedup: BTreeMap<DedupGeneration, Secret>,
 }
 
+/// Numbers that a state has which is dropped: copies of the store may hold files under them, so they are not given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Taken {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Its dedup generation.
+    pub dedup: DedupGeneration,
+}
+
+impl Taken {
+    /// Passes over numbers that only a thief takes, to leave none for others.
+    fn without_absurd(self) -> Self {
+        let epoch = if self.epoch.0 <= TAKEN_MAX { self.epoch } else { Epoch::default() };
+        let dedup = if self.dedup.0 <= TAKEN_MAX { self.dedup } else { DedupGeneration::default() };
+        Self { epoch, dedup }
+    }
+}
+
 impl WriterKeys {
     /// Draws the secrets of a new store: epoch 1, dedup generation 1.
     #[must_use]
@@ -214,15 +234,17 @@ impl WriterKeys {
         Self { reader, dedup: BTreeMap::from([(DedupGeneration(1), Secret::generate(random))]) }
     }
 
-    /// Returns the keys of the same store after a step; nothing after the last epoch or dedup generation that there can be.
+    /// Returns the keys of the same store after a step, with numbers above those that are taken elsewhere as well; nothing after the
+    /// last epoch or dedup generation that there can be.
     #[must_use]
-    pub fn step(&self, epoch: Step, dedup: Step, random: &dyn Random) -> Option<Self> {
+    pub fn step(&self, epoch: Step, dedup: Step, taken: Taken, random: &dyn Random) -> Option<Self> {
+        let taken = taken.without_absurd();
         let mut next = self.clone();
         if epoch != Step::Keep {
-            next.reader = self.reader.with_next_epoch(epoch == Step::Cut, random)?;
+            next.reader = self.reader.with_next_epoch(epoch == Step::Cut, taken.epoch, random)?;
         }
         if dedup != Step::Keep {
-            let newest = self.dedup_generation().next()?;
+            let newest = self.dedup_generation().max(taken.dedup).next()?;
             if dedup == Step::Cut {
                 next.dedup.clear();
             }
@@ -340,3 +362,6 @@ fn secret_of(text: &str) -> Result<Secret, FormatError> {
     parse_hex_to(WHOLE, text, &mut bytes[..])?;
     Ok(Secret::from_bytes(*bytes))
 }
+
+#[cfg(test)]
+mod tests;

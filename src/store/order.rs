@@ -34,7 +34,8 @@ pub struct Order {
 }
 
 /// Reads what the orders of a state say in clear: signed by a writer whom the chain of trust knows, each part there and right.
-/// Nothing where there is none.
+/// One that names a generation above that of the HEAD which lists it does not count: no purge was before it was made. Nothing
+/// where there is none.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] when a part is missing or wrong, [`StoreError::NotTrusted`] for a wrong signature.
@@ -43,40 +44,41 @@ pub fn read_orders(
     store: StoreId,
     trust: &TrustChain,
     files: &[FileRef],
+    head: Generation,
 ) -> Result<Vec<OrderFile>, StoreError> {
-    let orders = files.iter().filter(|file| file.kind == FileKind::ORDER);
-    orders.map(|file| read_order(disk, store, trust, file)).collect()
+    let listed = files.iter().filter(|file| file.kind == FileKind::ORDER);
+    let orders = listed.map(|file| read_order(disk, store, trust, file));
+    orders.filter(|order| order.as_ref().map_or(true, |order| order.generation <= head)).collect()
 }
 
-/// Returns the generation of the newest purge of a state: whatever leads to older ones alone is to be gone.
+/// Reads the orders of an open store.
 ///
 /// # Errors
 /// As [`read_orders`].
-pub fn newest_purge(
-    disk: &dyn Disk,
-    store: StoreId,
-    trust: &TrustChain,
-    files: &[FileRef],
-) -> Result<Option<Generation>, StoreError> {
-    Ok(read_orders(disk, store, trust, files)?.iter().map(|order| order.generation).max())
+pub fn orders_of(store: &Store) -> Result<Vec<OrderFile>, StoreError> {
+    let (head, files) = (store.head().head.generation, &store.packs().top.files);
+    read_orders(store.disk().as_ref(), store.id(), store.trust(), files, head)
+}
+
+/// Reads the orders that an open store was told of; none where one does not read: it is healed first.
+///
+/// # Errors
+/// Those of the disk.
+pub fn readable_orders_of(store: &Store) -> Result<Vec<OrderFile>, StoreError> {
+    match orders_of(store) {
+        Err(error @ StoreError::Gone(_)) => Err(error),
+        Err(error) if error.costs_one_entry() || matches!(error, StoreError::NotTrusted(_)) => Ok(Vec::new()),
+        orders => orders,
+    }
 }
 
 /// Returns the generation of the newest purge that an open store was told of; 0 where there was none, and where the order does not
-/// read: it is healed first.
+/// read.
 ///
 /// # Errors
 /// Those of the disk.
 pub fn purged_below(store: &Store) -> Result<Generation, StoreError> {
-    let files = &store.packs().top.files;
-    if !files.iter().any(|file| file.kind == FileKind::ORDER) {
-        return Ok(Generation(0));
-    }
-    match newest_purge(store.disk().as_ref(), store.id(), store.trust(), files) {
-        Ok(purge) => Ok(purge.unwrap_or_default()),
-        Err(error @ StoreError::Gone(_)) => Err(error),
-        Err(error) if error.costs_one_entry() || matches!(error, StoreError::NotTrusted(_)) => Ok(Generation(0)),
-        Err(error) => Err(error),
-    }
+    Ok(readable_orders_of(store)?.iter().map(|order| order.generation).max().unwrap_or_default())
 }
 
 /// Returns the records that stand and are older than the newest purge: while there is one, the purge is not carried out here.

@@ -42,9 +42,12 @@ impl TrustChain {
     /// Adds the next file, which the roots before it and its own must have signed.
     ///
     /// # Errors
-    /// [`StoreError::NotTrusted`] for a gap, a fork, or signatures that are too few or wrong.
+    /// [`StoreError::NotTrusted`] for a gap, a fork, signatures that are too few or wrong, and after [`CHAIN_MAX`] files.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let last = self.newest();
+        if last.trust.version >= CHAIN_MAX {
+            return Err(StoreError::NotTrusted("the chain of trust is as long as one may be".into()));
+        }
         let next = decode(bytes, last.trust.version + 1)?;
         let follows = next.trust.version == last.trust.version + 1
             && next.trust.previous == Some(last.hash())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use chunkstore::base::Generation;
 use chunkstore::crypto::sign::{Purpose, SignKey};
+use chunkstore::crypto::wrap::Identity;
 use chunkstore::disk::sim::Profile;
 use chunkstore::disk::{Disk, SimDisk};
 use chunkstore::error::Result;
@@ -13,11 +14,13 @@ use chunkstore::format::head::{Head, SignedHead};
 use chunkstore::format::trust::Writer;
 use chunkstore::ops::clone::{CloneRequest, clone_store};
 use chunkstore::ops::local_keys::WriterKey;
+use chunkstore::ops::rekey::{Change, Rekeyed};
 use chunkstore::ops::trust::{Applied, ApplyRequest, BackTo, apply, propose};
 use chunkstore::ops::writing::Writing;
 use chunkstore::path_remote::PathRemote;
 use chunkstore::remote::Remote;
 use chunkstore::store::head::{self, Soundness};
+use chunkstore::store::keyring::Step;
 use chunkstore::store::trust::change::Edit;
 use chunkstore::store::{Next, Store};
 
@@ -72,6 +75,19 @@ impl House {
             disk.remove(&chunkstore::store::layout::head_record(forged.head.generation)).unwrap();
         }
         stolen
+    }
+}
+
+impl House {
+    /// Begins an epoch on a disk with the first writer's key, whoever had it.
+    fn steal_epoch(&self, disk: &SimDisk) -> SignedHead {
+        let (shared, run): (Arc<dyn Disk>, _) = (Arc::new(disk.clone()), self.publisher.run());
+        let writing = Writing::look(shared, &self.publisher.writer, run).unwrap();
+        let change = Change { epoch: Step::Next, dedup: Step::Next, ..Change::default() };
+        let rekeyed = Rekeyed::draw(&writing, change, run).unwrap();
+        let mut next = Next::following(writing.store.packs(), writing.unlocked.sealed.clone(), run.clock.now());
+        rekeyed.write(disk, &mut next).unwrap();
+        writing.publish_under(writing.store.trust(), &rekeyed.keys, next).unwrap()
     }
 }
 
@@ -149,12 +165,24 @@ impl Recorded for Removing {
     }
 }
 
+/// What the stolen key signed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stolen {
+    /// The last generation there can be.
+    Last,
+    /// The very one that the publisher makes next.
+    Next,
+    /// The same, with keys of the epoch that the publisher would begin next, which it took as well.
+    Epoch,
+}
+
 /// A recorded sync of a key that had taken what a stolen key signed.
 struct Recovering {
     disk: SimDisk,
     remote: Arc<dyn Remote>,
     old: SignedHead,
     new: SignedHead,
+    readers: Vec<Identity>,
     right: Seen,
 }
 
@@ -163,29 +191,38 @@ fn remote_of(disk: &SimDisk) -> Arc<dyn Remote> {
 }
 
 impl Recovering {
-    /// The stolen key signed the last generation there can be, or the very one that the publisher makes next.
-    fn record(profile: Profile, variant: u64, is_last: bool) -> Self {
-        let house = House::new(Profile::Ext4, variant);
-        let next = open(&house.disk).head().head.generation.0 + 1;
+    fn record(profile: Profile, variant: u64, stolen: Stolen) -> Self {
+        let mut house = House::new(Profile::Ext4, variant);
+        let base = open(&house.disk).head().head.generation;
+        let next = base.0 + 1;
         let forked = house.disk.settled();
-        let old = house.steal(&forked, if is_last { u64::MAX } else { next });
+        let old = match stolen {
+            Stolen::Last => house.steal(&forked, u64::MAX),
+            Stolen::Next => house.steal(&forked, next),
+            Stolen::Epoch => house.steal_epoch(&forked),
+        };
         let (disk, fingerprint) = (SimDisk::new(profile), open(&forked).trust().fingerprint());
         let request =
             CloneRequest { trust: Some(fingerprint), confirm: &|_| Ok(false), reader: None, accept_older: false };
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         clone_store(&remote_of(&forked), &shared, &request, None, house.publisher.run()).unwrap();
-        house.remove_first(&house.disk, None).unwrap();
+        let back_to = (stolen == Stolen::Epoch).then_some(BackTo::Generation(base));
+        if back_to.is_some() {
+            house.disk = forked;
+        }
+        house.remove_first(&house.disk, back_to).unwrap();
         let new = open(&house.disk).head().clone();
         assert_eq!(new.head.generation.0, next);
         let (disk, remote) = (disk.settled(), remote_of(&house.disk));
         sync_with(&disk, &remote, false).unwrap();
-        Self { disk, remote, old, new, right: Seen::default() }
+        Self { disk, remote, old, new, readers: house.publisher.readers, right: Seen::default() }
     }
 
     fn is_new(&self, image: &SimDisk) -> bool {
         let store = open(image);
         let bytes = store.head().bytes();
         assert!([self.old.bytes(), self.new.bytes()].contains(&bytes), "neither the old state nor the new one");
+        store.unlock(&self.readers).unwrap();
         bytes == self.new.bytes()
     }
 
@@ -231,16 +268,16 @@ fn sweep_removed(test: &'static str, profile: Profile, took: bool) {
     sweep.require(count, 20, &KINDS);
 }
 
-fn sweep_recovered(test: &'static str, profile: Profile, is_last: bool) {
+fn sweep_recovered(test: &'static str, profile: Profile, stolen: Stolen) {
     let sweep = Sweep::new(test, 12);
-    let count = sweep.run(|variant| Recovering::record(profile, variant, is_last));
+    let count = sweep.run(|variant| Recovering::record(profile, variant, stolen));
     sweep.require(count, 20, &KINDS);
 }
 
 /// Cuts the next sync, too, after each cut.
 fn sweep_recovered_again(test: &'static str, profile: Profile) {
     let sweep = Sweep::new(test, 3);
-    let count = sweep.run_again(|variant| Recovering::record(profile, variant, false));
+    let count = sweep.run_again(|variant| Recovering::record(profile, variant, Stolen::Next));
     sweep.require(count, 15, &KINDS);
 }
 
@@ -290,22 +327,22 @@ mod recovered {
 
     #[test]
     fn ext4() {
-        sweep_recovered("trust::recovered::ext4", Profile::Ext4, true);
+        sweep_recovered("trust::recovered::ext4", Profile::Ext4, Stolen::Last);
     }
 
     #[test]
     fn ntfs() {
-        sweep_recovered("trust::recovered::ntfs", Profile::Ntfs, true);
+        sweep_recovered("trust::recovered::ntfs", Profile::Ntfs, Stolen::Last);
     }
 
     #[test]
     fn exfat() {
-        sweep_recovered("trust::recovered::exfat", Profile::ExFat, true);
+        sweep_recovered("trust::recovered::exfat", Profile::ExFat, Stolen::Last);
     }
 
     #[test]
     fn fat32() {
-        sweep_recovered("trust::recovered::fat32", Profile::Fat32, true);
+        sweep_recovered("trust::recovered::fat32", Profile::Fat32, Stolen::Last);
     }
 }
 
@@ -315,17 +352,32 @@ mod replaced {
 
     #[test]
     fn ext4() {
-        sweep_recovered("trust::replaced::ext4", Profile::Ext4, false);
+        sweep_recovered("trust::replaced::ext4", Profile::Ext4, Stolen::Next);
     }
 
     #[test]
     fn exfat() {
-        sweep_recovered("trust::replaced::exfat", Profile::ExFat, false);
+        sweep_recovered("trust::replaced::exfat", Profile::ExFat, Stolen::Next);
     }
 
     #[test]
     fn fat32() {
-        sweep_recovered("trust::replaced::fat32", Profile::Fat32, false);
+        sweep_recovered("trust::replaced::fat32", Profile::Fat32, Stolen::Next);
+    }
+}
+
+/// A key comes back from an epoch that a stolen key began: whichever state opens, its own key files stand.
+mod rekeyed {
+    use super::*;
+
+    #[test]
+    fn ext4() {
+        sweep_recovered("trust::rekeyed::ext4", Profile::Ext4, Stolen::Epoch);
+    }
+
+    #[test]
+    fn fat32() {
+        sweep_recovered("trust::rekeyed::fat32", Profile::Fat32, Stolen::Epoch);
     }
 }
 

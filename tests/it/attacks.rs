@@ -18,6 +18,7 @@ use std::path::Path;
 use chunkstore::base::StorePath;
 use chunkstore::error::{Error, Result};
 use chunkstore::ops::clone::{CloneRequest, Cloned};
+use chunkstore::ops::push::{PushRequest, Pushed, push};
 use chunkstore::ops::sync::{SyncRequest, Synced, sync};
 use chunkstore::store::head::Soundness;
 use chunkstore::store::pack::pack_is_whole;
@@ -54,6 +55,7 @@ pub enum List {
 pub enum Verb {
     Sync,
     Clone,
+    Push,
 }
 
 /// What the store is afterwards.
@@ -123,6 +125,7 @@ impl Row {
         let ended = match self.verb {
             Verb::Sync => run_sync(&mut scene),
             Verb::Clone => run_clone(&mut scene),
+            Verb::Push => run_push(&mut scene),
         };
         let mut require = |holds: bool, what: String| {
             if !holds {
@@ -232,6 +235,12 @@ fn run_clone(scene: &mut Scene) -> Ended {
     let request = CloneRequest { trust: Some(fingerprint), confirm: &|_| Ok(false), reader: None, accept_older };
     let result = scene.key.clone_as(&remote, &request);
     ended(scene, &result, |cloned: &Cloned| (cloned.stale, cloned.remarks()))
+}
+
+fn run_push(scene: &mut Scene) -> Ended {
+    let (run, request) = (scene.key.world.run(), PushRequest::default());
+    let result = push(&scene.key.disk, &scene.remotes[0], &request, &mut scene.key.state, run);
+    ended(scene, &result, |_: &Pushed| (false, vec![]))
 }
 
 /// Puts together what a person reads, as the program writes it.

@@ -29,6 +29,7 @@ use super::env::files;
 use super::scene::{Scene, noise};
 
 mod places;
+mod rotation;
 
 impl Scene {
     pub fn plan_purge(&self, paths: &[&str]) -> Result<Plan> {

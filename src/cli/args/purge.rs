@@ -52,8 +52,8 @@ Example:
   chunkstore purge status --store pub
   chunkstore purge status ftp://user@host/dir --store pub
 
-Without REMOTE it asks the one that a push would go to. Keys are not known: each carries a purge out with
-its next sync.")]
+Without REMOTE it asks the one that a push would go to, and all that this host remembers; with none to ask it
+ends with 3. Keys are not known: each carries a purge out with its next sync.")]
     Status {
         /// Servers or folders that hold copies
         #[arg(value_name = "REMOTE")]

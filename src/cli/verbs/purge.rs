@@ -1,6 +1,7 @@
 //! `purge`: shows the plan, asks, carries it out; and tells where what was purged still stands.
 
 use std::io::{BufRead, Write};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -20,6 +21,7 @@ use crate::ops::purge::plan::Plan;
 use crate::ops::purge::rotate::{OwnKeys, Rotated};
 use crate::ops::purge::status::{RemoteStanding, Standing, status};
 use crate::ops::purge::{PurgeRequest, Purged, plan, purge};
+use crate::remote::Remote;
 use crate::store::replica;
 
 /// Longest answer that is read.
@@ -156,12 +158,15 @@ fn show(done: &Purged, context: &Context) -> Result<()> {
 
 fn words(rotated: Rotated) -> &'static str {
     match rotated {
-        Rotated::Yes => "has a new identity; destroy copies of the old one",
+        Rotated::Yes => {
+            "has a new identity; destroy copies of the old one, and print anew what is on paper (key export --paper)"
+        }
         Rotated::Absent => "is not here",
         Rotated::Unknown => "is of nobody whom the store knows, and stays as it is",
         Rotated::LacksRoots => {
             "keeps its identity: trust names it, and the root key is not at hand (run a purge with --root-keys DIR)"
         }
+        Rotated::ChainFull => "keeps its identity: trust names it, and the chain of trust is as long as one may be",
     }
 }
 
@@ -171,6 +176,7 @@ fn word(rotated: Rotated) -> &'static str {
         Rotated::Absent => "absent",
         Rotated::Unknown => "unknown",
         Rotated::LacksRoots => "lacks-roots",
+        Rotated::ChainFull => "chain-full",
     }
 }
 
@@ -230,28 +236,44 @@ fn outcome(done: &Purged) -> Map<String, Value> {
     object
 }
 
-fn run_status(words: &[String], context: &Context) -> Result<Outcome> {
-    let (disk, _) = context.marked_disk()?;
+/// Remotes that cannot be asked, with the reasons.
+type Absent = Vec<(String, RemoteStanding)>;
+
+/// Returns the remotes to ask: the named ones; without a name the configured or recorded one and all that this host remembers.
+fn to_ask(words: &[String], context: &Context) -> Result<(Vec<Arc<dyn Remote>>, Absent)> {
+    let (disk, store) = context.marked_disk()?;
     let found = context.remotes();
-    let mut remotes = Vec::new();
+    let (mut remotes, mut absent) = (Vec::new(), Vec::new());
     for word in words {
         remotes.push(found.find(word, Need::Read)?);
     }
-    if words.is_empty() {
-        let recorded = || Ok::<_, Error>(replica::read_remote(disk.as_ref())?);
-        match context.settings.push_remote(None) {
-            Some(word) => remotes.push(found.find(word, Need::Read)?),
-            None => {
-                if let Some(address) = recorded()? {
-                    remotes.push(found.find_recorded(&address, Need::Read)?);
-                }
-            }
+    if !words.is_empty() {
+        return Ok((remotes, absent));
+    }
+    let mut addresses: Vec<String> = context.host_state(store).remotes().map(str::to_owned).collect();
+    match context.settings.push_remote(None) {
+        Some(word) => remotes.push(found.find(word, Need::Read)?),
+        None => addresses.extend(replica::read_remote(disk.as_ref())?),
+    }
+    for address in addresses {
+        match found.find_recorded(&address, Need::Read) {
+            Ok(remote) if remotes.iter().any(|other| other.address() == remote.address()) => {}
+            Ok(remote) => remotes.push(remote),
+            Err(error) => absent.push((address, RemoteStanding::Unknown(error.in_full()))),
         }
     }
+    Ok((remotes, absent))
+}
+
+fn run_status(words: &[String], context: &Context) -> Result<Outcome> {
+    let (remotes, absent) = to_ask(words, context)?;
     let progress = context.start(Shape::Document)?;
-    let status = status(&disk, &remotes, context.run(&progress));
+    let status = status(&context.disk()?, &remotes, context.run(&progress));
     progress.finish();
-    let status = status.map_err(|error| error.within("cannot tell where what was purged stands"))?;
+    let mut status = status.map_err(|error| error.within("cannot tell where what was purged stands"))?;
+    if status.purged.is_some() {
+        status.remotes.extend(absent);
+    }
     let output = &context.output;
     match status.purged {
         None => output.text("nothing was ever purged from this store")?,
@@ -262,6 +284,11 @@ fn run_status(words: &[String], context: &Context) -> Result<Outcome> {
                 output.field(&shown(std::path::Path::new(address)), remote_standing(remote))?;
             }
             output.field("keys", "not known: each carries it out with its next sync")?;
+            if status.is_clear().is_none() {
+                context.notices.line(
+                    "chunkstore: no server was asked, and this host remembers none: name each that the store was ever pushed to",
+                );
+            }
         }
     }
     let remote = |(address, remote): &(String, RemoteStanding)| match remote {
@@ -282,9 +309,9 @@ fn run_status(words: &[String], context: &Context) -> Result<Outcome> {
     }))?;
     let unknown = status.remotes.iter().any(|(_, remote)| matches!(remote, RemoteStanding::Unknown(_)));
     Ok(match (status.is_clear(), unknown) {
-        (true, _) => Outcome::Done,
-        (false, true) => Outcome::Found(ErrorKind::Remote),
-        (false, false) => Outcome::Partial,
+        (Some(true), _) => Outcome::Done,
+        (_, true) => Outcome::Found(ErrorKind::Remote),
+        (_, false) => Outcome::Partial,
     })
 }
 

@@ -17,7 +17,7 @@ use crate::ops::merged_index::{INDEX_LEVEL, merge_indexes};
 use crate::ops::rekey::Rekeyed;
 use crate::ops::writing::Writing;
 use crate::store::object::Sealer;
-use crate::store::order::{Order, read_orders};
+use crate::store::order::{Order, orders_of};
 use crate::store::pack::read_index;
 use crate::store::trust::TrustChain;
 use crate::store::{Next, StoreError, grace};
@@ -43,9 +43,7 @@ impl Before {
         let going = found.candidates.iter().filter(|(_, candidate)| candidate.gone_bytes() > 0 || candidate.is_recut());
         let chunks: Vec<Name> = going.map(|(name, _)| *name).collect();
         names.extend(&chunks);
-        let (disk, store) = (writing.disk(), &writing.store);
-        let orders = read_orders(disk, store.id(), store.trust(), &store.packs().top.files)?;
-        let order = Order::open(store.id(), &writing.keys, &orders)?;
+        let order = Order::open(writing.store.id(), &writing.keys, &orders_of(&writing.store)?)?;
         Ok(Self { names, chunks, order })
     }
 }

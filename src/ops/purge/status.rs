@@ -12,7 +12,7 @@ use crate::ops::transfer::caller::Caller;
 use crate::ops::transfer::remote_state::look;
 use crate::ops::transfer::{Meter, settle};
 use crate::remote::{Remote, RemoteErrorKind};
-use crate::store::order::{read_orders, superseded};
+use crate::store::order::{orders_of, superseded};
 use crate::store::{Store, StoreError, layout, read_marker};
 
 /// What was ordered, and where it stands.
@@ -55,11 +55,15 @@ pub enum RemoteStanding {
 }
 
 impl PurgeStatus {
-    /// Returns whether each place that was asked is known to be clear.
+    /// Returns whether each place that was asked is known to be clear; nothing where this store is and no remote was asked.
     #[must_use]
-    pub fn is_clear(&self) -> bool {
+    pub fn is_clear(&self) -> Option<bool> {
         let clear = |remote: &RemoteStanding| matches!(remote, RemoteStanding::Asked(_, found) if found.is_clear());
-        self.purged.is_none() || (self.here.is_clear() && self.remotes.iter().all(|(_, remote)| clear(remote)))
+        match self.purged {
+            None => Some(true),
+            Some(_) if self.here.is_clear() && self.remotes.is_empty() => None,
+            Some(_) => Some(self.here.is_clear() && self.remotes.iter().all(|(_, remote)| clear(remote))),
+        }
     }
 }
 
@@ -71,7 +75,7 @@ pub fn status(disk: &Arc<dyn Disk>, remotes: &[Arc<dyn Remote>], run: Run<'_>) -
     read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
     let look = || {
         let store = Store::open(Arc::clone(disk))?;
-        let orders = read_orders(disk.as_ref(), store.id(), store.trust(), &store.packs().top.files)?;
+        let orders = orders_of(&store)?;
         let purged = orders.iter().map(|order| order.generation).max();
         let packs: BTreeSet<PackHash> = orders.iter().flat_map(|order| order.packs.iter().copied()).collect();
         let here = here(&store, &packs)?;

@@ -1,11 +1,11 @@
 //! Deleting from a remote the packs that its state has condemned long enough ago: the last thing that a push does, and the one
 //! thing that it can leave to the next.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::caller::{CallError, Caller};
 use crate::base::monitor::{Amount, Task};
-use crate::base::{StorePath, Timestamp};
+use crate::base::{PackHash, StorePath, Timestamp};
 use crate::error::Result;
 use crate::format::manifest::CondemnedPack;
 use crate::ops::Run;
@@ -23,13 +23,14 @@ pub struct Removed {
 }
 
 /// Deletes what the state that the remote shows has condemned, once no key can be in the middle of fetching it. What was
-/// deleted before is not asked for again. A failure is a note: the next push tries again.
+/// deleted before is not asked for again, nor what is `gone` since this run began. A failure is a note: the next push tries again.
 ///
 /// # Errors
 /// [`crate::error::ErrorKind::Interrupted`].
 pub fn remove_condemned(
     caller: &mut Caller<'_>,
     packs: &PackSet,
+    gone: &BTreeSet<PackHash>,
     state: &mut HostState,
     run: Run<'_>,
 ) -> Result<Removed> {
@@ -41,13 +42,15 @@ pub fn remove_condemned(
     let before = state.removed_up_to(&address);
     let begin = before.map(|before| (before.since, up_to(&due, before.since) == before));
     let is_left = |pack: &&&CondemnedPack| {
-        begin.is_none_or(|(since, is_same)| pack.since > since || (pack.since == since && !is_same))
+        let is_new = begin.is_none_or(|(since, is_same)| pack.since > since || (pack.since == since && !is_same));
+        is_new && !gone.contains(&pack.hash)
     };
     let left: Vec<_> = due.iter().filter(is_left).collect();
     // Names are shorter than hashes: none goes that a pack of the state may have.
     let kept: HashSet<StorePath> = packs.packs().iter().map(|pack| layout::pack(&pack.hash)).collect();
     let mut removed = Removed::default();
     if left.is_empty() {
+        state.removed(&address, up_to(&due, last));
         return Ok(removed);
     }
     let bytes = left.iter().map(|pack| pack.len_bytes).sum();

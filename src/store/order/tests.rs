@@ -9,6 +9,7 @@ use crate::format::trust::{SignedTrust, Trust, Writer};
 use crate::store::create_layout;
 
 const STORE: StoreId = StoreId([7; 16]);
+const HEAD: Generation = Generation(9);
 
 fn id(number: u32, salt: u8) -> [u8; 32] {
     *blake3::hash(&[&number.to_le_bytes()[..], &[salt]].concat()).as_bytes()
@@ -58,18 +59,17 @@ fn orders_of_every_length_read_back() {
         let order = order(count);
         let files = order.write(&disk, STORE, &keys, &signer(2)).unwrap();
         assert_eq!(files.len(), parts, "{count} packs");
-        let read = read_orders(&disk, STORE, &trust(), &files).unwrap();
+        let read = read_orders(&disk, STORE, &trust(), &files, HEAD).unwrap();
         assert_eq!(Order::open(STORE, &keys, &read).unwrap(), order);
-        assert_eq!(newest_purge(&disk, STORE, &trust(), &files).unwrap(), Some(Generation(9)));
     }
-    assert_eq!(newest_purge(&disk, STORE, &trust(), &[]).unwrap(), None);
+    assert_eq!(read_orders(&disk, STORE, &trust(), &[], HEAD).unwrap(), []);
 }
 
 #[test]
 fn only_a_writer_gives_orders_and_none_is_changed() {
     let (disk, keys) = scene();
     let files = order(3).write(&disk, STORE, &keys, &signer(5)).unwrap();
-    assert!(matches!(read_orders(&disk, STORE, &trust(), &files), Err(StoreError::NotTrusted(_))));
+    assert!(matches!(read_orders(&disk, STORE, &trust(), &files, HEAD), Err(StoreError::NotTrusted(_))));
     let files = order(3).write(&disk, STORE, &keys, &signer(2)).unwrap();
     let path = layout::carried_file(&files[0].hash);
     let bytes = read_all(&disk, &path, 1 << 20).unwrap().unwrap();
@@ -80,10 +80,10 @@ fn only_a_writer_gives_orders_and_none_is_changed() {
         let hash = FileHash(*blake3::hash(&changed).as_bytes());
         create_immutable(&disk, &layout::carried_file(&hash), &changed).unwrap();
         let file = FileRef { hash, ..files[0] };
-        assert!(read_orders(&disk, STORE, &trust(), &[file]).is_err(), "byte {at}");
+        assert!(read_orders(&disk, STORE, &trust(), &[file], HEAD).is_err(), "byte {at}");
     }
     disk.remove(&path).unwrap();
-    assert!(matches!(read_orders(&disk, STORE, &trust(), &files), Err(StoreError::Corrupt { .. })));
+    assert!(matches!(read_orders(&disk, STORE, &trust(), &files, HEAD), Err(StoreError::Corrupt { .. })));
 }
 
 // What was purged can be recognised by those who know the ids, so it is for writers alone.
@@ -91,7 +91,7 @@ fn only_a_writer_gives_orders_and_none_is_changed() {
 fn a_reader_opens_the_snapshots_and_a_later_epoch_opens_nothing() {
     let (disk, keys) = scene();
     let files = order(3).write(&disk, STORE, &keys, &signer(2)).unwrap();
-    let read = read_orders(&disk, STORE, &trust(), &files).unwrap();
+    let read = read_orders(&disk, STORE, &trust(), &files, HEAD).unwrap();
     let snapshots: BTreeMap<_, _> = open_snapshots(STORE, &keys.reader, &read[0]).unwrap().into_iter().collect();
     assert_eq!(snapshots, order(3).snapshots);
     let other = ReaderKeys::new(STORE, Secret::from_bytes([1; 32]), Epoch(2), Secret::from_bytes([2; 32]));
@@ -107,4 +107,17 @@ fn a_second_purge_says_what_became_of_the_first_snapshots() {
     order.replace_snapshots(&BTreeMap::from([(a, b)]));
     order.replace_snapshots(&BTreeMap::from([(b, c), (d, d)]));
     assert_eq!(order.snapshots, BTreeMap::from([(a, c), (b, c), (d, d)]));
+}
+
+// A stolen key could else have every record of every key removed, the one that opens included.
+#[test]
+fn an_order_of_a_later_generation_than_its_head_does_not_count() {
+    let (disk, keys) = scene();
+    let future = Order { generation: Generation(u64::MAX), ..order(3) };
+    let mut files = future.write(&disk, STORE, &keys, &signer(2)).unwrap();
+    assert_eq!(read_orders(&disk, STORE, &trust(), &files, HEAD).unwrap(), []);
+    files.extend(order(3).write(&disk, STORE, &keys, &signer(2)).unwrap());
+    let read = read_orders(&disk, STORE, &trust(), &files, HEAD).unwrap();
+    assert_eq!(Order::open(STORE, &keys, &read).unwrap(), order(3));
+    assert_eq!(read_orders(&disk, STORE, &trust(), &files, Generation(8)).unwrap(), []);
 }

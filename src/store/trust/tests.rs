@@ -210,3 +210,17 @@ fn a_file_that_does_not_read_is_named() {
     let error = TrustChain::start(b"torn").map(|_| ()).map_err(named).unwrap_err();
     assert!(error.contains("trust/1"), "{error}");
 }
+
+// Nobody would load what came after.
+#[test]
+fn no_chain_is_longer_than_one_that_is_loaded() {
+    let last = |version| signed(Trust { version, previous: Some(TrustHash([1; 32])), ..first(&[1], 1) }, &[1]);
+    let add = |version| {
+        let mut chain = TrustChain { files: vec![last(version)] };
+        let previous = Some(chain.newest().hash());
+        let next = signed(Trust { version: version + 1, previous, ..first(&[1], 1) }, &[1]);
+        chain.add(next.bytes())
+    };
+    add(CHAIN_MAX - 1).unwrap();
+    assert!(matches!(add(CHAIN_MAX), Err(StoreError::NotTrusted(_))));
+}

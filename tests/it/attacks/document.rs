@@ -30,6 +30,7 @@ fn line(row: &Row) -> String {
     let verb = match row.verb {
         Verb::Sync => "`sync`",
         Verb::Clone => "`clone`",
+        Verb::Push => "`push`",
     };
     let says = match row.says.strip_prefix("-v: ") {
         Some(says) => format!(", with -v: \"{says}\""),

@@ -1,10 +1,17 @@
 //! Files that never end, and answers that never come.
 
+use chunkstore::base::{Epoch, Generation, KeyListHash, ManifestHash};
+use chunkstore::crypto::Secret;
+use chunkstore::crypto::sign::SignKey;
+use chunkstore::format::head::Head;
+use chunkstore::format::keylist::{KeyEntry, KeyList, KeyRole, KeyTag};
+use chunkstore::format::manifest::{Base, KeyShards, Manifest};
 use chunkstore::serve::{Answer, Fault};
+use chunkstore::store::layout;
 
 use super::List::{Own, Tuf};
-use super::Verb::Sync;
-use super::stage::Scene;
+use super::Verb::{Push, Sync};
+use super::stage::{Scene, sign_head};
 use super::{After, Row, row};
 
 /// Has a file go on for ever after its own bytes.
@@ -20,6 +27,32 @@ fn zeros(scene: &Scene, path: &str) {
 fn crawl(scene: &mut Scene, path: &str, after_bytes: usize) {
     scene.server.answer(path, Answer::Crawl(scene.stage.next[path][..after_bytes].into()));
     scene.be_impatient();
+}
+
+fn made_up_history(scene: &mut Scene) {
+    let purged = scene.purge_and_push();
+    let (id, name) = (scene.stage.id(), |at: u32| *blake3::hash(&at.to_le_bytes()).as_bytes());
+    let entries = (0..20_000_u32).map(|at| KeyEntry {
+        tag: KeyTag(at.to_be_bytes()),
+        role: KeyRole::Reader,
+        len_bytes: 420,
+        hash: [0; 32],
+    });
+    let list =
+        KeyList { clash_counter: 0, epoch: Epoch(1), shard: 0, shards: 1, entries: entries.collect() }.encode(id);
+    let list_hash = KeyListHash(name(u32::MAX));
+    scene.server.put(layout::key_list(&list_hash).as_str(), &list);
+    let top = scene.newest().store.packs().top.clone();
+    for at in 0..300 {
+        let base = Base { depth: 1, hash: ManifestHash(name(at + 1)), len_bytes: 4096 };
+        let shards = vec![(list_hash, list.len() as u64)];
+        let key_lists = vec![KeyShards { epoch: Epoch(1), shards }];
+        let made_up = Manifest { base: Some(base), key_lists, ..top.clone() };
+        scene.server.put(layout::manifest(&ManifestHash(name(at))).as_str(), &made_up.encode(id));
+    }
+    let key = SignKey::from_seed(&Secret::from_bytes([5; 32]));
+    let head = Head { generation: Generation(2), manifest: ManifestHash(name(0)), ..purged.head };
+    scene.server.put("heads/00000002", sign_head(&key, head).bytes());
 }
 
 pub const ROWS: &[Row] = &[
@@ -147,6 +180,15 @@ pub const ROWS: &[Row] = &[
             scene.be_impatient();
         },
     ),
+    row(
+        "endless data, records of before a purge",
+        Own,
+        "gives a push after a purge a record of its own, which leads to manifests without an end and to key files by the \
+         thousand: what the store's history does not lead to is not followed",
+        (Push, 0, "", After::Unchanged),
+        made_up_history,
+    )
+    .for_good(),
 ];
 
 #[test]

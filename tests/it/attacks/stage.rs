@@ -23,6 +23,7 @@ use chunkstore::remote::ftp::{FtpOptions, FtpRemote};
 use chunkstore::remote::url::FtpUrl;
 use chunkstore::serve::{Answer, Fault, Faults, ServeOptions, Server};
 use chunkstore::store::grace::REMOTE_SECS;
+use chunkstore::store::order::Order;
 use chunkstore::store::{Store, head, layout, pack};
 use tempfile::TempDir;
 
@@ -266,7 +267,8 @@ impl Hostile {
         let dir = tempfile::tempdir().unwrap();
         materialize(dir.path(), image);
         let (root, faults) = (ServedDir::open_root(dir.path()).unwrap(), Faults::none());
-        let server = Server::start(root, ServeOptions::default(), faults.clone(), Arc::new(SystemClock)).unwrap();
+        let options = ServeOptions { allow_upload: true, ..ServeOptions::default() };
+        let server = Server::start(root, options, faults.clone(), Arc::new(SystemClock)).unwrap();
         Self { faults, server, dir }
     }
 
@@ -372,6 +374,25 @@ impl Scene {
 
     pub fn uproot(&self, path: &str) {
         std::fs::remove_file(self.key.path().join(path)).unwrap();
+    }
+
+    /// Makes the key's store a publisher's that has purged something and pushed that; returns its HEAD.
+    pub fn purge_and_push(&self) -> SignedHead {
+        let publisher = self.stage.publisher_at(&self.stage.next);
+        let (store, key) = (publisher.open(), self.stage.stolen().writer);
+        let writer = KeyDir::new(&publisher.keys(), publisher.id).load_writer(&|_| unreachable!()).unwrap().unwrap();
+        let (keys, _) = store.unlock_writer(&writer.identities()).unwrap();
+        let order = Order { generation: Generation(store.head().head.generation.0 + 1), ..Order::default() };
+        let files = order.write(publisher.disk.as_ref(), publisher.id, &keys, &key).unwrap();
+        let head = forge(&publisher, |manifest, _| {
+            manifest.files.extend(files);
+            manifest.files.sort_unstable_by_key(|file| (file.kind, file.hash));
+        });
+        let purged = image(&publisher.disk);
+        self.server.show(&purged);
+        purged.iter().for_each(|(path, bytes)| self.plant(path, bytes));
+        self.uproot("replica/remote");
+        head
     }
 
     /// The set of packs and files that the newest state leads to.

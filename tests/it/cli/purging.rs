@@ -96,4 +96,75 @@ fn what_is_no_purge_is_refused() {
     assert!(none.stdout.contains("nothing was ever purged"), "{none:?}");
     let yes = run(&cli, &["/letter.txt", "--yes"]);
     assert_eq!(yes.code, 0, "{yes:?}");
+    assert_eq!(yes.stdout.matches("print anew what is on paper").count(), 2, "{yes:?}");
+}
+
+/// A key file of the store `pub`.
+fn key_file(cli: &Cli, name: &str) -> std::path::PathBuf {
+    std::fs::read_dir(cli.path("k")).unwrap().next().unwrap().unwrap().path().join(name)
+}
+
+// S18: a purge that was killed after its generation was made leaves old identities beside the new ones, and whatever writes next
+// throws them away.
+#[test]
+fn whatever_writes_next_throws_old_identities_away() {
+    for next in [&["commit", "files"][..], &["gc"], &["purge", "/letter.txt", "--yes"]] {
+        let cli = scene();
+        let files = ["reader.key", "writer.key"].map(|name| key_file(&cli, name));
+        let before = files.clone().map(|file| std::fs::read_to_string(file).unwrap());
+        let generation = run(&cli, &["/letter.txt", "--yes", "--json"]).document()["generation"].clone();
+        let after = files.clone().map(|file| std::fs::read_to_string(file).unwrap());
+        let new = after[1].lines().find_map(|line| line.strip_prefix("identity ")).unwrap();
+        std::fs::write(&files[0], format!("{}{}", after[0], before[0])).unwrap();
+        std::fs::write(&files[1], format!("{}next-identity {new}\nrotating {generation}\n", before[1])).unwrap();
+        std::fs::remove_file(cli.path("files/letter.txt")).unwrap();
+        let ran = cli.run(&[next, &KEYS].concat());
+        assert!(ran.code <= 1 && !ran.stderr.contains("identities"), "{next:?}: {ran:?}");
+        let now = files.clone().map(|file| std::fs::read_to_string(file).unwrap());
+        assert_eq!(now[1], after[1], "{next:?}");
+        let identities = |text: &str| text.lines().filter(|line| line.starts_with("AGE")).count();
+        assert_eq!((identities(&now[0]), identities(&after[0])), (1, 1), "{next:?}");
+        cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
+        cli.ok(&["ls", "--store", "pub", "--keys", "k"]);
+    }
+}
+
+// A purge that was cut off before its generation: another writer makes it, and then it is known which identities count.
+#[test]
+fn old_identities_stay_while_the_store_is_older_than_they_wait_for() {
+    let cli = scene();
+    let file = key_file(&cli, "writer.key");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let other = before.lines().find_map(|line| line.strip_prefix("identity ")).unwrap();
+    let left = format!("{before}next-identity {other}\nrotating 5\n");
+    std::fs::write(&file, &left).unwrap();
+    cli.write("files/note.txt", b"one more note");
+    cli.ok(&[&["commit", "files"], &KEYS[..]].concat());
+    cli.ok(&[&["gc"], &KEYS[..]].concat());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), left, "the store is at generation 4");
+    cli.write("files/note.txt", b"and one more");
+    cli.ok(&[&["commit", "files"], &KEYS[..]].concat());
+    cli.ok(&[&["gc"], &KEYS[..]].concat());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), before);
+}
+
+// S17: it never says that a purge is done where nobody looked.
+#[test]
+fn without_a_name_the_servers_that_this_host_knows_are_asked() {
+    let cli = scene();
+    run(&cli, &["/letter.txt", "--yes"]);
+    let asked = cli.run(&["purge", "status", "--store", "pub", "--json"]);
+    let told = asked.document();
+    assert_eq!((asked.code, &told["clear"]), (3, &false.into()), "{asked:?}");
+    assert!(told["remotes"][0]["packs"].as_u64().unwrap() > 0, "{told}");
+    cli.ok(&[&["push", "./mirror"], &KEYS[..]].concat());
+    assert_eq!(cli.ok(&["purge", "status", "--store", "pub", "--json"]).document()["clear"], true);
+    // A server that is not there any more may hold it all the same.
+    std::fs::rename(cli.path("mirror"), cli.path("elsewhere")).unwrap();
+    let asked = cli.run(&["purge", "status", "--store", "pub", "--json"]);
+    assert_eq!((asked.code, &asked.document()["clear"]), (14, &false.into()), "{asked:?}");
+    // A host that remembers nothing knows of nobody to ask.
+    let unknown = cli.run(&["purge", "status", "--store", "pub", "--json", "--cache", "no-cache"]);
+    assert_eq!((unknown.code, &unknown.document()["clear"]), (3, &serde_json::Value::Null), "{unknown:?}");
+    assert!(unknown.stderr.contains("name each"), "{unknown:?}");
 }

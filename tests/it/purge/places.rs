@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chunkstore::base::clock::FixedClock;
 use chunkstore::base::{DedupGeneration, Generation, RelPath, StorePath};
 use chunkstore::crypto::sign::SignKey;
 use chunkstore::crypto::wrap::{Identity, unwrap};
@@ -22,11 +23,12 @@ use chunkstore::ops::repair::{RepairRequest, repair};
 use chunkstore::ops::sync::{SyncRequest, Synced, sync};
 use chunkstore::ops::verify::{VerifyRequest, verify};
 use chunkstore::remote::mem::{Fault, MemRemote, Rule};
+use chunkstore::store::order::orders_of;
 use chunkstore::store::{Store, layout};
 
 use super::{PATHS, SECRET, holds, story, text};
 use crate::env::{arc, files};
-use crate::scene::{Scene, noise};
+use crate::scene::{NOW, Scene, noise};
 
 fn push_to(scene: &Scene, remote: &MemRemote, state: &mut HostState) -> Pushed {
     push(&scene.shared_disk(), &arc(remote), &PushRequest::default(), state, scene.run()).unwrap()
@@ -82,13 +84,13 @@ fn servers_and_keys_have_nothing_left() {
     let behind = clone_of(&scene, &remote);
     scene.purge(&PATHS);
     let told = status(&scene.shared_disk(), &[arc(&remote)], scene.run()).unwrap();
-    assert!(told.here.is_clear() && !told.is_clear(), "{told:?}");
+    assert!(told.here.is_clear() && told.is_clear() == Some(false), "{told:?}");
     let RemoteStanding::Asked(_, standing) = &told.remotes[0].1 else { panic!("{told:?}") };
     assert!(standing.packs > 0 && standing.records > 0);
     let pushed = push_to(&scene, &remote, &mut state);
     assert!(pushed.removed_packs > 0 && pushed.removed_files > 10, "{pushed:?}");
     assert_nothing_else(&scene, &remote.paths().into_iter().collect());
-    assert!(status(&scene.shared_disk(), &[arc(&remote)], scene.run()).unwrap().is_clear());
+    assert_eq!(status(&scene.shared_disk(), &[arc(&remote)], scene.run()).unwrap().is_clear(), Some(true));
     for key in [far_behind, behind, clone_of(&scene, &remote)] {
         sync_from(&scene, &key, &remote);
         assert_nothing_else(&scene, &files(&key).into_iter().collect());
@@ -116,11 +118,11 @@ fn a_push_that_fails_in_the_middle_is_ended_by_the_next() {
     let pushed = push(&scene.shared_disk(), &arc(&remote), &PushRequest::default(), &mut state, scene.run());
     assert_eq!(pushed.unwrap_err().kind(), ErrorKind::Remote);
     let told = status(&scene.shared_disk(), &[arc(&remote)], scene.run()).unwrap();
-    assert!(!told.is_clear(), "{told:?}");
+    assert_eq!(told.is_clear(), Some(false), "{told:?}");
     remote.heal();
     push_to(&scene, &remote, &mut state);
     assert_nothing_else(&scene, &remote.paths().into_iter().collect());
-    assert!(status(&scene.shared_disk(), &[arc(&remote)], scene.run()).unwrap().is_clear());
+    assert_eq!(status(&scene.shared_disk(), &[arc(&remote)], scene.run()).unwrap().is_clear(), Some(true));
 }
 
 #[test]
@@ -130,7 +132,7 @@ fn a_place_that_does_not_answer_is_not_clear() {
     scene.purge(&PATHS);
     let remote = MemRemote::new();
     let told = status(&scene.shared_disk(), &[arc(&remote)], scene.run()).unwrap();
-    assert!(matches!(told.remotes[0].1, RemoteStanding::Unknown(_)) && !told.is_clear());
+    assert!(matches!(told.remotes[0].1, RemoteStanding::Unknown(_)) && told.is_clear() == Some(false));
     assert!(told.purged > Some(Generation(1)) && told.packs > 0);
 }
 
@@ -330,4 +332,69 @@ fn merged_indexes_name_nothing_that_went() {
     scene.assert_sound();
     let store = Store::open(scene.shared_disk()).unwrap();
     assert_eq!(store.unlock(&scene.readers()).unwrap().sealed.dedup_generation, DedupGeneration(2));
+}
+
+/// What a purge that was just made takes away from a place.
+fn first_ordered_pack(scene: &Scene) -> StorePath {
+    let orders = orders_of(&scene.store()).unwrap();
+    layout::pack(&orders[0].packs[0])
+}
+
+// S17: the packs of a purge go whatever the clock says, and what a host remembers of earlier ones.
+#[test]
+fn a_clock_that_stepped_back_keeps_nothing_on_a_server() {
+    let mut scene = story();
+    let (remote, mut state) = (MemRemote::new(), HostState::default());
+    push_to(&scene, &remote, &mut state);
+    scene.purge(&PATHS[..1]);
+    push_to(&scene, &remote, &mut state);
+    std::fs::remove_file(scene.path("folder").join(PATHS[0].trim_start_matches('/'))).unwrap();
+    scene.clock = FixedClock::new(NOW.plus_secs(-100 * 24 * 3600));
+    scene.write("docs/again", &noise(9, 5000));
+    scene.commit("again").unwrap();
+    push_to(&scene, &remote, &mut state);
+    scene.purge(&PATHS[1..]);
+    // Further back before the push.
+    scene.clock = FixedClock::new(NOW.plus_secs(-200 * 24 * 3600));
+    push_to(&scene, &remote, &mut state);
+    assert_nothing_else(&scene, &remote.paths().into_iter().collect());
+    assert_eq!(status(&scene.shared_disk(), &[arc(&remote)], scene.run()).unwrap().is_clear(), Some(true));
+}
+
+#[test]
+fn a_push_that_cannot_delete_what_was_purged_has_not_ended_well() {
+    let scene = story();
+    let (remote, mut state) = (MemRemote::new(), HostState::default());
+    push_to(&scene, &remote, &mut state);
+    scene.purge(&PATHS);
+    let pack = first_ordered_pack(&scene);
+    assert!(remote.file(&pack).is_some());
+    remote.script(Rule::always(Fault::RefuseRemove).at(&pack));
+    let pushed = push(&scene.shared_disk(), &arc(&remote), &PushRequest::default(), &mut state, scene.run());
+    assert_eq!(pushed.unwrap_err().kind(), ErrorKind::Remote);
+    remote.heal();
+    assert!(push_to(&scene, &remote, &mut state).removed_packs > 0);
+    assert_nothing_else(&scene, &remote.paths().into_iter().collect());
+}
+
+// After the roots took generations back, a purge may have a lower one than one that the host remembers.
+#[test]
+fn a_later_purge_of_a_lower_generation_is_carried_out_as_well() {
+    let mut scene = story();
+    let (early, mut state) = (scene.disk.settled(), HostState::default());
+    for at in 0..3 {
+        scene.write("docs/often", &noise(50 + at, 5000));
+        scene.commit("again").unwrap();
+    }
+    scene.purge(&PATHS);
+    let taken_back = scene.store().head().head.generation;
+    push_to(&scene, &MemRemote::new(), &mut state);
+    std::fs::remove_dir_all(scene.path("cache")).unwrap();
+    scene.disk = early;
+    let remote = MemRemote::new();
+    push_to(&scene, &remote, &mut state);
+    scene.purge(&PATHS);
+    assert!(scene.store().head().head.generation < taken_back);
+    assert!(push_to(&scene, &remote, &mut state).removed_files > 0);
+    assert_nothing_else(&scene, &remote.paths().into_iter().collect());
 }
