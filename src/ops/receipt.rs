@@ -14,7 +14,7 @@ use crate::ops::Run;
 use crate::ops::sync::Synced;
 use crate::remote::{Remote, RemoteError, RemoteErrorKind};
 use crate::store::lock::WriteLock;
-use crate::store::order::{newest_purge, superseded};
+use crate::store::order::{purged_below, superseded};
 use crate::store::{Store, StoreError, layout, receipt, replica};
 
 /// Name and version as receipts have it.
@@ -120,8 +120,8 @@ fn receipt_of(store: &Store, key: &SignKey, end: RunEnd, run: Run<'_>) -> Result
         Err(StoreError::Corrupt { .. }) => None,
         tag => tag?,
     };
-    let purged = newest_purge(disk, store.id(), store.trust(), &store.packs().top.files)?;
-    let is_carried_out = superseded(store)?.is_empty();
+    // While a record of before stands, the purge is not carried out.
+    let purge = if superseded(store)?.is_empty() { purged_below(store)? } else { Generation(0) };
     let now = run.clock.now();
     Ok(Receipt {
         store: store.id(),
@@ -135,7 +135,7 @@ fn receipt_of(store: &Store, key: &SignKey, end: RunEnd, run: Run<'_>) -> Result
         problems: end.problems,
         tag,
         program: PROGRAM.to_owned(),
-        purge: purged.filter(|_| is_carried_out).unwrap_or(Generation(0)),
+        purge,
         key: key.public(),
     })
 }
