@@ -12,6 +12,7 @@ pub mod order;
 pub mod outer;
 pub mod pack;
 pub mod pointer;
+pub mod receipt;
 pub mod recipe;
 pub mod roster;
 pub mod sealed;

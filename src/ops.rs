@@ -23,6 +23,7 @@ pub mod open;
 pub mod purge;
 pub mod push;
 pub mod readers;
+pub mod receipt;
 pub mod rekey;
 pub mod repair;
 pub mod replica_id;

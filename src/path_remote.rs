@@ -14,6 +14,8 @@ use crate::remote::{Fetched, Remote, RemoteError, RemoteErrorKind, Session};
 
 /// Longest piece of a transfer.
 const PIECE_BYTES: usize = 256 * 1024;
+/// Longest part of a name that a temporary file beside it takes over: what the grammar leaves before `.new`.
+const FRESH_NAME_MAX_BYTES: usize = 28;
 
 /// A disk as a remote.
 pub struct PathRemote {
@@ -187,6 +189,14 @@ impl PathSession {
 }
 
 impl Session for PathSession {
+    fn list(&mut self, dir: &StorePath) -> Result<Vec<String>, RemoteError> {
+        match self.shared.disk.list(dir) {
+            Ok(found) => Ok(found.into_iter().map(|(name, _)| name).collect()),
+            Err(error) if error.kind == DiskErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(refused("list", dir, &error)),
+        }
+    }
+
     fn length(&mut self, path: &StorePath) -> Result<Option<u64>, RemoteError> {
         let metadata = self.shared.disk.metadata(path).map_err(|error| refused("look at", path, &error))?;
         let is_file = |kind| kind == crate::disk::DiskFileKind::File;
@@ -248,7 +258,11 @@ impl Session for PathSession {
 
     fn replace(&mut self, path: &StorePath, bytes: &[u8]) -> Result<(), RemoteError> {
         let failed = |error: DiskError| unwritten("replace", path, &error);
-        let fresh = StorePath::new(&format!("{}.new", path.as_str()))
+        // The longest names are ids, and two that begin alike so far are no two.
+        let name: String = path.file_name().chars().take(FRESH_NAME_MAX_BYTES).collect();
+        let parent = path.parent();
+        let above = if parent.as_str().is_empty() { String::new() } else { format!("{}/", parent.as_str()) };
+        let fresh = StorePath::new(&format!("{above}{name}.new"))
             .map_err(|error| RemoteError::new(RemoteErrorKind::Refused, "replace", path, error))?;
         self.write_fresh("replace", &fresh, &mut &bytes[..])?;
         self.shared.disk.rename(&fresh, path).map_err(failed)?;

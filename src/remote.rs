@@ -7,6 +7,7 @@ use std::io::Read;
 use std::ops::ControlFlow;
 
 use crate::base::StorePath;
+use crate::base::units::MIB;
 
 pub mod ftp;
 pub mod mem;
@@ -14,6 +15,9 @@ pub mod proxy;
 pub mod rate;
 pub mod retry;
 pub mod url;
+
+/// Longest list of names that is taken from a remote: half a million of replicas' ids.
+pub const LIST_MAX_BYTES: u64 = 16 * MIB;
 
 /// What a failed call means to its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +149,14 @@ pub trait Session: Send {
     /// # Errors
     /// [`RemoteError`].
     fn create_dir(&mut self, path: &StorePath) -> Result<(), RemoteError>;
+
+    /// Lists the names of the files in a directory, sorted, each once: those that a [`StorePath`] can have, so a name is the
+    /// server's word and no more; directories may be among them. Where there is no such directory, nothing is listed: servers say the same of an empty one.
+    ///
+    /// # Errors
+    /// [`RemoteErrorKind::Protocol`] for a list of more than [`LIST_MAX_BYTES`]; [`RemoteErrorKind::Unsupported`] where the
+    /// remote lists nothing.
+    fn list(&mut self, dir: &StorePath) -> Result<Vec<String>, RemoteError>;
 
     /// Removes a file; nothing happens where none stands.
     ///

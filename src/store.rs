@@ -39,6 +39,7 @@ pub mod object;
 pub mod order;
 pub mod pack;
 pub mod reader;
+pub mod receipt;
 pub mod recipe;
 pub mod replica;
 pub mod roster;

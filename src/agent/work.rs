@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Run;
 use crate::ops::gc::{GcRequest, gc};
 use crate::ops::host_state::HostState;
+use crate::ops::receipt::{self, RunEnd};
 use crate::ops::sync::{SyncRequest, sync};
 use crate::ops::verify::{Report, VerifyRequest, verify};
 use crate::remote::Remote;
@@ -49,6 +50,8 @@ pub struct Tools<'a> {
     pub cache: Option<&'a Path>,
     /// The share of packs that a sample hashes, in percent.
     pub sample_percent: f64,
+    /// Gives the publisher a receipt after each sync.
+    pub leaves_receipts: bool,
     /// Hears what does not end a run.
     pub warn: &'a dyn Fn(&str),
 }
@@ -146,6 +149,12 @@ fn sync_one(
     if let Err(error) = remember(&state, tools.cache, job.marked.store) {
         // The key is as it is; the host only forgets what it saw.
         (tools.warn)(&error.within("cannot remember on this host what was seen").in_full());
+    }
+    if let Some(end) = RunEnd::of_sync(&synced).filter(|_| tools.leaves_receipts) {
+        let source = synced.as_ref().ok().and_then(|synced| synced.source.as_deref());
+        if let Err(error) = receipt::send(disk, remotes, source, end, run) {
+            (tools.warn)(&error.within("cannot give a receipt").in_full());
+        }
     }
     let synced = synced?;
     Ok(Outcome::Synced { generation: synced.generation, changed: synced.changed, stale: synced.stale })

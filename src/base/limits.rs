@@ -8,6 +8,10 @@ pub const HEAD_MAX_BYTES: u64 = 4 * KIB;
 pub const MARKER_MAX_BYTES: u64 = KIB;
 /// Longest trust file.
 pub const TRUST_MAX_BYTES: u64 = 64 * KIB;
+/// Longest text of a receipt; all are padded to it before they are sealed.
+pub const RECEIPT_MAX_BYTES: u64 = 4 * KIB;
+/// Longest receipt as it lies on a server.
+pub const SEALED_RECEIPT_MAX_BYTES: u64 = 64 * KIB;
 /// Longest wrapped key file.
 pub const KEY_FILE_MAX_BYTES: u64 = 16 * KIB;
 /// Longest key list file.

@@ -278,6 +278,9 @@ pub struct CloneArgs {
     /// Accepts a remote that shows less than it showed to this machine before
     #[arg(long)]
     pub accept_older: bool,
+    /// Gives the publisher a receipt, sealed to the writers
+    #[arg(long)]
+    pub receipt: bool,
 }
 
 /// `sync`.
@@ -290,6 +293,9 @@ pub struct SyncArgs {
     /// Accepts a remote that shows less than it showed before
     #[arg(long)]
     pub accept_older: bool,
+    /// Gives the publisher a receipt, sealed to the writers
+    #[arg(long)]
+    pub receipt: bool,
 }
 
 /// `log`.

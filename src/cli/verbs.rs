@@ -2,18 +2,21 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::args::Verb;
-use super::context::{Context, STALE, short_time};
+use super::context::{Context, STALE, Shape, short_time};
 use super::outcome::Outcome;
 use crate::base::monitor::Problem;
 use crate::base::{ObjectId, RelPath, StoreId};
-use crate::disk::Medium;
 use crate::disk::host::real_path;
+use crate::disk::{Disk, Medium};
 use crate::error::{ErrorKind, Result};
 use crate::ops::host_state::Accepted;
+use crate::ops::receipt::{self, RunEnd};
+use crate::remote::Remote;
 
 mod cat;
 mod clone;
@@ -149,6 +152,26 @@ fn short_id(id: &ObjectId) -> String {
 }
 
 /// Returns a way back that a person took as it stands in a document.
+/// Gives a receipt of a run that has ended, and returns whether a remote took it; where none did, says why and no more.
+fn give_receipt(
+    disk: &Arc<dyn Disk>,
+    remotes: &[Arc<dyn Remote>],
+    first: Option<&str>,
+    end: RunEnd,
+    context: &Context,
+) -> Option<bool> {
+    let sent = context.start(Shape::Events).and_then(|progress| {
+        let sent = receipt::send(disk, remotes, first, end, context.run(&progress));
+        progress.finish();
+        sent
+    });
+    if let Err(error) = &sent {
+        let error = format!("cannot give a receipt: {}", error.in_full());
+        context.notices.line(&format!("chunkstore: {error}"));
+    }
+    Some(sent.is_ok())
+}
+
 fn accepted_object(accepted: &Accepted) -> Value {
     let Accepted { time, remote, from, to } = accepted;
     json!({"time": time.to_string(), "remote": remote, "from": from.0, "to": to.0})

@@ -12,9 +12,9 @@ pub enum Purpose {
     Head,
     /// A trust file, by a root.
     Trust,
-    /// An order to purge, by a writer. Reserved.
+    /// An order to purge, by a writer.
     Order,
-    /// A key's receipt. Reserved.
+    /// A receipt, by the key that it is of.
     Receipt,
 }
 

@@ -181,6 +181,16 @@ pub fn wrap(recipient: &Recipient, content: &[u8]) -> Result<Vec<u8>, WrapError>
     encrypt(age_recipient(&recipient.0)?.as_ref(), content).ok_or(WrapError::BadRecipient)
 }
 
+/// Wraps bytes for several recipients, each of whom opens them alone.
+///
+/// # Errors
+/// [`WrapError::BadRecipient`], also where there is none.
+pub fn wrap_for_all(recipients: &[Recipient], content: &[u8]) -> Result<Vec<u8>, WrapError> {
+    let recipients = recipients.iter().map(|recipient| age_recipient(&recipient.0)).collect::<Result<Vec<_>, _>>()?;
+    let all = recipients.iter().map(|recipient| recipient.as_ref() as &dyn age::Recipient);
+    encrypt_for(all, content).ok_or(WrapError::BadRecipient)
+}
+
 /// Opens wrapped bytes with whichever identity fits; the content is at most `max_bytes`.
 ///
 /// # Errors
@@ -212,7 +222,11 @@ fn wrap_with_work(passphrase: &str, content: &[u8], work_factor: u8) -> Result<V
 }
 
 fn encrypt(recipient: &dyn age::Recipient, content: &[u8]) -> Option<Vec<u8>> {
-    let encryptor = age::Encryptor::with_recipients(std::iter::once(recipient)).ok()?;
+    encrypt_for(std::iter::once(recipient), content)
+}
+
+fn encrypt_for<'a>(recipients: impl Iterator<Item = &'a dyn age::Recipient>, content: &[u8]) -> Option<Vec<u8>> {
+    let encryptor = age::Encryptor::with_recipients(recipients).ok()?;
     let mut wrapped = Vec::new();
     let mut writer = encryptor.wrap_output(&mut wrapped).ok()?;
     writer.write_all(content).ok()?;

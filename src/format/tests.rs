@@ -17,6 +17,7 @@ use super::list::ListNode;
 use super::manifest::Manifest;
 use super::marker::Marker;
 use super::pack::{PackEntry, PackHeader, decode_index, encode_index, padme};
+use super::receipt::SignedReceipt;
 use super::recipe::{Recipe, RecipeStep, SOURCES_MAX, STEPS_MAX};
 use super::sealed::SealedPart;
 use super::snapshot::Snapshot;
@@ -93,6 +94,12 @@ const SUBJECTS: &[Subject] = &[
         name: "head",
         make: |draw| SignedHead::new(draw.head(), draw.array()).bytes().to_vec(),
         again: |bytes| Ok(SignedHead::decode(bytes)?.bytes().to_vec()),
+        keeps_own_bytes: false,
+    },
+    Subject {
+        name: "receipt",
+        make: |draw| SignedReceipt::new(draw.receipt(), draw.array()).bytes().to_vec(),
+        again: |bytes| Ok(SignedReceipt::decode(bytes)?.bytes().to_vec()),
         keeps_own_bytes: false,
     },
     Subject {
@@ -282,6 +289,8 @@ proptest! {
         prop_assert_eq!(Recipe::decode(&draw().recipe().encode(STORE), STORE), Ok(draw().recipe()));
         let head = SignedHead::new(draw().head(), [1; 64]);
         prop_assert_eq!(SignedHead::decode(head.bytes()), Ok(head));
+        let receipt = SignedReceipt::new(draw().receipt(), [1; 64]);
+        prop_assert_eq!(SignedReceipt::decode(receipt.bytes()), Ok(receipt));
         let trust = SignedTrust::new(draw().trust(), vec![]);
         prop_assert_eq!(SignedTrust::decode(trust.bytes()), Ok(trust));
     }

@@ -21,7 +21,8 @@ pub struct Renewed {
     pub new: ReplicaId,
 }
 
-/// Draws a new replica id for a store. Nothing else of it changes: what it holds, and its history, stay as they are.
+/// Draws a new replica id for a store. What it holds, and its history, stay as they are; its next receipt is signed
+/// by a new key.
 ///
 /// # Durability
 /// The store has the new id once this returns; after a cut within, the old one, the new one or none, which the next commit draws.
@@ -38,6 +39,8 @@ pub fn renew(disk: &dyn Disk, run: Run<'_>) -> Result<Renewed> {
     };
     let new = ReplicaId(random_array(run.random));
     replica::write_id(disk, new)?;
+    // The copy has the seed as well; with it, it would pass for this one.
+    disk.remove(&layout::receipt_key())?;
     disk.sync_dir(&layout::replica().parent())?;
     Ok(Renewed { old, new })
 }

@@ -64,6 +64,8 @@ pub struct Synced {
     pub recovered_from: Option<Generation>,
     /// A newer record stands in the store that nobody can vouch for, so that it stays degraded.
     pub stays_degraded: bool,
+    /// The remote that the state was taken from, or that has the same; nothing where none counted.
+    pub source: Option<String>,
     /// Remotes that were left aside, with the reason.
     pub ignored: Vec<(String, String)>,
 }
@@ -208,7 +210,7 @@ impl Syncing<'_> {
         let fresh = Freshness::of(&target.head, &target.trust, &later, now);
         let synced = outcome(&store, &target.head.head, &received, fresh, ignored);
         let recovered_from = recovered_from(&store, &judged[chosen], &target);
-        Ok(Synced { went_back, recovered_from, stays_degraded, ..synced })
+        Ok(Synced { went_back, source: Some(address), recovered_from, stays_degraded, ..synced })
     }
 
     /// Returns what there is to remember of a way back that a person took, where this was one.

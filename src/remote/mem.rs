@@ -383,6 +383,26 @@ struct Taken {
 }
 
 impl Session for MemSession {
+    fn list(&mut self, dir: &StorePath) -> Result<Vec<String>, RemoteError> {
+        self.alive("list", dir)?;
+        let kind = self.remote.lock().strike(Some(dir), |fault| match fault {
+            Fault::NotFound => Some(None),
+            Fault::Reset { .. } => Some(Some(RemoteErrorKind::Unreachable)),
+            _ => None,
+        });
+        match kind {
+            Some(Some(kind)) => return self.fail(kind, "list", dir, "scripted"),
+            Some(None) => return Ok(Vec::new()),
+            None => {}
+        }
+        let state = self.remote.lock();
+        let name_of = |path: &StorePath| {
+            let (above, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
+            (above == dir.as_str()).then(|| name.to_owned())
+        };
+        Ok(state.files.keys().filter_map(name_of).collect())
+    }
+
     fn length(&mut self, path: &StorePath) -> Result<Option<u64>, RemoteError> {
         self.alive("ask for", path)?;
         let mut state = self.remote.lock();

@@ -4,7 +4,7 @@
 //! three characters at most. Directories and the files of `init` are made once, so theirs may be friendlier.
 
 use crate::base::limits::PACK_MAX_BYTES;
-use crate::base::{Epoch, FileHash, Generation, KeyListHash, ManifestHash, PackHash, RecipeHash, StorePath};
+use crate::base::{Epoch, FileHash, Generation, KeyListHash, ManifestHash, PackHash, RecipeHash, ReplicaId, StorePath};
 use crate::format::keylist::KeyTag;
 
 /// Directories that every store has, parents first.
@@ -202,6 +202,18 @@ pub fn replica_remote() -> StorePath {
 #[must_use]
 pub fn replica_tag() -> StorePath {
     path("replica/tag")
+}
+
+/// The file that holds the seed by which this replica's receipts are signed.
+#[must_use]
+pub fn receipt_key() -> StorePath {
+    path("replica/receipt.key")
+}
+
+/// Where a server has the receipt of a replica.
+#[must_use]
+pub fn receipt(replica: ReplicaId) -> StorePath {
+    path(&format!("receipts/{replica}"))
 }
 
 /// The marker of a run that has not ended.

@@ -3,14 +3,17 @@
 //!
 //! Each is a small text file that is created once and at most removed, never rewritten.
 
+use zeroize::Zeroizing;
+
 use super::error::StoreError;
 use super::layout;
 use super::pack::create_immutable;
 use crate::base::limits::MARKER_MAX_BYTES;
 use crate::base::{Generation, ReplicaId, StorePath};
+use crate::crypto::Secret;
 use crate::disk::{Disk, read_all};
 use crate::format::keylist::KeyTag;
-use crate::format::text::Lines;
+use crate::format::text::{Lines, parse_hex_to};
 
 const WHOLE: &str = "a replica's file";
 const TITLE: &str = "chunkstore replica";
@@ -91,6 +94,28 @@ pub fn read_tag(disk: &dyn Disk) -> Result<Option<KeyTag>, StoreError> {
 /// [`StoreError`].
 pub fn write_tag(disk: &dyn Disk, tag: KeyTag) -> Result<(), StoreError> {
     create_immutable(disk, &layout::replica_tag(), text("tag", &tag.to_string()).as_bytes())
+}
+
+/// Reads the seed by which receipts are signed; nothing where none was drawn.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub fn read_receipt_seed(disk: &dyn Disk) -> Result<Option<Secret>, StoreError> {
+    let path = layout::receipt_key();
+    let read = read_all(disk, &path, MARKER_MAX_BYTES).map_err(|error| StoreError::unread(&path, error));
+    let Some(bytes) = read?.map(Zeroizing::new) else { return Ok(None) };
+    let mut seed = Zeroizing::new([0; 32]);
+    let lines = Lines::parse(WHOLE, TITLE, &bytes);
+    let parsed = lines.and_then(|lines| parse_hex_to(WHOLE, lines.one("seed")?, seed.as_mut()));
+    parsed.map_err(|error| StoreError::format(path, error))?;
+    Ok(Some(Secret::from_bytes(*seed)))
+}
+
+/// Returns the text of the file that holds that seed.
+#[must_use]
+pub fn receipt_seed_text(seed: &Secret) -> Zeroizing<Vec<u8>> {
+    let digits = Zeroizing::new(hex::encode(seed.expose()));
+    Zeroizing::new(text("seed", &digits).into_bytes())
 }
 
 /// Marks that a run has begun on top of a generation; a marker that stands already is kept, since it tells more.

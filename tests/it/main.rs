@@ -35,6 +35,7 @@ mod purge;
 mod push;
 mod readers;
 mod reading;
+mod receipts;
 mod recipes;
 #[path = "../crash/repack.rs"]
 mod repack;

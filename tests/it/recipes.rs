@@ -305,6 +305,10 @@ impl Session for TurningSession {
         self.now().fetch(path, offset, max_bytes, sink)
     }
 
+    fn list(&mut self, dir: &StorePath) -> Result<Vec<String>, RemoteError> {
+        self.now().list(dir)
+    }
+
     fn send(&mut self, path: &StorePath, source: &mut dyn Read) -> Result<(), RemoteError> {
         self.now().send(path, source)
     }

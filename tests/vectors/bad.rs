@@ -93,9 +93,10 @@ impl Bad {
 }
 
 pub fn all() -> Vec<Vector> {
-    let kinds: [fn() -> Bad; 24] = [
+    let kinds: [fn() -> Bad; 25] = [
         marker,
         head,
+        receipt,
         trust,
         manifest,
         sealed_part,
@@ -153,6 +154,26 @@ fn head() -> Bad {
     let moved = format!("{title}{signature}{}", &body[title.len()..]);
     bad.add("signature-not-last", "NotCanonical", moved.into_bytes());
     bad.add("signed-twice", "Limit", format!("{text}{signature}").into_bytes());
+    bad
+}
+
+fn receipt() -> Bad {
+    let mut bad = Bad::of("receipt", good_bytes("receipt"));
+    bad.text();
+    bad.line("signed-number", "NotCanonical", "generation 7", "generation +7");
+    bad.line("no-generation", "Limit", "generation 7", "generation 0");
+    bad.line("reached-in-another-zone", "NotCanonical", "123456789Z\ntime", "123456789+00:00\ntime");
+    bad.line("reached-twice", "Limit", "time 2027", "reached 2027-01-15T08:00:00.000000000Z\ntime 2027");
+    bad.line("outcome-of-two-words", "NotCanonical", "outcome done", "outcome all done");
+    bad.line("outcome-in-upper-case", "NotCanonical", "outcome done", "outcome Done");
+    bad.line("outcome-too-long", "Limit", "outcome done", &format!("outcome {}", "a".repeat(33)));
+    bad.line("program-too-long", "Limit", "program chunkstore", &format!("program {}", "a".repeat(64)));
+    bad.line("free-with-a-unit", "NotCanonical", "free 12000000000", "free 12G");
+    bad.line("tag-in-lower-case", "NotCanonical", "tag 12ABFF00", "tag 12abff00");
+    let text = String::from_utf8(bad.legal.clone()).unwrap();
+    let (body, signature) = text.split_at(text.find("signature").unwrap());
+    let title = "chunkstore receipt\n";
+    bad.add("signature-first", "NotCanonical", format!("{title}{signature}{}", &body[title.len()..]).into_bytes());
     bad
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use chunkstore::base::{limits, paths};
 use chunkstore::format::outer::FileMagic;
 use chunkstore::format::{
-    attributes, codec, head, index, keylist, list, manifest, outer, pack, pointer, recipe, sealed, snapshot,
+    attributes, codec, head, index, keylist, list, manifest, outer, pack, pointer, receipt, recipe, sealed, snapshot,
 };
 use chunkstore::format::{order, roster, tree, trust};
 use chunkstore::{format, store};
@@ -76,6 +76,10 @@ fn limit_values() -> BTreeMap<&'static str, u64> {
         ("HEAD_MAX_BYTES", limits::HEAD_MAX_BYTES),
         ("MARKER_MAX_BYTES", limits::MARKER_MAX_BYTES),
         ("TRUST_MAX_BYTES", limits::TRUST_MAX_BYTES),
+        ("RECEIPT_MAX_BYTES", limits::RECEIPT_MAX_BYTES),
+        ("SEALED_RECEIPT_MAX_BYTES", limits::SEALED_RECEIPT_MAX_BYTES),
+        ("OUTCOME_MAX_BYTES", receipt::OUTCOME_MAX_BYTES as u64),
+        ("PROGRAM_MAX_BYTES", receipt::PROGRAM_MAX_BYTES as u64),
         ("KEY_FILE_MAX_BYTES", limits::KEY_FILE_MAX_BYTES),
         ("KEY_LIST_MAX_BYTES", limits::KEY_LIST_MAX_BYTES),
         ("MANIFEST_MAX_BYTES", limits::MANIFEST_MAX_BYTES),

@@ -18,6 +18,7 @@ use chunkstore::format::manifest::{Base, CondemnedPack, FileKind, FileRef, KeySh
 use chunkstore::format::marker::Marker;
 use chunkstore::format::order::{OrderFile, decode_objects, decode_snapshots, encode_objects, encode_snapshots};
 use chunkstore::format::pack::{PackHeader, decode_index, encode_index};
+use chunkstore::format::receipt::{Receipt, SignedReceipt};
 use chunkstore::format::recipe::{Recipe, RecipeStep};
 use chunkstore::format::roster::{Holder, RosterFile, decode_holders, encode_holders};
 use chunkstore::format::sealed::{ChunkerParameters, IndexRef, SealedPart, SnapshotRef};
@@ -98,6 +99,35 @@ pub fn head() -> Head {
 pub fn sign_head(head: Head) -> Vec<u8> {
     let signature = signer(0x60).sign(Signed::Head, &head.encode_body());
     SignedHead::new(head, signature).bytes().to_vec()
+}
+
+pub fn receipt() -> Receipt {
+    Receipt {
+        store: STORE,
+        replica: ReplicaId(run(0x70)),
+        generation: Generation(7),
+        head: HeadHash(run(0x50)),
+        reached: Some(TIME),
+        time: TIME.plus_secs(2),
+        outcome: "done".into(),
+        free_bytes: Some(12_000_000_000),
+        problems: 0,
+        tag: Some(KeyTag([0x12, 0xab, 0xff, 0])),
+        program: "chunkstore 1.0".into(),
+        purge: Generation(5),
+        key: signer(0xc0).public(),
+    }
+}
+
+/// What a key says that knows little and met trouble.
+fn short_receipt() -> Receipt {
+    let outcome = "damaged".into();
+    Receipt { reached: None, free_bytes: None, tag: None, purge: Generation(0), problems: 3, outcome, ..receipt() }
+}
+
+pub fn sign_receipt(receipt: Receipt) -> Vec<u8> {
+    let signature = signer(0xc0).sign(Signed::Receipt, &receipt.encode_body());
+    SignedReceipt::new(receipt, signature).bytes().to_vec()
 }
 
 pub fn trust() -> Trust {
@@ -580,6 +610,8 @@ fn outer() -> Vec<Vector> {
         vector("pack-index-sealed", "pack-index-sealed", "its index, sealed", pack_index_sealed()),
         vector("key-list", "key-list", "a key list: shard 1 of 2", key_list().encode(STORE)),
         vector("recipe", "recipe", "a recipe", recipe().encode(STORE)),
+        vector("receipt", "receipt", "a receipt, signed by the key of seed c0..df", sign_receipt(receipt())),
+        vector("receipt-short", "receipt", "one without what need not stand", sign_receipt(short_receipt())),
         vector("roster", "roster", "a roster: shard 1 of 2", roster().encode(STORE)),
         vector("holders", "holders", "the plaintext of its sealed part", encoded_holders(&holders(), 432)),
         vector("order", "order", "a purge order, signed by the writer of seed 60..7f", encoded_order(&order())),
@@ -677,6 +709,9 @@ pub fn again(kind: &str, bytes: &[u8]) -> Result<Vec<u8>, String> {
     let read = match kind {
         "marker" => Marker::decode(bytes).map(|marker| marker.encode()),
         "head" => SignedHead::decode(bytes).map(|head| SignedHead::new(head.head, head.signature).bytes().to_vec()),
+        "receipt" => {
+            SignedReceipt::decode(bytes).map(|it| SignedReceipt::new(it.receipt, it.signature).bytes().to_vec())
+        }
         "trust" => SignedTrust::decode(bytes).map(|it| SignedTrust::new(it.trust, it.signatures).bytes().to_vec()),
         "manifest" => Manifest::decode(bytes, STORE).map(|manifest| manifest.encode(STORE)),
         "sealed-part" => SealedPart::decode(bytes).map(|part| part.encode(bytes.len())),

@@ -219,6 +219,7 @@ impl Host for CliHost {
             monitor,
             cache: configured.settings.cache.as_deref(),
             sample_percent: configured.extras.sample_percent,
+            leaves_receipts: configured.extras.leaves_receipts,
             warn: &|line| self.log(Priority::Warning, line),
         };
         carry_out(job, remotes, &tools)

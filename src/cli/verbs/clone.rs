@@ -14,6 +14,7 @@ use crate::cli::remotes::Need;
 use crate::disk::{Disk, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::clone::{CloneRequest, Cloned, clone_store};
+use crate::ops::receipt::RunEnd;
 
 /// Length of a fingerprint, as `init` prints it.
 const FINGERPRINT_DIGITS: usize = 32;
@@ -45,7 +46,9 @@ pub fn run(args: &CloneArgs, context: &Context) -> Result<Outcome> {
         // The store knows its remote; only the login has to be given again.
         context.notices.line(&format!("chunkstore: {}", crate::cli::report::sentence(&error)));
     }
-    show(&done, &shown(&path), context)?;
+    let give = || super::give_receipt(&disk, &[remote], None, RunEnd::of_clone(done.stale), context);
+    let receipt = args.receipt.then(give).flatten();
+    show(&done, receipt, &shown(&path), context)?;
     Ok(if done.stale { Outcome::Stale } else { Outcome::Done })
 }
 
@@ -75,7 +78,7 @@ fn confirm(fingerprint: &str, context: &Context) -> Result<bool> {
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
-fn show(done: &Cloned, path: &str, context: &Context) -> Result<()> {
+fn show(done: &Cloned, receipt: Option<bool>, path: &str, context: &Context) -> Result<()> {
     let output = &context.output;
     output.field("store", path)?;
     output.field("store id", done.store.to_string())?;
@@ -105,5 +108,6 @@ fn show(done: &Cloned, path: &str, context: &Context) -> Result<()> {
         "packs_fetched": done.packs_fetched,
         "packs_reused": done.packs_reused,
         "wire_bytes": done.wire_bytes,
+        "receipt": receipt,
     }))
 }

@@ -9,6 +9,7 @@ use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
 use crate::cli::remotes::{Need, Several};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ops::receipt::RunEnd;
 use crate::ops::sync::{SyncRequest, Synced, sync};
 use crate::store::replica;
 
@@ -36,13 +37,16 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Outcome> {
     let request = SyncRequest { accept_older: args.accept_older };
     let done = sync(&disk, &remotes, request, &mut state, context.run(&progress));
     progress.finish();
+    let end = RunEnd::of_sync(&done).filter(|_| args.receipt);
+    let source = done.as_ref().ok().and_then(|synced| synced.source.as_deref());
+    let receipt = end.and_then(|end| super::give_receipt(&disk, &remotes, source, end, context));
     let mut done = done.map_err(|error| error.within("cannot sync"))?;
     done.ignored.splice(..0, absent.into_iter().map(|(word, error)| (word, error.in_full())));
-    show(&done, context)?;
+    show(&done, receipt, context)?;
     Ok(if done.stale { Outcome::Stale } else { Outcome::Done })
 }
 
-fn show(done: &Synced, context: &Context) -> Result<()> {
+fn show(done: &Synced, receipt: Option<bool>, context: &Context) -> Result<()> {
     context.tell(&done.remarks());
     let output = &context.output;
     if done.changed {
@@ -74,6 +78,7 @@ fn show(done: &Synced, context: &Context) -> Result<()> {
         "packs_fetched": done.packs_fetched,
         "packs_reused": done.packs_reused,
         "wire_bytes": done.wire_bytes,
+        "receipt": receipt,
         "ignored": ignored.collect::<Vec<_>>(),
     }))
 }

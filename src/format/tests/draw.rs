@@ -9,6 +9,7 @@ use crate::format::keylist::{KeyEntry, KeyList, KeyRole, KeyTag};
 use crate::format::list::{ListChild, ListNode};
 use crate::format::manifest::{Base, CondemnedPack, FileKind, FileRef, KeyShards, Manifest, PackRef, RecipeRef};
 use crate::format::pack::{PACK_HEADER_BYTES, PackEntry, PackHeader, SEAL_OVERHEAD_BYTES};
+use crate::format::receipt::Receipt;
 use crate::format::recipe::{Recipe, RecipeStep};
 use crate::format::sealed::{ChunkerParameters, IndexRef, SealedPart, SnapshotRef};
 use crate::format::snapshot::{Conflict, Parent, Snapshot, Totals};
@@ -385,6 +386,24 @@ impl Draw {
             floor: Generation(self.number()),
             epoch: Epoch(self.u32().max(1)),
             commitment: self.array(),
+        }
+    }
+
+    pub fn receipt(&self) -> Receipt {
+        Receipt {
+            store: StoreId(self.array()),
+            replica: ReplicaId(self.array()),
+            generation: Generation(self.number().max(1)),
+            head: HeadHash(self.array()),
+            reached: self.flag().then(|| self.time()),
+            time: self.time(),
+            outcome: ["done", "nothing-new", "full"][self.to(2) as usize].into(),
+            free_bytes: self.flag().then(|| self.number()),
+            problems: self.number(),
+            tag: self.flag().then(|| KeyTag(self.array())),
+            program: "p".to_owned() + &self.text(63),
+            purge: Generation(self.number()),
+            key: PublicKey(self.array()),
         }
     }
 

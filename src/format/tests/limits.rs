@@ -1,11 +1,12 @@
 //! Edges that no vector stands at, and what small types say of themselves.
 
 use super::Draw;
-use crate::base::limits::HEAD_MAX_BYTES;
+use crate::base::limits::{HEAD_MAX_BYTES, RECEIPT_MAX_BYTES};
 use crate::format::INNER_VERSION;
 use crate::format::codec::FormatError;
 use crate::format::head::{GROUP_MAX_BYTES, Head, SignedHead};
 use crate::format::keylist::{KeyRole, KeyTag};
+use crate::format::receipt::SignedReceipt;
 
 #[test]
 fn a_tag_reads_as_it_is_shown_and_its_twin_is_another_in_the_same_shard() {
@@ -61,4 +62,30 @@ fn a_head_may_be_as_long_as_its_limit() {
     assert_eq!(padded(longest).len(), longest);
     assert!(SignedHead::decode(padded(longest).as_bytes()).is_ok());
     assert_eq!(SignedHead::decode(padded(longest + 1).as_bytes()), Err(FormatError::Limit("HEAD")));
+}
+
+#[test]
+fn every_receipt_is_sealed_at_one_length() {
+    let signed = |seed| SignedReceipt::new(Draw::new(seed).receipt(), [7; 64]);
+    for seed in 0..20 {
+        let (receipt, padded) = (signed(seed), signed(seed).padded().unwrap());
+        assert_eq!(padded.len() as u64, RECEIPT_MAX_BYTES);
+        assert_eq!(SignedReceipt::decode_padded(&padded), Ok(receipt));
+    }
+    let padded = signed(1).padded().unwrap();
+    let other_end = [&padded[..padded.len() - 1], b"x"].concat();
+    assert!(SignedReceipt::decode_padded(&other_end).is_err());
+    let not_canonical = Err(FormatError::NotCanonical("a receipt"));
+    assert_eq!(SignedReceipt::decode_padded(&padded[1..]), not_canonical);
+    assert_eq!(SignedReceipt::decode_padded(&[&padded[..], &[0]].concat()), not_canonical);
+    assert_eq!(SignedReceipt::decode_padded(&[0; 4096]), Err(FormatError::WrongKind("a receipt")));
+}
+
+#[test]
+fn the_body_of_a_receipt_is_all_before_its_signature() {
+    let receipt = Draw::new(3).receipt();
+    let signed = SignedReceipt::new(receipt.clone(), [7; 64]);
+    assert_eq!(signed.body(), receipt.encode_body());
+    assert_eq!(SignedReceipt::decode(signed.bytes()).unwrap().body(), signed.body());
+    assert_eq!(SignedReceipt::decode(&vec![b'x'; 4097]), Err(FormatError::Limit("a receipt")));
 }

@@ -18,6 +18,7 @@ use crate::format::manifest::Manifest;
 use crate::format::marker::Marker;
 use crate::format::order::{OrderFile, decode_objects, decode_snapshots, encode_objects, encode_snapshots};
 use crate::format::pack::{PackHeader, decode_index, encode_index};
+use crate::format::receipt::SignedReceipt;
 use crate::format::recipe::Recipe;
 use crate::format::roster::{RosterFile, decode_holders, encode_holders};
 use crate::format::sealed::SealedPart;
@@ -36,6 +37,9 @@ fn again(kind: &str, bytes: &[u8], header: &PackHeader) -> Option<Result<Vec<u8>
     Some(match kind {
         "marker" => Marker::decode(bytes).map(|marker| marker.encode()),
         "head" => SignedHead::decode(bytes).map(|read| SignedHead::new(read.head, read.signature).bytes().to_vec()),
+        "receipt" => {
+            SignedReceipt::decode(bytes).map(|it| SignedReceipt::new(it.receipt, it.signature).bytes().to_vec())
+        }
         "trust" => SignedTrust::decode(bytes).map(|it| SignedTrust::new(it.trust, it.signatures).bytes().to_vec()),
         "manifest" => Manifest::decode(bytes, STORE).map(|manifest| manifest.encode(STORE)),
         "sealed-part" => SealedPart::decode(bytes).map(|part| part.encode(bytes.len())),

@@ -40,6 +40,7 @@ pub(super) enum Verb {
     Retrieve,
     Store,
     Append,
+    List,
 }
 
 impl Verb {
@@ -48,11 +49,12 @@ impl Verb {
             Self::Retrieve => "RETR",
             Self::Store => "STOR",
             Self::Append => "APPE",
+            Self::List => "NLST",
         }
     }
 
     fn phase(self) -> Phase {
-        if self == Self::Retrieve { Phase::Read } else { Phase::Write }
+        if matches!(self, Self::Retrieve | Self::List) { Phase::Read } else { Phase::Write }
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`FtpSession`]: the acts of a remote put together from FTP commands.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use super::Target;
 use super::link::{Link, Transfer, Verb};
 use super::reply::{Phase, Reply, Trouble};
 use crate::base::StorePath;
-use crate::remote::{Fetched, RemoteError, RemoteErrorKind, Session};
+use crate::remote::{Fetched, LIST_MAX_BYTES, RemoteError, RemoteErrorKind, Session};
 
 /// Longest piece of a transfer.
 const PIECE_BYTES: usize = 128 * 1024;
@@ -204,6 +205,19 @@ impl Session for FtpSession {
         })
     }
 
+    /// Asks by NLST. Some servers answer with the path before each name, and 550 or 450 for a directory that is empty.
+    fn list(&mut self, dir: &StorePath) -> Result<Vec<String>, RemoteError> {
+        self.run("list", dir, |link, buffer| {
+            let name = link.name_of(dir.as_str());
+            match read_list(link, &name, buffer) {
+                Err(trouble) if trouble.kind == RemoteErrorKind::NotFound || trouble.code == 450 => {
+                    Ok(Left::Usable(Vec::new()))
+                }
+                other => other,
+            }
+        })
+    }
+
     fn remove(&mut self, path: &StorePath) -> Result<(), RemoteError> {
         self.run("remove", path, |link, buffer| {
             let reply = link.ask(&format!("DELE {}", link.name_of(path.as_str())), Phase::Write)?;
@@ -341,6 +355,38 @@ fn fetch_without_resume(
     }
 }
 
+/// Reads a list of names to its end.
+fn read_list(link: &mut Link, name: &str, buffer: &mut [u8]) -> Result<Left<Vec<String>>, Trouble> {
+    let mut transfer = link.transfer(Verb::List, name, 0, LIST_MAX_BYTES + 1)?;
+    let mut text = Vec::new();
+    loop {
+        let count = match transfer.read(buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(trouble) => return Ok(Left::Torn(Err(trouble))),
+        };
+        text.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        if text.len() as u64 > LIST_MAX_BYTES {
+            let trouble = Trouble::new(RemoteErrorKind::Protocol, "server's list of names has no end");
+            return Ok(Left::Torn(Err(trouble)));
+        }
+    }
+    match transfer.finish() {
+        Ok(()) => Ok(Left::Usable(names_of(&text))),
+        // An empty directory is a failed transfer to some.
+        Err(trouble) if text.is_empty() && matches!(trouble.code, 450 | 550) => Ok(Left::Usable(Vec::new())),
+        Err(trouble) => Ok(Left::Torn(Err(trouble))),
+    }
+}
+
+/// Returns the names in a list: the last part of each line, where a [`StorePath`] can have it.
+fn names_of(text: &[u8]) -> Vec<String> {
+    let lines = text.split(|byte| matches!(byte, b'\n' | b'\r')).filter_map(|line| std::str::from_utf8(line).ok());
+    let names = lines.filter_map(|line| line.rsplit('/').next());
+    let names: BTreeSet<&str> = names.filter(|name| !name.is_empty() && StorePath::new(name).is_ok()).collect();
+    names.into_iter().map(str::to_owned).collect()
+}
+
 /// Uploads a source to its end. An error means that the server refused and not a byte of the source was taken.
 fn upload(
     link: &mut Link,
@@ -435,6 +481,17 @@ pub(super) fn parse_fact_size(reply: &Reply) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_the_last_parts_of_lines_however_they_end() {
+        let listed = |text: &str| names_of(text.as_bytes());
+        let wanted = ["00ff", "b"];
+        for text in ["b\r\n00ff\r\n", "00ff\nb", "receipts/b\r\nreceipts/00ff\r\n", "/a/b/b\n./00ff\n00ff\n\n"] {
+            assert_eq!(listed(text), wanted, "{text:?}");
+        }
+        assert_eq!(listed("..\r\n.\r\na/\r\na b\0\r\n"), [""; 0]);
+        assert_eq!(names_of(b"\xff\xfe\nb\n"), ["b"]);
+    }
 
     #[test]
     fn numbers_are_decimal_and_nothing_else() {

@@ -62,6 +62,7 @@ pub fn run(name: &str, remote: &dyn Remote) {
     resumed_uploads(session);
     replacing(session);
     removing(session);
+    listing(session);
     failing_source(session);
     two_sessions(remote);
     never_torn(remote);
@@ -75,6 +76,27 @@ fn directories(session: &mut dyn Session) {
     session.create_dir(&StorePath::root()).expect("the root, which stands or not");
     for dir in ["packs", "packs/ab", "packs", "packs/ab", "manifest"] {
         session.create_dir(&path(dir)).unwrap_or_else(|error| panic!("create {dir}: {error}"));
+    }
+}
+
+fn listing(session: &mut dyn Session) {
+    let dir = path("receipts");
+    let list = |session: &mut dyn Session| session.list(&dir).unwrap_or_else(|error| panic!("list: {error}"));
+    assert_eq!(list(session), [""; 0], "a directory that is missing");
+    session.create_dir(&dir).unwrap();
+    assert_eq!(list(session), [""; 0], "an empty directory");
+    let mut names: Vec<String> = (0..3_u32).map(|at| format!("{:032x}", at.wrapping_mul(0x9e37_79b9))).collect();
+    for name in &names {
+        session.replace(&path(&format!("receipts/{name}")), b"a receipt").unwrap();
+    }
+    names.sort();
+    assert_eq!(list(session), names);
+    session.remove(&path(&format!("receipts/{}", names.remove(1)))).unwrap();
+    assert_eq!(list(session), names);
+    // The session goes on after a list, and other acts stand beside lists.
+    assert_eq!(session.length(&path(&format!("receipts/{}", names[0]))).unwrap(), Some(9));
+    for name in names {
+        session.remove(&path(&format!("receipts/{name}"))).unwrap();
     }
 }
 

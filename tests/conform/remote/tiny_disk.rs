@@ -103,8 +103,15 @@ impl Disk for TinyDisk {
         Ok(file.or(dir))
     }
 
-    fn list(&self, _: &StorePath) -> Result<Vec<(String, Metadata)>, DiskError> {
-        Ok(Vec::new())
+    fn list(&self, dir: &StorePath) -> Result<Vec<(String, Metadata)>, DiskError> {
+        let state = self.state();
+        let below = state.files.keys().filter(|path| path.parent() == *dir);
+        let name = |path: &StorePath| path.as_str().rsplit('/').next().unwrap().to_owned();
+        let metadata = |path| Ok(self.metadata(path)?.unwrap());
+        let mut paths: Vec<_> = below.cloned().collect();
+        paths.sort();
+        drop(state);
+        paths.iter().map(|path| Ok((name(path), metadata(path)?))).collect()
     }
 
     fn open(&self, path: &StorePath) -> Result<Box<dyn ReadAt>, DiskError> {

@@ -167,3 +167,22 @@ fn a_damaged_key_is_mended_and_synced() {
     agent.ended("updated");
     assert_eq!(stage.generation("volumes/a"), newest);
 }
+
+#[test]
+fn the_agent_gives_receipts_where_it_is_configured_to_and_a_server_that_takes_none_changes_nothing() {
+    for takes_them in [true, false] {
+        let stage = Stage::with(ServeOptions { allow_upload: takes_them, ..ServeOptions::default() });
+        stage.cli.configure(&format!("{QUICK}receipts = true\n"));
+        stage.key("a");
+        let newest = stage.publish(1, 1000);
+        let mut agent = stage.agent();
+        stage.plug("a");
+        agent.ended("updated");
+        assert_eq!(stage.generation("volumes/a"), newest);
+        assert_eq!(agent.errors().contains("cannot give a receipt"), !takes_them, "{}", agent.errors());
+        assert_eq!(agent.end(), 0);
+        let given = std::fs::read_dir(stage.cli.path("server/receipts")).map_or(0, Iterator::count);
+        assert_eq!(given, usize::from(takes_them));
+        assert!(stage.volume("a").join("replica/receipt.key").exists());
+    }
+}

@@ -97,3 +97,36 @@ fn the_demo_brings_everything_back() {
     assert!(cli.path("kept/restored/large.img").exists());
     assert_eq!(cli.run(&["demo", "--keep", "kept"]).code, 2);
 }
+
+#[test]
+fn a_key_gives_receipts_where_it_is_told_to_and_a_server_that_takes_none_changes_nothing() {
+    let cli = Cli::with_store();
+    cli.write("pw", b"geheim\n");
+    std::fs::create_dir(cli.path("server")).unwrap();
+    let login = ["--user", "u", "--password-file", "pw", "--allow-upload"];
+    let server = Serving::start(&cli, &[&["server"], &login[..]].concat());
+    let url = server.url.replace("ftp://", "ftp://u:geheim@");
+    let push = ["push", &url, "--store", "pub", "--keys", "k"];
+    cli.ok(&push);
+    let status = cli.ok(&["status", "--store", "pub", "--json"]).document();
+    let trust = status["fingerprint"].as_str().unwrap();
+    let cloned = cli.ok(&["clone", &url, "key", "--trust", trust, "--receipt", "--json"]).last();
+    assert_eq!(cloned["receipt"], true, "{cloned}");
+    let receipt = cli.path("server/receipts").join(cloned["replica_id"].as_str().unwrap());
+    let first = std::fs::read(&receipt).unwrap();
+    assert_eq!(cli.ok(&["sync", "--store", "key", "--json"]).last()["receipt"], serde_json::Value::Null);
+    assert_eq!(std::fs::read(&receipt).unwrap(), first);
+    assert_eq!(cli.ok(&["sync", "--store", "key", "--receipt", "--json"]).last()["receipt"], true);
+    assert_ne!(std::fs::read(&receipt).unwrap(), first);
+    // The publisher goes on as ever beside it.
+    cli.write("files/new.txt", b"the second week");
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
+    cli.ok(&push);
+    drop(server);
+    let server = Serving::start(&cli, &["server", "--user", "u", "--password-file", "pw"]);
+    let url = server.url.replace("ftp://", "ftp://u:geheim@");
+    let ran = cli.ok(&["sync", &url, "--store", "key", "--receipt", "--json"]);
+    assert_eq!((&ran.last()["receipt"], &ran.last()["changed"]), (&false.into(), &true.into()), "{ran:?}");
+    assert!(ran.stderr.contains("cannot give a receipt"), "{ran:?}");
+    assert!(receipt.exists());
+}

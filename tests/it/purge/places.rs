@@ -19,12 +19,13 @@ use chunkstore::ops::purge::rotate::{OwnKeys, Rotated};
 use chunkstore::ops::purge::status::{RemoteStanding, status};
 use chunkstore::ops::purge::{PurgeRequest, Purged, plan, purge};
 use chunkstore::ops::push::{PushRequest, Pushed, push};
+use chunkstore::ops::receipt::{RunEnd, send};
 use chunkstore::ops::repair::{RepairRequest, repair};
 use chunkstore::ops::sync::{SyncRequest, Synced, sync};
 use chunkstore::ops::verify::{VerifyRequest, verify};
 use chunkstore::remote::mem::{Fault, MemRemote, Rule};
 use chunkstore::store::order::orders_of;
-use chunkstore::store::{Store, layout};
+use chunkstore::store::{Store, layout, receipt, replica};
 
 use super::{PATHS, SECRET, holds, story, text};
 use crate::env::{arc, files};
@@ -397,4 +398,27 @@ fn a_later_purge_of_a_lower_generation_is_carried_out_as_well() {
     assert!(scene.store().head().head.generation < taken_back);
     assert!(push_to(&scene, &remote, &mut state).removed_files > 0);
     assert_nothing_else(&scene, &remote.paths().into_iter().collect());
+}
+
+#[test]
+fn a_receipt_tells_which_purge_a_key_has_carried_out() {
+    let scene = story();
+    let (remote, mut state) = (MemRemote::new(), HostState::default());
+    push_to(&scene, &remote, &mut state);
+    let key = clone_of(&scene, &remote);
+    let told = || {
+        let shared: Arc<dyn Disk> = Arc::new(key.clone());
+        send(&shared, &[arc(&remote)], None, RunEnd::of_clone(false), scene.run()).unwrap();
+        let id = replica::read_id(&key).unwrap().unwrap();
+        receipt::open(&remote.file(&layout::receipt(id)).unwrap(), &scene.writer().identities()).unwrap().purge
+    };
+    assert_eq!(told(), Generation(0));
+    scene.purge(&PATHS);
+    push_to(&scene, &remote, &mut state);
+    assert_eq!(told(), Generation(0));
+    let synced = sync_from(&scene, &key, &remote);
+    assert_eq!(told(), synced.generation);
+    // A record of before that stands again, as where somebody read the store meanwhile.
+    key.create_new(&layout::head_record(Generation(1))).unwrap().sync().unwrap();
+    assert_eq!(told(), Generation(0));
 }

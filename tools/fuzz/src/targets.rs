@@ -23,6 +23,7 @@ use chunkstore::format::manifest::Manifest;
 use chunkstore::format::marker::Marker;
 use chunkstore::format::order::{OrderFile, decode_objects, decode_snapshots, encode_objects, encode_snapshots};
 use chunkstore::format::pack::{PACK_HEADER_BYTES, PackHeader, decode_index, encode_index};
+use chunkstore::format::receipt::SignedReceipt;
 use chunkstore::format::recipe::Recipe;
 use chunkstore::format::roster::{RosterFile, decode_holders, encode_holders};
 use chunkstore::format::sealed::SealedPart;
@@ -67,6 +68,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "sealed-part", run: sealed_part },
     Target { name: "key-list", run: key_list },
     Target { name: "recipe", run: recipe },
+    Target { name: "receipt", run: receipt },
     Target { name: "roster", run: roster },
     Target { name: "holders", run: holders },
     Target { name: "order", run: order },
@@ -133,6 +135,15 @@ fn head(bytes: &[u8]) {
     assert!(bytes.starts_with(head.body()));
     let again = SignedHead::new(head.head.clone(), head.signature);
     assert_eq!(SignedHead::decode(again.bytes()).map(|again| again.head), Ok(head.head));
+}
+
+fn receipt(bytes: &[u8]) {
+    let Ok(receipt) = SignedReceipt::decode(bytes) else { return };
+    assert_eq!(receipt.bytes(), bytes);
+    assert!(bytes.starts_with(receipt.body()));
+    assert_eq!(receipt.padded().and_then(|padded| SignedReceipt::decode_padded(&padded)).as_ref(), Ok(&receipt));
+    let again = SignedReceipt::new(receipt.receipt.clone(), receipt.signature);
+    assert_eq!(SignedReceipt::decode(again.bytes()).map(|again| again.receipt), Ok(receipt.receipt));
 }
 
 fn trust(bytes: &[u8]) {
