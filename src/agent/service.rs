@@ -37,6 +37,8 @@ const NOT_STARTED_BY_MANAGER: i32 = 1063;
 /// There is no service of that name (`ERROR_SERVICE_DOES_NOT_EXIST`), one that does not run (`ERROR_SERVICE_NOT_ACTIVE`).
 const NO_SUCH_SERVICE: i32 = 1060;
 const NOT_RUNNING: i32 = 1062;
+/// The manager knows no such setting (`ERROR_INVALID_LEVEL`).
+const UNKNOWN_SETTING: i32 = 124;
 
 /// What the manager wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,16 +219,24 @@ fn set_up(info: &ServiceInfo) -> windows_service::Result<()> {
         Err(error) if code_of(&error) == Some(NO_SUCH_SERVICE) => manager.create_service(info, access)?,
         Err(error) => return Err(error),
     };
-    service.set_description(DESCRIPTION)?;
+    where_known(service.set_description(DESCRIPTION))?;
     let again = |delay: &Duration| ServiceAction { action_type: ServiceActionType::Restart, delay: *delay };
-    service.update_failure_actions(ServiceFailureActions {
+    where_known(service.update_failure_actions(ServiceFailureActions {
         reset_period: ServiceFailureResetPeriod::After(RESET_AFTER),
         reboot_msg: None,
         command: None,
         actions: Some(RESTART_DELAYS.iter().map(again).collect()),
-    })?;
-    service.set_failure_actions_on_non_crash_failures(true)?;
+    }))?;
+    where_known(service.set_failure_actions_on_non_crash_failures(true))?;
     service.start::<&str>(&[])
+}
+
+/// Passes over a setting that the manager does not know, as wine's does not know them all.
+fn where_known(done: windows_service::Result<()>) -> windows_service::Result<()> {
+    match done {
+        Err(error) if code_of(&error) == Some(UNKNOWN_SETTING) => Ok(()),
+        done => done,
+    }
 }
 
 /// Ends the service and takes it away; false where there is none.

@@ -70,3 +70,13 @@ fn names_reach_json_and_terminals_unharmed() {
     assert_eq!(mode_text(0o644), "0644");
     assert_eq!(mode_text(0o1777), "1777");
 }
+
+#[cfg(windows)]
+#[test]
+fn a_path_is_shown_as_people_write_it() {
+    let show = |path: &str| shown(std::path::Path::new(path));
+    assert_eq!(show(r"C:\Users\ann\key"), r"C:\Users\ann\key");
+    assert_eq!(show(r"\\?\C:\Users\ann"), r"C:\Users\ann");
+    assert_eq!(show(r"\\?\UNC\server\share"), r"\\?\UNC\server\share");
+    assert_eq!(show("C:\\a\u{1b}[2J"), r"C:\a\x1b[2J");
+}

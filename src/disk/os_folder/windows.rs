@@ -54,7 +54,6 @@ struct Place {
     full: PathBuf,
 }
 
-#[expect(clippy::disallowed_methods, reason = "one of the real implementations of the folder boundary")]
 impl OsFolder {
     /// Opens a directory as a folder; `root` itself may be or lead through links.
     ///

@@ -41,7 +41,6 @@ pub struct Pinned {
     held: Vec<File>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one way to a path on Windows")]
 impl PinnedRoot {
     /// Opens the root; links on the way to it are followed.
     pub fn open(root: &Path) -> io::Result<Self> {

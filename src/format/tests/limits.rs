@@ -1,11 +1,13 @@
 //! Edges that no vector stands at, and what small types say of themselves.
 
 use super::Draw;
+use crate::base::StoreId;
 use crate::base::limits::{HEAD_MAX_BYTES, RECEIPT_MAX_BYTES};
 use crate::format::INNER_VERSION;
 use crate::format::codec::FormatError;
 use crate::format::head::{GROUP_MAX_BYTES, Head, SignedHead};
 use crate::format::keylist::{KeyRole, KeyTag};
+use crate::format::manifest::Manifest;
 use crate::format::receipt::SignedReceipt;
 
 #[test]
@@ -62,6 +64,25 @@ fn a_head_may_be_as_long_as_its_limit() {
     assert_eq!(padded(longest).len(), longest);
     assert!(SignedHead::decode(padded(longest).as_bytes()).is_ok());
     assert_eq!(SignedHead::decode(padded(longest + 1).as_bytes()), Err(FormatError::Limit("HEAD")));
+}
+
+#[test]
+fn nothing_stands_twice_in_a_manifest() {
+    let draw = Draw::new(3);
+    let store = StoreId([9; 16]);
+    let mut drawn = (0..1000).map(|_| draw.manifest());
+    let mut full = |has: fn(&Manifest) -> bool| drawn.find(has).unwrap();
+    let twice = |mut manifest: Manifest, double: fn(&mut Manifest)| {
+        assert!(Manifest::decode(&manifest.encode(store), store).is_ok());
+        double(&mut manifest);
+        assert_eq!(Manifest::decode(&manifest.encode(store), store), Err(FormatError::NotCanonical("a manifest")));
+    };
+    twice(full(|it| !it.removed.is_empty()), |it| it.removed.push(*it.removed.last().unwrap()));
+    twice(full(|it| !it.condemned.is_empty()), |it| it.condemned.push(*it.condemned.last().unwrap()));
+    twice(full(|it| !it.recipes.is_empty()), |it| it.recipes.push(*it.recipes.last().unwrap()));
+    twice(full(|it| !it.heads.is_empty()), |it| it.heads.push(*it.heads.last().unwrap()));
+    twice(full(|it| !it.key_lists.is_empty()), |it| it.key_lists.push(it.key_lists.last().unwrap().clone()));
+    twice(full(|it| !it.files.is_empty()), |it| it.files.push(*it.files.last().unwrap()));
 }
 
 #[test]

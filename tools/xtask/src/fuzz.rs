@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
 
@@ -28,6 +29,9 @@ pub struct FuzzArgs {
     /// How long each target runs
     #[arg(long, value_name = "N", default_value_t = 600)]
     seconds: u64,
+    /// How many targets run at once
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
     /// Runs targets that are done as well
     #[arg(long)]
     again: bool,
@@ -69,7 +73,7 @@ fn run_all(root: &Path, args: &FuzzArgs) -> Result<bool, String> {
         return Err(format!("there is no target `{unknown}`, but {}", all.join(", ")));
     }
     let commit = commit(root)?;
-    let mut record = read_record(&std::fs::read_to_string(root.join(RECORD)).unwrap_or_default());
+    let record = read_record(&std::fs::read_to_string(root.join(RECORD)).unwrap_or_default());
     let is_done = |done: &Done| done.commit == commit && done.seconds >= args.seconds && !done.failed;
     let todo: Vec<&String> =
         wanted.into_iter().filter(|name| args.again || !record.get(*name).is_some_and(is_done)).collect();
@@ -78,24 +82,27 @@ fn run_all(root: &Path, args: &FuzzArgs) -> Result<bool, String> {
         return Ok(true);
     }
     prepare(root)?;
-    let mut passed = true;
-    for name in todo {
-        let done = run_one(root, name, args.seconds, &commit)?;
-        println!(
-            "fuzz: {name}: {} inputs, {} edges{}",
-            done.inputs,
-            done.edges,
-            if done.failed { ", FAILED" } else { "" }
-        );
-        passed &= !done.failed;
-        if !args.keep_nothing && !done.failed {
-            keep_small(root, name)?;
+    let todo = Mutex::new(todo.into_iter());
+    let next = || todo.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let record = Mutex::new(record);
+    let job = || {
+        let mut passed = true;
+        while let Some(name) = next() {
+            let done = run_one(root, name, args, &commit)?;
+            passed &= !done.failed;
+            let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
+            record.insert(name.clone(), done);
+            record.retain(|name, _| all.contains(name));
+            write(&root.join(RECORD), &shown_record(&record))?;
         }
-        record.insert(name.clone(), done);
-        record.retain(|name, _| all.contains(name));
-        write(&root.join(RECORD), &shown_record(&record))?;
-    }
-    print!("{}", shown_record(&record));
+        Ok(passed)
+    };
+    let outcomes: Vec<Result<bool, String>> = std::thread::scope(|scope| {
+        let jobs: Vec<_> = (0..args.jobs.max(1)).map(|_| scope.spawn(job)).collect();
+        jobs.into_iter().map(|job| job.join().unwrap_or_else(|_| Err("a job panicked".to_owned()))).collect()
+    });
+    let passed = outcomes.into_iter().try_fold(true, |passed, outcome| Ok::<_, String>(passed & outcome?))?;
+    print!("{}", shown_record(&record.into_inner().unwrap_or_else(PoisonError::into_inner)));
     Ok(passed)
 }
 
@@ -157,7 +164,9 @@ fn succeed(command: &mut Command, what: &str) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("{what} failed")) }
 }
 
-fn run_one(root: &Path, name: &str, seconds: u64, commit: &str) -> Result<Done, String> {
+/// Runs one target, says how it went and keeps what it found worth keeping.
+fn run_one(root: &Path, name: &str, args: &FuzzArgs, commit: &str) -> Result<Done, String> {
+    let seconds = args.seconds;
     let limits = [format!("-max_total_time={seconds}"), "-timeout=120".into(), "-rss_limit_mb=2048".into()];
     let mut command = nightly(root);
     command.args(["fuzz", "run", "--fuzz-dir", FUZZ_DIR, name, "--"]).args(limits).arg("-print_final_stats=1");
@@ -168,6 +177,10 @@ fn run_one(root: &Path, name: &str, seconds: u64, commit: &str) -> Result<Done, 
         eprintln!("{text}");
     }
     let (inputs, edges) = stats(&text);
+    println!("fuzz: {name}: {inputs} inputs, {edges} edges{}", if failed { ", FAILED" } else { "" });
+    if !args.keep_nothing && !failed {
+        keep_small(root, name)?;
+    }
     Ok(Done { seconds, inputs, edges, commit: commit.to_owned(), failed })
 }
 

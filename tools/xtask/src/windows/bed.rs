@@ -163,7 +163,11 @@ impl Bed {
     /// No wine here.
     pub fn stay(&self) -> Result<(), String> {
         let _ = self.server()?.arg("--kill").stderr(Stdio::null()).status();
-        done(self.server()?.arg("--persistent"), "starting wine's server")
+        done(self.server()?.arg("--persistent"), "starting wine's server")?;
+        // The first program starts those of the system, which would keep its pipes open as long as they live.
+        let mut boot = self.wine()?;
+        boot.arg("wineboot").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        done(&mut boot, "wineboot")
     }
 
     /// Ends everything that runs in the prefix.

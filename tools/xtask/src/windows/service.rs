@@ -84,6 +84,8 @@ impl<'a> Stage<'a> {
         let dir = bed.scratch("service")?;
         let stage = Self { bed, dir, program };
         bed.compile("drive.c", &stage.path("drive.exe"), &[])?;
+        // Services end with the last program that a person started, unless the server is told to stay.
+        bed.stay()?;
         Ok(stage)
     }
 
@@ -197,6 +199,12 @@ impl<'a> Stage<'a> {
     }
 }
 
+impl Drop for Stage<'_> {
+    fn drop(&mut self) {
+        self.bed.leave();
+    }
+}
+
 /// The service while it is installed; taken away when dropped, whatever happened.
 struct Installed<'a> {
     stage: &'a Stage<'a>,
@@ -204,8 +212,6 @@ struct Installed<'a> {
 
 impl<'a> Installed<'a> {
     fn new(stage: &'a Stage<'a>, store: &str) -> Result<Self, String> {
-        // Services end with the last program that a person started, unless the server is told to stay.
-        stage.bed.stay()?;
         let folder = stage.machine_folder();
         std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
         let config = format!("[agent]\nsettle = \"1ms\"\nlimit-rate = \"{RATE}\"\nconnections = 1\nnotify = false\n");
@@ -223,7 +229,6 @@ impl Drop for Installed<'_> {
             eprintln!("windows: service: {error}");
         }
         let _ = std::fs::remove_dir_all(self.stage.machine_folder());
-        self.stage.bed.leave();
     }
 }
 
