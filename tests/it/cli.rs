@@ -17,6 +17,7 @@ mod purging;
 mod readers;
 mod reading;
 mod repairing;
+mod rollout;
 mod space;
 mod stale;
 mod story;

@@ -42,6 +42,7 @@ mod repack;
 mod repair;
 mod restore;
 #[cfg(unix)]
+mod rollout;
 mod roundtrip;
 mod scene;
 #[path = "../conform/remote/scripted_proxy.rs"]
