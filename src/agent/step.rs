@@ -38,6 +38,10 @@ const LOCKED: Backoff = Backoff { first: Duration::from_secs(5), longest: Durati
 const REFUSED: Backoff = Backoff { first: Duration::from_secs(600), longest: Duration::from_secs(6 * 3600) };
 /// Waits for a marker that did not read.
 const UNREAD: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(30) };
+/// What the window over which starts are spread is divided by each time that a key missed its place in it.
+const MISSED_DIVISOR: u32 = 8;
+/// Over less than this nothing is spread.
+const WINDOW_MIN: Duration = Duration::from_secs(1);
 /// How often a marker is read that does not.
 const UNREAD_MAX: u32 = 3;
 /// How long a way that costs by the byte is waited out before it is looked at again.
@@ -136,6 +140,17 @@ struct Rested {
     until: Option<Duration>,
 }
 
+/// A key's place in the window over which all are spread.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    at: Duration,
+    /// How often it was not there when its time came, or got nothing: those that missed their place in a day's window would all come
+    /// at once on the next morning, so each gets a place in a window that is an eighth as long every time.
+    misses: u32,
+    /// What it came for has begun to arrive, and goes on whenever the key comes back.
+    has_begun: bool,
+}
+
 /// What comes after a run.
 #[derive(Clone, Copy)]
 enum Next {
@@ -153,8 +168,8 @@ pub struct State {
     volumes: BTreeMap<VolumeKey, Volume>,
     leaving: BTreeMap<Ticket, Leaving>,
     records: Records,
-    /// When each key's first start is due that was spread; kept while it is unplugged, so that it does not wait anew.
-    due: BTreeMap<ReplicaId, Duration>,
+    /// When each key's start is due that was spread; kept while it is unplugged.
+    due: BTreeMap<ReplicaId, Due>,
     /// Over how long a remote wants the keys of a store spread, and until when that holds.
     asked: BTreeMap<StoreId, (Duration, Duration)>,
     rested: VecDeque<Rested>,
@@ -337,10 +352,17 @@ impl State {
         let asked = self.asked.get(&marked.store).filter(|(_, until)| now.monotonic < *until);
         let window = self.rules.spread.or(asked.map(|(window, _)| *window))?;
         if self.due.len() >= REMEMBERED_MAX {
-            self.due.retain(|_, due| *due > now.monotonic);
+            self.due.retain(|_, due| due.at > now.monotonic);
         }
-        let due = *self.due.entry(replica).or_insert(now.monotonic + place_in(window, &replica));
-        (due > now.monotonic).then_some(due)
+        let first = || Due { at: now.monotonic + place_in(window, &replica), misses: 0, has_begun: false };
+        let due = self.due.entry(replica).or_insert_with(first);
+        if due.at <= now.monotonic && !due.has_begun {
+            due.misses = due.misses.saturating_add(1);
+            let shorter = window.checked_div(MISSED_DIVISOR.saturating_pow(due.misses));
+            let shorter = shorter.filter(|window| *window >= WINDOW_MIN).unwrap_or_default();
+            due.at = now.monotonic + place_in(shorter, &replica);
+        }
+        (due.at > now.monotonic).then_some(due.at)
     }
 }
 
@@ -415,11 +437,16 @@ impl State {
 
     fn progressed(&mut self, ticket: Ticket, so_far: Progress, out: &mut Vec<Action>) {
         let Some(key) = self.key_of(ticket) else { return };
-        let Some(Volume { stage: Stage::Working { work, progress, .. }, .. }) = self.volumes.get_mut(&key) else {
+        let Some(Volume { stage: Stage::Working { work, progress, .. }, marked, .. }) = self.volumes.get_mut(&key)
+        else {
             return;
         };
         *progress = so_far;
         if *work == Work::Sync && so_far.total_bytes > 0 {
+            let replica = marked.and_then(|marked| marked.replica);
+            if let Some(due) = replica.and_then(|replica| self.due.get_mut(&replica)) {
+                due.has_begun = true;
+            }
             self.tell(&key, Notice::Updating, out);
         }
     }

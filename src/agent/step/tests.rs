@@ -268,7 +268,47 @@ fn u16_a_spread_start_keeps_its_place_while_unplugged() {
     assert_eq!(agent.wake_in(), Some(place));
     agent.hear(What::Gone(key("a")));
     assert_eq!(agent.wake_in(), None);
-    agent.after(place);
+    agent.after(10.0);
+    assert_eq!(run_of(&agent.meet("a", Found::Store(marked(1)))), None);
+    // It settled in between.
+    let left = agent.wake_in().unwrap();
+    assert!((place - 15.0..place - 10.0).contains(&left), "{left} of {place}");
+    assert!(run_of(agent.after(left)).is_some());
+}
+
+#[test]
+fn u16_a_key_that_missed_its_place_gets_one_in_a_shorter_window_each_time() {
+    let window = Duration::from_secs(8 * 3600);
+    let mut agent = Agent::new(Rules { spread: Some(window), ..rules() });
+    let mut shorter = window;
+    for _ in 0..4 {
+        assert_eq!(run_of(&agent.meet("a", Found::Store(marked(1)))), None);
+        let place = place_in(shorter, &ReplicaId([1; 16])).as_secs_f64();
+        assert!((agent.wake_in().unwrap() - place).abs() < 1e-6);
+        agent.hear(What::Gone(key("a")));
+        agent.after(place + 1.0);
+        shorter /= 8;
+    }
+    // What is left of it is not worth a wait.
+    let starts_at_once = (0..2).any(|_| {
+        let started = run_of(&agent.meet("a", Found::Store(marked(1)))).is_some();
+        agent.hear(What::Gone(key("a")));
+        agent.after(10.0);
+        started
+    });
+    assert!(starts_at_once);
+}
+
+#[test]
+fn u16_what_has_begun_goes_on_at_once_when_the_key_comes_back() {
+    let mut agent = Agent::new(Rules { spread: Some(Duration::from_secs(8 * 3600)), ..rules() });
+    assert_eq!(run_of(&agent.meet("a", Found::Store(marked(1)))), None);
+    let place = agent.wake_in().unwrap();
+    let (ticket, _) = run_of(agent.after(place)).unwrap();
+    agent.hear(What::Progress(ticket, Progress { done_bytes: 1, total_bytes: 9 }));
+    agent.hear(What::Gone(key("a")));
+    agent.end(ticket, Outcome::Interrupted);
+    agent.after(86_400.0);
     assert!(run_of(&agent.meet("a", Found::Store(marked(1)))).is_some());
 }
 

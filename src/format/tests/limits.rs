@@ -1,8 +1,8 @@
 //! Edges that no vector stands at, and what small types say of themselves.
 
 use super::{Draw, STORE};
-use crate::base::limits::{HEAD_MAX_BYTES, MARKER_MAX_BYTES, RECEIPT_MAX_BYTES, SMALL_FILE_MAX_BYTES};
-use crate::base::{DedupGeneration, Epoch, Generation, KeyListHash, ObjectId, PackHash, PublicKey};
+use crate::base::limits::{HEAD_MAX_BYTES, MARKER_MAX_BYTES, PACK_MAX_BYTES, RECEIPT_MAX_BYTES, SMALL_FILE_MAX_BYTES};
+use crate::base::{DedupGeneration, Epoch, Generation, KeyListHash, ObjectId, PackHash, PublicKey, Timestamp};
 use crate::format::INNER_VERSION;
 use crate::format::codec::{Encoder, FormatError};
 use crate::format::head::{GROUP_MAX_BYTES, Head, SignedHead};
@@ -15,7 +15,10 @@ use crate::format::order::{
 use crate::format::outer::{FileMagic, put_header};
 use crate::format::pack::{PackHeader, SEAL_OVERHEAD_BYTES, padme};
 use crate::format::pointer::ObjectKey;
-use crate::format::receipt::SignedReceipt;
+use crate::format::receipt::{OUTCOME_MAX_BYTES, PROGRAM_MAX_BYTES, Receipt, SignedReceipt};
+use crate::format::recipe::{Recipe, RecipeStep};
+use crate::format::roster::{Holder, ROSTER_HEADER_BYTES, RosterFile, decode_holders, encode_holders};
+use crate::format::sealed::SealedPart;
 
 #[test]
 fn a_tag_reads_as_it_is_shown_and_its_twin_is_another_in_the_same_shard() {
@@ -276,4 +279,89 @@ fn padded_lengths_are_those_of_the_paper() {
     for (len, padded) in table.into_iter().chain([(1_000_001, 1_015_808), (u64::MAX, u64::MAX)]) {
         assert_eq!(padme(len), padded, "{len}");
     }
+}
+
+#[test]
+fn a_receipt_is_within_its_limits() {
+    let most = RECEIPT_MAX_BYTES as usize;
+    let text = String::from_utf8(SignedReceipt::new(Draw::new(1).receipt(), [7; 64]).bytes().to_vec()).unwrap();
+    let longer = |len: usize| {
+        let line = format!("later {}\nsignature ", "x".repeat(len - text.len() - "later \n".len()));
+        text.replace("signature ", &line)
+    };
+    assert_eq!(SignedReceipt::decode(longer(most).as_bytes()).unwrap().bytes().len(), most);
+    assert_eq!(SignedReceipt::decode(longer(most + 1).as_bytes()), Err(FormatError::Limit("a receipt")));
+
+    let with = |change: fn(&mut Receipt, usize), len: usize| {
+        let mut receipt = Draw::new(1).receipt();
+        change(&mut receipt, len);
+        SignedReceipt::new(receipt, [7; 64])
+    };
+    let read = |signed: SignedReceipt| SignedReceipt::decode(signed.bytes()).map(|_| ());
+    for (change, most) in [
+        ((|it, len| it.outcome = "x".repeat(len)) as fn(&mut Receipt, usize), OUTCOME_MAX_BYTES),
+        (|it, len| it.program = "p".repeat(len), PROGRAM_MAX_BYTES),
+    ] {
+        assert_eq!(read(with(change, most)), Ok(()));
+        assert_eq!(read(with(change, most + 1)), Err(FormatError::Limit("a receipt")));
+    }
+    let program = |len: usize| with(|it, len| it.program = "p".repeat(len), len);
+    let fill = most - program(0).bytes().len();
+    assert_eq!(program(fill).padded().map(|padded| padded.len()), Ok(most));
+    assert_eq!(program(fill + 1).padded(), Err(FormatError::Limit("a receipt")));
+}
+
+#[test]
+fn a_recipe_makes_a_pack_of_at_most_the_longest() {
+    let of = |len_bytes: u64| {
+        let steps =
+            vec![RecipeStep::Fetch { len_bytes: len_bytes / 2 }, RecipeStep::Fetch { len_bytes: len_bytes / 2 }];
+        let recipe = Recipe { pack_len_bytes: len_bytes, steps, ..Draw::new(1).recipe() };
+        Recipe::decode(&recipe.encode(STORE), STORE).map(|read| read.pack_len_bytes)
+    };
+    assert_eq!(of(PACK_MAX_BYTES), Ok(PACK_MAX_BYTES));
+    assert_eq!(of(PACK_MAX_BYTES + 2), Err(FormatError::Limit("a recipe")));
+}
+
+#[test]
+fn a_shard_of_the_roster_is_within_its_limits() {
+    let least = SEAL_OVERHEAD_BYTES as usize;
+    let shard = |shards: u16, len: usize| {
+        let dedup_generation = DedupGeneration(1);
+        let file = RosterFile { clash_counter: 0, shard: 0, shards, dedup_generation, frame: vec![3; len] };
+        RosterFile::decode(&file.encode(STORE), STORE).map(|read| assert_eq!(read, file))
+    };
+    let (most, limit) = (1 << SHARD_BITS_MAX, Err(FormatError::Limit("a roster")));
+    assert_eq!((shard(most, least), shard(2 * most, least), shard(3, least)), (Ok(()), limit, limit));
+    assert_eq!((shard(1, least), shard(1, least - 1)), (Ok(()), Err(FormatError::Truncated("a roster"))));
+    let fill = SMALL_FILE_MAX_BYTES as usize - ROSTER_HEADER_BYTES;
+    assert_eq!((shard(1, fill), shard(1, fill + 1)), (Ok(()), limit));
+}
+
+#[test]
+fn a_holder_holds_until_an_epoch_or_still() {
+    for until in [None, Some(Epoch(1)), Some(Epoch(7))] {
+        let holder = Holder {
+            tag: KeyTag([1; 4]),
+            role: KeyRole::Reader,
+            recipient: "age1".to_owned(),
+            identity: Vec::new(),
+            name: "ann".to_owned(),
+            note: String::new(),
+            added: Timestamp(5),
+            since: Epoch(1),
+            until,
+            extensions: Vec::new(),
+        };
+        assert_eq!(decode_holders(&encode_holders(&[&holder], 0)), Ok(vec![holder]));
+    }
+}
+
+#[test]
+fn a_sealed_part_shows_no_secrets() {
+    let epochs = vec![(Epoch(41), zeroize::Zeroizing::new([0xee; 32]))];
+    let shown =
+        format!("{:?}", SealedPart { older_epochs: epochs.clone(), index_keys: epochs, ..Draw::new(1).sealed() });
+    assert!(shown.contains("older_epochs: [Epoch(41)]") && shown.contains("index_keys: [Epoch(41)]"), "{shown}");
+    assert!(!shown.contains("238") && !shown.contains("ee, "), "{shown}");
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use scale::big::{self, BigArgs};
+use scale::fleet::{self, FleetArgs};
 use scale::make::{Sizes, make};
 use scale::monday::{self, MondayArgs};
 use scale::weeks::{self, WeeksArgs};
@@ -28,6 +29,8 @@ enum Part {
     },
     /// Times gc, commit, ls and verify on a big store
     Big(BigArgs),
+    /// Plays a week of 100,000 keys with the agent's own decisions, and draws the load of the server
+    Fleet(FleetArgs),
     /// Starts hundreds of agents at once against one vsftpd that takes few sessions (tools/test-tools.sh fetches it)
     Monday(MondayArgs),
     /// Counts what a key fetches of packs that gc made anew after weekly commits
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().part {
         Part::Make { dir, sizes } => make(&dir.join("store"), &dir.join("keys"), &sizes).map(|()| true),
         Part::Big(args) => big::run(&root, &args),
+        Part::Fleet(args) => fleet::run(&root, &args),
         Part::Monday(args) => monday::run(&root, &args),
         Part::Weeks(args) => weeks::run(&root, &args),
     };

@@ -19,8 +19,8 @@ mod measure;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Longest wait for the agents to end after they were told to.
 const END_TIMEOUT: Duration = Duration::from_secs(60);
-/// What every agent goes by: any key, no desktop, and nothing waited for but the server.
-const CONFIG: &str = "[agent]\nany = true\nnotify = false\nsettle = \"2s\"\n";
+/// What every agent goes by: no desktop, and nothing waited for but the server.
+const CONFIG: &str = "[agent]\nnotify = false\nsettle = \"2s\"\n";
 
 /// What is asked for.
 #[derive(Debug, clap::Args)]
@@ -66,7 +66,7 @@ pub fn run(root: &Path, args: &MondayArgs) -> Result<bool> {
     let cpu_before = server.cpu_secs()?;
     let started = Instant::now();
     let mut agents = Agents::start(&stage, args.keys)?;
-    let arrived = wait(&stage, args, generation, started)?;
+    let arrived = wait(&stage, args, generation, started, &mut agents)?;
     let memory = agents.memory();
     agents.end()?;
     let cpu_secs = server.cpu_secs()? - cpu_before;
@@ -120,11 +120,18 @@ fn same_head(stage: &Stage, at: usize) -> bool {
 }
 
 /// Looks at the keys until all have the generation, or the time is over; returns when each had it.
-fn wait(stage: &Stage, args: &MondayArgs, generation: u64, started: Instant) -> Result<Vec<Option<Duration>>> {
+fn wait(
+    stage: &Stage,
+    args: &MondayArgs,
+    generation: u64,
+    started: Instant,
+    agents: &mut Agents,
+) -> Result<Vec<Option<Duration>>> {
     let mut arrived = vec![None; args.keys];
     let longest = Duration::from_secs(args.timeout_secs);
     while arrived.iter().any(Option::is_none) && started.elapsed() < longest {
         std::thread::sleep(LOOK_EVERY);
+        agents.require_running()?;
         let now = started.elapsed();
         for (at, time) in arrived.iter_mut().enumerate().filter(|(_, time)| time.is_none()) {
             *time = (generation_of(&key(stage, at)) == Some(generation)).then_some(now);
@@ -141,7 +148,7 @@ impl Agents {
         let mut agents = Self(Vec::with_capacity(keys));
         for at in 0..keys {
             let home = stage.path(&format!("agents/{at}"));
-            let mut command = stage.program_without_keys(&["agent", "run", "--volumes"]);
+            let mut command = stage.program_without_keys(&["agent", "run", "--any", "--volumes"]);
             command.arg(stage.path(&volumes(at))).env("HOME", &home).env_remove("DBUS_SESSION_BUS_ADDRESS");
             for (name, dir) in [("CACHE", "cache"), ("CONFIG", "config"), ("STATE", "state")] {
                 command.env(format!("XDG_{name}_HOME"), home.join(dir));
@@ -150,6 +157,16 @@ impl Agents {
             agents.0.push(command.spawn()?);
         }
         Ok(agents)
+    }
+
+    /// Fails where one has ended, which none does by itself.
+    fn require_running(&mut self) -> Result<()> {
+        for (at, agent) in self.0.iter_mut().enumerate() {
+            if let Some(status) = agent.try_wait()? {
+                return Err(format!("agent {at} ended: {status}").into());
+            }
+        }
+        Ok(())
     }
 
     /// Returns the most memory that any of them had, and that of the one in the middle.
