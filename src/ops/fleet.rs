@@ -129,7 +129,7 @@ impl Fleet {
     /// Returns whether something that stands where receipts do was not read.
     #[must_use]
     pub fn is_partial(&self) -> bool {
-        self.left_out > 0 || self.rows.iter().any(|row| row.has(Flag::Unreadable))
+        self.left_out > 0 || self.rows.iter().any(|row| row.has(Flag::Unreadable) || row.has(Flag::Sealed))
     }
 }
 
@@ -154,7 +154,9 @@ pub fn survey(
     match look(&mut Caller::new(remote, run, &meter), &here.trust) {
         Ok(state) => take_in(&mut history, &state.head),
         Err(error) if matches!(error.kind(), ErrorKind::Remote | ErrorKind::Interrupted) => return Err(error),
-        Err(error) => run.monitor.note(&format!("keys are held against this store's own generation: {}", error.in_full())),
+        Err(error) => {
+            run.monitor.note(&format!("keys are held against this store's own generation: {}", error.in_full()))
+        }
     }
     for (generation, time) in memory.generations() {
         history.times.entry(*generation).or_insert(*time);
@@ -199,7 +201,13 @@ fn look_here(disk: &Arc<dyn Disk>, identities: &[Identity], now: Timestamp) -> R
         heads: packs.heads.clone(),
         times: snapshots.collect(),
         purged: purged_below(&store)?,
-        gone_since: packs.top.condemned.iter().filter(|pack| grace::may_leave_remotes(pack, now)).map(|p| p.since).max(),
+        gone_since: packs
+            .top
+            .condemned
+            .iter()
+            .filter(|pack| grace::may_leave_remotes(pack, now))
+            .map(|p| p.since)
+            .max(),
         ..History::default()
     };
     let first = Generation(head.head.generation.0.saturating_sub(FLEET_GENERATIONS));

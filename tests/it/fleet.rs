@@ -161,11 +161,10 @@ fn what_does_not_fit_is_told_of() {
     let strange = ReplicaId([7; 16]);
     forge(&publisher, &remote, strange, said(&keys[1]), &signing(9));
     let ahead = ReplicaId([8; 16]);
-    let future = Receipt { replica: ahead, generation: Generation(u64::MAX), time: NOW.plus_secs(200_000), ..said(&keys[1]) };
+    let future =
+        Receipt { replica: ahead, generation: Generation(u64::MAX), time: NOW.plus_secs(200_000), ..said(&keys[1]) };
     forge(&publisher, &remote, ahead, future, &signing(9));
-    for other in ["receipts/note.txt", "receipts/00112233445566778899aabbccddeeff.new"] {
-        remote.plant(&StorePath::new(other).unwrap(), b"x");
-    }
+    remote.plant(&StorePath::new("receipts/note").unwrap(), b"x");
     let fleet = look(&publisher, &remote_of, &mut memory).unwrap();
     assert_eq!(flags(&fleet, &copy), [Flag::AnotherKey]);
     assert_eq!((flags(&fleet, &keys[1]), flags(&fleet, &keys[2])), (vec![Flag::WentBack], vec![Flag::AnotherKey]));
@@ -252,9 +251,10 @@ fn a_purge_is_pending_where_no_receipt_of_the_key_tells_of_it() {
     let all = standing(&[arc(&remote)]).unwrap();
     assert_eq!((all.known, all.pending.len()), (2, 0));
     assert_eq!(standing(&[]), None);
-    remote.plant(&layout::receipt(id_of(&keys_of[0])), b"torn");
-    let torn = standing(&[arc(&remote)]).unwrap();
-    assert_eq!((torn.known, torn.pending[0].replica), (2, id_of(&keys_of[0])));
+    let foreign = Receipt { store: StoreId([9; 16]), ..said(&keys_of[0]) };
+    forge(&publisher, &remote, id_of(&keys_of[0]), foreign, &signing(9));
+    let doubtful = standing(&[arc(&remote)]).unwrap();
+    assert_eq!((doubtful.known, doubtful.pending[0].replica), (2, id_of(&keys_of[0])));
     let down = MemRemote::new();
     down.script(Rule::always(Fault::Connect(RemoteErrorKind::Refused)));
     assert_eq!(standing(&[arc(&down)]), None);

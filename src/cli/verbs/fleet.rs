@@ -14,8 +14,8 @@ use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
 use crate::cli::output::{Output, shown};
 use crate::cli::remotes::Need;
-use crate::disk::host::NewHostFile;
 use crate::disk::Disk;
+use crate::disk::host::NewHostFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::fleet::judge::{Flag, Row, Standing};
 use crate::ops::fleet::memory::FleetMemory;
@@ -57,11 +57,11 @@ fn run_status(args: &FleetStatusArgs, context: &Context) -> Result<Outcome> {
         let why = error.in_full();
         context.notices.line(&format!("chunkstore: cannot remember how the keys are on this machine: {why}"));
     }
-    let summary = Summary::of(&fleet.rows);
+    let (summary, is_partial) = (Summary::of(&fleet.rows), fleet.is_partial());
     arrange(&mut fleet, args);
     show(&fleet, &summary, args, context)?;
     tell_of_rest(&fleet, &summary, context);
-    Ok(if fleet.is_partial() || summary.count(Flag::Unreadable) > 0 { Outcome::Partial } else { Outcome::Done })
+    Ok(if is_partial { Outcome::Partial } else { Outcome::Done })
 }
 
 /// Finds the remote whose receipts are asked for: the one that was named, else the one that a push would go to, else the only one that
@@ -146,9 +146,13 @@ fn to_file(fleet: &Fleet, summary: &Summary, path: &Path, context: &Context) -> 
 
 /// Says what the rows do not.
 fn tell_of_rest(fleet: &Fleet, summary: &Summary, context: &Context) {
-    let unread = summary.count(Flag::Unreadable);
+    let (unread, sealed) = (summary.count(Flag::Unreadable), summary.count(Flag::Sealed));
     if unread > 0 {
         context.notices.line(&format!("chunkstore: {unread} receipts cannot be read"));
+    }
+    if sealed > 0 {
+        let text = "receipts are sealed for other writers: those of before a purge until the next sync of each key";
+        context.notices.line(&format!("chunkstore: {sealed} {text}"));
     }
     if fleet.left_out > 0 {
         context.notices.line(&format!("chunkstore: {} receipts too many were not read", fleet.left_out));
@@ -201,7 +205,8 @@ fn object_of(fleet: &Fleet, row: &Row) -> Value {
 fn document(fleet: &Fleet, summary: &Summary) -> Value {
     let flags = summary.flags.iter().map(|(flag, count)| (flag.word().to_owned(), json!(count)));
     let wave = |wave: &Wave| {
-        let reached = wave.reached.iter().map(|(day, keys)| json!({"day": date(day.start().to_string()), "keys": keys}));
+        let reached =
+            wave.reached.iter().map(|(day, keys)| json!({"day": date(day.start().to_string()), "keys": keys}));
         json!({
             "generation": wave.generation.0,
             "made": wave.made.map(|time| time.to_string()),

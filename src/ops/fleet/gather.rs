@@ -15,7 +15,7 @@ use crate::ops::transfer::Meter;
 use crate::ops::transfer::caller::{CallError, Caller};
 use crate::remote::retry::{Retry, RetryPolicy};
 use crate::remote::{Remote, RemoteError, RemoteErrorKind};
-use crate::store::{layout, receipt};
+use crate::store::{StoreError, layout, receipt};
 
 /// What lies where receipts do.
 #[derive(Debug, Default)]
@@ -150,6 +150,7 @@ impl Pool<'_> {
     fn open(&self, sealed: &[u8]) -> Found {
         match receipt::open(sealed, self.identities) {
             Ok(receipt) => Found::Receipt(Box::new(receipt)),
+            Err(StoreError::NoIdentity) => Found::Sealed,
             Err(error) => Found::Unread(Error::from(error).in_full()),
         }
     }

@@ -17,6 +17,8 @@ use crate::store::roster::Roster;
 pub enum Found {
     /// One that opens, signed by the key that it names.
     Receipt(Box<Receipt>),
+    /// One that this writer cannot open, since it is sealed for others.
+    Sealed,
     /// Something else, and why it is no receipt.
     Unread(String),
 }
@@ -97,6 +99,8 @@ pub enum Flag {
     AnotherKey,
     /// What stands in the place of its receipt does not open, or is of another replica.
     Unreadable,
+    /// Its receipt is sealed for other writers, as one of before a purge is: it was not synced since.
+    Sealed,
     /// Its receipt is of another store.
     ForeignStore,
     /// It was revoked.
@@ -125,9 +129,10 @@ pub enum Flag {
 
 impl Flag {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AnotherKey,
         Self::Unreadable,
+        Self::Sealed,
         Self::ForeignStore,
         Self::Revoked,
         Self::UnknownHolder,
@@ -148,6 +153,7 @@ impl Flag {
         match self {
             Self::AnotherKey => "another-key",
             Self::Unreadable => "unreadable",
+            Self::Sealed => "sealed",
             Self::ForeignStore => "foreign-store",
             Self::Revoked => "revoked",
             Self::UnknownHolder => "unknown-holder",
@@ -165,7 +171,7 @@ impl Flag {
 
     /// Returns whether the receipt is not one of the key that it names, as far as can be told.
     fn is_doubt(self) -> bool {
-        matches!(self, Self::AnotherKey | Self::Unreadable | Self::ForeignStore | Self::NoReceipt)
+        matches!(self, Self::AnotherKey | Self::Unreadable | Self::Sealed | Self::ForeignStore | Self::NoReceipt)
     }
 }
 
@@ -241,7 +247,7 @@ impl Row {
             replica,
             tag: memory.and_then(|known| known.tag),
             standing: Standing::Unknown,
-            generation: memory.map(|known| known.generation),
+            generation: memory.map(|known| known.generation).filter(|known| known.0 > 0),
             behind: None,
             behind_secs: None,
             is_behind_longer: false,
@@ -276,9 +282,8 @@ pub fn judge(replica: ReplicaId, found: Option<&Found>, memory: Option<&Remember
             row.flags.insert(Flag::Unreadable);
             row.reason = Some(why.clone());
         }
-        None => {
-            row.flags.insert(Flag::NoReceipt);
-        }
+        Some(Found::Sealed) => drop(row.flags.insert(Flag::Sealed)),
+        None => drop(row.flags.insert(Flag::NoReceipt)),
     }
     let holder = row.tag.map(|tag| known.roster.holder(tag).or_else(|| known.roster.holder(tag.twin())));
     match holder {
@@ -321,7 +326,11 @@ fn take(row: &mut Row, receipt: &Receipt, memory: Option<&Remembered>, known: &K
 
 /// Says how far behind a key is, and what follows from that.
 fn weigh(row: &mut Row, known: &Known<'_>) {
-    let (history, Some(held)) = (known.history, row.generation) else { return };
+    let history = known.history;
+    if history.purged > row.purge.unwrap_or_default() && !row.has(Flag::ForeignStore) {
+        row.flags.insert(Flag::PurgePending);
+    }
+    let Some(held) = row.generation else { return };
     let behind = history.newest.0.saturating_sub(held.0);
     row.behind = Some(behind);
     if let Some((since, is_longer)) = history.overtaken(held) {
@@ -331,12 +340,8 @@ fn weigh(row: &mut Row, known: &Known<'_>) {
     if !row.flags.iter().any(|flag| flag.is_doubt()) {
         row.standing = if behind == 0 { Standing::Current } else { Standing::Behind };
     }
-    let pending = history.purged > row.purge.unwrap_or_default();
-    let flags = [
-        (Flag::Stale, history.is_stale(held, known.now)),
-        (Flag::StartsOver, behind > 0 && history.has_lost(held)),
-        (Flag::PurgePending, pending),
-    ];
+    let flags =
+        [(Flag::Stale, history.is_stale(held, known.now)), (Flag::StartsOver, behind > 0 && history.has_lost(held))];
     row.flags.extend(flags.into_iter().filter(|(_, holds)| *holds).map(|(flag, _)| flag));
 }
 

@@ -44,7 +44,7 @@ impl Day {
 pub struct Remembered {
     /// The key that signs its receipts: that of the first one.
     pub key: PublicKey,
-    /// The newest generation that it held.
+    /// The newest generation that it held; 0 where it never told of one that this store had.
     pub generation: Generation,
     /// The HEAD of that generation.
     pub head: HeadHash,
@@ -184,7 +184,8 @@ impl FleetMemory {
         known.seen = known.seen.max(receipt.time.min(now));
         (known.tag, known.purge) = (receipt.tag, receipt.purge);
         let is_dropped = !history.may_hold(known.generation, &known.head);
-        if history.may_hold(receipt.generation, &receipt.head) && (is_dropped || receipt.generation > known.generation) {
+        if history.may_hold(receipt.generation, &receipt.head) && (is_dropped || receipt.generation > known.generation)
+        {
             (known.generation, known.head) = (receipt.generation, receipt.head);
             known.reach(receipt, history, now);
         }
@@ -199,16 +200,20 @@ impl FleetMemory {
         let prefix = prefix.trim().to_ascii_lowercase();
         let is_part = (PREFIX_MIN..=2 * ReplicaId::LEN).contains(&prefix.len());
         if !is_part || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            let text = format!("{prefix:?} is no replica: at least {PREFIX_MIN} digits of its id, as `fleet status` shows it");
+            let text =
+                format!("{prefix:?} is no replica: at least {PREFIX_MIN} digits of its id, as `fleet status` shows it");
             return Err(Error::new(ErrorKind::Usage, text));
         }
         let mut fitting = self.replicas.keys().filter(|id| id.to_string().starts_with(&prefix));
         match (fitting.next(), fitting.next()) {
             (Some(one), None) => Ok(*one),
-            (None, _) => Err(Error::new(ErrorKind::Other, format!("no replica {prefix} is remembered on this machine"))),
-            (Some(_), Some(_)) => {
-                Err(Error::new(ErrorKind::Other, format!("more than one replica begins with {prefix}: type more of its id")))
+            (None, _) => {
+                Err(Error::new(ErrorKind::Other, format!("no replica {prefix} is remembered on this machine")))
             }
+            (Some(_), Some(_)) => Err(Error::new(
+                ErrorKind::Other,
+                format!("more than one replica begins with {prefix}: type more of its id"),
+            )),
         }
     }
 

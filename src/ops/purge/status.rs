@@ -126,7 +126,7 @@ pub fn keys(
 
 /// Takes in what one remote has of a key: it carried a purge out if any receipt of its own says so.
 fn note(keys: &mut BTreeMap<ReplicaId, Option<PendingKey>>, fleet: &Fleet, row: &Row) {
-    let doubts = [Flag::PurgePending, Flag::AnotherKey, Flag::Unreadable, Flag::ForeignStore];
+    let doubts = [Flag::PurgePending, Flag::AnotherKey, Flag::ForeignStore];
     let pending = doubts.into_iter().any(|flag| row.has(flag)).then(|| PendingKey {
         replica: row.replica,
         name: fleet.holder(row).map(|holder| holder.name.clone()),

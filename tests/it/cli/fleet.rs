@@ -1,5 +1,10 @@
 //! `fleet` as people and scripts run it.
 
+use std::sync::Arc;
+
+use chunkstore::base::clock::SystemClock;
+use chunkstore::disk::served::ServedDir;
+use chunkstore::serve::{Faults, ServeOptions, Server};
 use serde_json::Value;
 
 use super::{Cli, Ran, fields};
@@ -55,17 +60,48 @@ fn it_is_shown_in_every_form() {
     assert_eq!(
         fields(&json[0]),
         [
-            "behind", "behind_longer", "behind_secs", "event", "flags", "free_bytes", "generation", "name", "note", "outcome",
-            "problems", "program", "purge", "reached", "reason", "replica_id", "seen", "standing", "tag"
+            "behind",
+            "behind_longer",
+            "behind_secs",
+            "event",
+            "flags",
+            "free_bytes",
+            "generation",
+            "name",
+            "note",
+            "outcome",
+            "problems",
+            "program",
+            "purge",
+            "reached",
+            "reason",
+            "replica_id",
+            "seen",
+            "standing",
+            "tag"
         ]
     );
-    assert_eq!((&json[0]["replica_id"], &json[0]["standing"], &json[0]["behind"]), (&other.into(), &"behind".into(), &1.into()));
+    assert_eq!(
+        (&json[0]["replica_id"], &json[0]["standing"], &json[0]["behind"]),
+        (&other.into(), &"behind".into(), &1.into())
+    );
     let done = json.last().unwrap();
     assert_eq!(
         fields(done),
         [
-            "behind", "current", "event", "flags", "generation", "keys", "left_out", "purged", "remote", "spread", "store_id",
-            "time", "unknown"
+            "behind",
+            "current",
+            "event",
+            "flags",
+            "generation",
+            "keys",
+            "left_out",
+            "purged",
+            "remote",
+            "spread",
+            "store_id",
+            "time",
+            "unknown"
         ]
     );
     assert_eq!((&done["keys"], &done["current"], &done["generation"]), (&2.into(), &1.into(), &3.into()));
@@ -119,6 +155,16 @@ fn a_copy_is_told_of_until_a_person_takes_it() {
     assert_eq!(flags(&cli, &id), (vec![], 0));
 }
 
+#[test]
+fn receipts_are_read_from_a_server() {
+    let cli = scene();
+    let dir = ServedDir::open_root(&cli.path("mirror")).unwrap();
+    let server = Server::start(dir, ServeOptions::default(), Faults::none(), Arc::new(SystemClock)).unwrap();
+    let url = format!("ftp://127.0.0.1:{}//", server.addr().port());
+    let done = fleet(&cli, &[&url, "--json", "--connections", "3"]);
+    assert_eq!((done.code, &done.lines().last().unwrap()["current"]), (0, &2.into()), "{done:?}");
+}
+
 // S17
 #[test]
 fn a_purge_names_the_keys_that_have_not_carried_it_out() {
@@ -133,8 +179,12 @@ fn a_purge_names_the_keys_that_have_not_carried_it_out() {
     assert_eq!(fields(&status["keys"]["pending"][0]), ["generation", "name", "replica_id", "seen"]);
     assert_eq!(status["keys"]["pending"][0]["replica_id"], Value::from(other.clone()));
     let text = cli.ok(&args).stdout;
-    assert!(text.contains("1 of 2 say that they carried it out") && text.contains(&format!("not yet  {other}")), "{text}");
-    assert_eq!(flags(&cli, &other).0, ["purge-pending"]);
+    assert!(
+        text.contains("1 of 2 say that they carried it out") && text.contains(&format!("not yet  {other}")),
+        "{text}"
+    );
+    // Its receipt is of before the purge, which gave the writer another identity.
+    assert_eq!(flags(&cli, &other), (vec!["sealed".to_owned(), "purge-pending".to_owned()], 3));
     let unasked = cli.ok(&["purge", "status", "./mirror", "--store", "pub", "--json"]).document();
     assert!(unasked["keys"].is_null(), "{unasked}");
     cli.ok(&["sync", "--store", "other", "--receipt"]);

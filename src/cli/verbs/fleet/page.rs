@@ -47,7 +47,11 @@ pub fn write(fleet: &Fleet, summary: &Summary, nonce: &str, sink: &mut dyn Write
 }
 
 fn table(fleet: &Fleet, sink: &mut dyn Write) -> io::Result<()> {
-    write!(sink, "<h2>Keys</h2>\n<div class=\"wide\">\n<table>\n<caption>Generation {} is the newest.</caption>\n", fleet.newest)?;
+    write!(
+        sink,
+        "<h2>Keys</h2>\n<div class=\"wide\">\n<table>\n<caption>Generation {} is the newest.</caption>\n",
+        fleet.newest
+    )?;
     write!(sink, "<thead>\n<tr>")?;
     for head in HEADS {
         write!(sink, "<th scope=\"col\"><button type=\"button\">{head}</button></th>")?;

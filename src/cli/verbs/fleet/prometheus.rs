@@ -34,7 +34,8 @@ pub fn write(fleet: &Fleet, summary: &Summary, sink: &mut dyn Write) -> io::Resu
     begin(sink, "chunkstore_fleet_purge_generation", "Generation of the newest purge, 0 where there was none.")?;
     writeln!(sink, "chunkstore_fleet_purge_generation {}", fleet.purged)?;
     begin(sink, "chunkstore_fleet_unread_receipts", "Receipts that could not be read.")?;
-    writeln!(sink, "chunkstore_fleet_unread_receipts {}", fleet.left_out + summary.count(Flag::Unreadable))?;
+    let unread = fleet.left_out + summary.count(Flag::Unreadable) + summary.count(Flag::Sealed);
+    writeln!(sink, "chunkstore_fleet_unread_receipts {unread}")?;
     begin(sink, "chunkstore_fleet_keys", "Keys by how far they are.")?;
     for (word, count) in [("current", summary.current), ("behind", summary.behind), ("unknown", summary.unknown)] {
         writeln!(sink, "chunkstore_fleet_keys{{standing=\"{word}\"}} {count}")?;

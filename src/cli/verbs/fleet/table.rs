@@ -76,6 +76,7 @@ pub(super) fn meaning(flag: Flag) -> &'static str {
     match flag {
         Flag::AnotherKey => "signed by another key than before, so a copy, or forged",
         Flag::Unreadable => "what stands in the place of the receipt is none of this key",
+        Flag::Sealed => "the receipt is sealed for other writers, as before a purge, so there was no sync since",
         Flag::ForeignStore => "the receipt is of another store",
         Flag::Revoked => "revoked, and still in use",
         Flag::UnknownHolder => "carries a key file that was never handed out",

@@ -134,7 +134,10 @@ fn values_are_whole_and_no_formulas() {
     assert_eq!((&*records[1][14], &*records[1][16]), ("'=program \"1\"", "another-key starts-over"));
     assert!(!drives(&text) && text.ends_with("\r\n") && !text.replace("\r\n", "").contains(['\n', '\r']));
     assert_eq!(csv::text(None), "");
-    assert_eq!((&*csv::text(Some("a,b")), &*csv::text(Some("plain")), &*csv::text(Some(" x"))), ("\"a,b\"", "plain", "\" x\""));
+    assert_eq!(
+        (&*csv::text(Some("a,b")), &*csv::text(Some("plain")), &*csv::text(Some(" x"))),
+        ("\"a,b\"", "plain", "\" x\"")
+    );
 }
 
 #[test]
@@ -171,12 +174,15 @@ fn a_page_holds_what_others_wrote_as_text_alone() {
     assert_eq!((text.matches("<script").count(), text.matches("</script>").count()), (1, 1));
     assert_eq!((text.matches("<style").count(), text.matches("</style>").count()), (1, 1));
     assert_eq!((text.matches("<title>").count(), text.matches("<tr class=").count()), (3, HOSTILE.len()));
-    for forbidden in ["<script>", "<b>", "<!--", "<host>", "style=\"", "javascript:", "http:", "https:", "@import", "url("] {
+    for forbidden in
+        ["<script>", "<b>", "<!--", "<host>", "style=\"", "javascript:", "http:", "https:", "@import", "url("]
+    {
         assert!(!text.contains(forbidden), "{forbidden}");
     }
     assert!(text.contains("&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"));
     assert!(text.contains("default-src 'none'; style-src 'nonce-00ff'; script-src 'nonce-00ff'"));
-    for wanted in ["prefers-color-scheme: dark", "scope=\"col\"", "scope=\"row\"", "<desc", "lang=\"en\"", "<caption>"] {
+    for wanted in ["prefers-color-scheme: dark", "scope=\"col\"", "scope=\"row\"", "<desc", "lang=\"en\"", "<caption>"]
+    {
         assert!(text.contains(wanted), "{wanted}");
     }
     assert!(text.contains("generation 5, made 2025-12-23: reached by 33 % of the keys"), "{text}");
@@ -192,7 +198,8 @@ fn a_page_of_nothing_is_a_page() {
     let text = String::from_utf8(sink).unwrap();
     assert!(text.contains("no key has given a receipt") && !text.contains("<svg") && !text.contains("<dl>"));
     let mut sink = Vec::new();
-    let odd = Wave { generation: Generation(u64::MAX), made: Some(Timestamp(i64::MAX)), reached: vec![(Day(i64::MIN), 5)] };
+    let odd =
+        Wave { generation: Generation(u64::MAX), made: Some(Timestamp(i64::MAX)), reached: vec![(Day(i64::MIN), 5)] };
     chart::write(&Fleet { spread: Spread { keys: 1, waves: vec![odd] }, ..fleet }, &mut sink).unwrap();
     assert!(!String::from_utf8(sink).unwrap().contains("NaN"));
 }
@@ -222,6 +229,13 @@ fn documents_have_the_names_as_they_are_and_orders_hold() {
     let done = document(&fleet, &summary);
     assert_eq!((&done["keys"], &done["flags"]["starts-over"]), (&9.into(), &9.into()));
     assert_eq!(done["spread"]["generations"][1]["reached"][1], json!({"day": "2026-01-01", "keys": 3}));
+}
+
+#[test]
+fn every_flag_is_explained() {
+    for flag in Flag::ALL {
+        assert!(include_str!("../../json.md").contains(flag.word()) && !table::meaning(flag).is_empty(), "{flag:?}");
+    }
 }
 
 #[test]

@@ -181,7 +181,8 @@ fn clocks_and_expiry_are_told_of() {
 fn packs_that_are_gone_make_a_key_start_over() {
     // Generation 7 condemned packs, and they have left servers.
     let history = History { gone_since: Some(ago(15)), ..history() };
-    let starts_over = |generation| row_of(receipt(generation), None, &history, &Roster::default()).has(Flag::StartsOver);
+    let starts_over =
+        |generation| row_of(receipt(generation), None, &history, &Roster::default()).has(Flag::StartsOver);
     assert_eq!([5, 6, 7, 8, 9].map(starts_over), [true, true, false, false, false]);
     // That 6 was made before is known by 7 alone.
     let sparse = History { times: [(Generation(7), ago(15))].into(), ..history.clone() };
@@ -195,6 +196,14 @@ fn a_purge_is_pending_until_a_receipt_says_otherwise() {
     let pending = |receipt| row_of(receipt, None, &history, &Roster::default()).has(Flag::PurgePending);
     assert!(pending(receipt(9)) && pending(Receipt { purge: Generation(7), ..receipt(9) }));
     assert!(!pending(Receipt { purge: Generation(8), ..receipt(9) }));
+    // A purge gives writers new identities: what was sealed before opens no more, and what is remembered counts.
+    let roster = Roster::default();
+    let known = Known { store: STORE, now: NOW, history: &history, roster: &roster };
+    let sealed =
+        |memory: Option<&Remembered>| Vec::from_iter(judge(REPLICA, Some(&Found::Sealed), memory, &known).flags);
+    assert_eq!(sealed(None), [Flag::Sealed, Flag::PurgePending]);
+    assert_eq!(sealed(Some(&remembered(7))), [Flag::Sealed, Flag::PurgePending]);
+    assert_eq!(sealed(Some(&Remembered { purge: Generation(8), ..remembered(9) })), [Flag::Sealed]);
 }
 
 #[test]

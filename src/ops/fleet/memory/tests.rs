@@ -105,7 +105,9 @@ fn what_was_reached_stays_though_a_key_goes_back() {
 #[test]
 fn days_lie_between_a_generation_and_today() {
     let (mut memory, history) = (FleetMemory::default(), history(5));
-    for (number, time, day) in [(1, Timestamp(0), -2), (2, NOW, 0), (3, Timestamp(i64::MAX), 0), (4, Timestamp(i64::MIN), -2)] {
+    for (number, time, day) in
+        [(1, Timestamp(0), -2), (2, NOW, 0), (3, Timestamp(i64::MAX), 0), (4, Timestamp(i64::MIN), -2)]
+    {
         let wrong = Receipt { time, reached: None, ..receipt(id(number), 3) };
         learn(&mut memory, &wrong, &[], &history);
         let reached = memory.of(id(number)).unwrap().reached.clone();
@@ -151,7 +153,9 @@ fn it_comes_back_and_a_torn_one_counts_as_none() {
         assert_eq!((none.replicas().count(), none.generations().len()), (0, 0));
     }
     // An entry that no program wrote costs itself.
-    let text = String::from_utf8(whole).unwrap().replace("\"replicas\":{", "\"replicas\":{\"00\":{\"key\":\"\",\"generation\":1,\"head\":\"\",\"seen\":\"\"},");
+    let text = String::from_utf8(whole)
+        .unwrap()
+        .replace("\"replicas\":{", "\"replicas\":{\"00\":{\"key\":\"\",\"generation\":1,\"head\":\"\",\"seen\":\"\"},");
     std::fs::write(&file, text).unwrap();
     assert_eq!(FleetMemory::load(Some(dir.path()), STORE).replicas().count(), 1);
     assert!(FleetMemory::load(None, STORE).save().is_ok());
