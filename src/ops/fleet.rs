@@ -155,7 +155,7 @@ pub fn survey(
         Ok(state) => take_in(&mut history, &state.head),
         Err(error) if matches!(error.kind(), ErrorKind::Remote | ErrorKind::Interrupted) => return Err(error),
         Err(error) => {
-            run.monitor.note(&format!("keys are held against this store's own generation: {}", error.in_full()))
+            run.monitor.note(&format!("keys are held against this store's own generation: {}", error.in_full()));
         }
     }
     for (generation, time) in memory.generations() {

@@ -94,7 +94,7 @@ pub fn write(fleet: &Fleet, sink: &mut dyn Write) -> io::Result<()> {
     for wave in waves.iter().rev() {
         writeln!(sink, "<li>{}</li>", said_of(&frame, wave))?;
     }
-    write!(sink, "</ul>\n")
+    writeln!(sink, "</ul>")
 }
 
 fn said(frame: &Frame, waves: &[Wave]) -> String {

@@ -98,7 +98,7 @@ fn legend(summary: &Summary, sink: &mut dyn Write) -> io::Result<()> {
         let said = meaning(*flag);
         writeln!(sink, "<dt>{} ({count})</dt><dd>{said}{}</dd>", flag.word(), advice(*flag))?;
     }
-    write!(sink, "</dl>\n")
+    writeln!(sink, "</dl>")
 }
 
 fn advice(flag: Flag) -> &'static str {

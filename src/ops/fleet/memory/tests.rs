@@ -146,9 +146,9 @@ fn it_comes_back_and_a_torn_one_counts_as_none() {
     assert_eq!((again.of(id(1)), again.generations()), (memory.of(id(1)), memory.generations()));
     assert!(again.of(id(1)).is_some());
     let file = dir.path().join(STORE.to_string()).join("fleet.json");
-    let whole = std::fs::read(&file).unwrap();
+    let whole = read_host_file(&file, 1 << 20).unwrap().unwrap();
     for torn in [&whole[..whole.len() / 2], b"", b"[]", b"{\"replicas\":{\"x\":{}}}"] {
-        std::fs::write(&file, torn).unwrap();
+        replace_host_file(&file, torn, 0o600).unwrap();
         let none = FleetMemory::load(Some(dir.path()), STORE);
         assert_eq!((none.replicas().count(), none.generations().len()), (0, 0));
     }
@@ -156,7 +156,7 @@ fn it_comes_back_and_a_torn_one_counts_as_none() {
     let text = String::from_utf8(whole)
         .unwrap()
         .replace("\"replicas\":{", "\"replicas\":{\"00\":{\"key\":\"\",\"generation\":1,\"head\":\"\",\"seen\":\"\"},");
-    std::fs::write(&file, text).unwrap();
+    replace_host_file(&file, text.as_bytes(), 0o600).unwrap();
     assert_eq!(FleetMemory::load(Some(dir.path()), STORE).replicas().count(), 1);
     assert!(FleetMemory::load(None, STORE).save().is_ok());
 }
