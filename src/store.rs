@@ -18,7 +18,7 @@ use crate::crypto::sign::{Purpose as Signed, SignKey};
 use crate::crypto::wrap::Identity;
 use crate::disk::{Disk, DiskErrorKind, read_all};
 use crate::format::FormatError;
-use crate::format::head::{GROUP_ALL, Head, SignedHead};
+use crate::format::head::{Group, Head, SignedHead};
 use crate::format::keylist::KeyTag;
 use crate::format::manifest::{CondemnedPack, FileRef, KeyShards, Manifest, PackRef, RecipeRef};
 use crate::format::marker::Marker;
@@ -388,6 +388,37 @@ pub struct Next {
     pub time: Timestamp,
     /// Until when the publisher vouches for it.
     pub expires: Timestamp,
+    /// For whom it is; nothing for those that the state before is for.
+    pub audience: Option<Audience>,
+}
+
+/// For whom a state is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audience {
+    /// The group of keys.
+    pub group: Group,
+    /// The generation that keys outside the group stay at, or go to.
+    pub floor: Generation,
+}
+
+impl Audience {
+    /// Every key.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { group: Group::all(), floor: Generation(0) }
+    }
+
+    /// Returns for whom a HEAD is.
+    #[must_use]
+    pub fn of(head: &Head) -> Self {
+        Self { group: head.group.clone(), floor: head.floor }
+    }
+}
+
+impl Default for Audience {
+    fn default() -> Self {
+        Self::all()
+    }
 }
 
 impl Next {
@@ -397,7 +428,19 @@ impl Next {
         let (added, removed, condemned, recipes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let expires = time.plus_secs(EXPIRY_SECS);
         let (key_lists, files) = (Vec::new(), Vec::new());
-        Self { added, removed, condemned, recipes, key_lists, files, is_full: false, sealed, time, expires }
+        Self {
+            added,
+            removed,
+            condemned,
+            recipes,
+            key_lists,
+            files,
+            is_full: false,
+            sealed,
+            time,
+            expires,
+            audience: None,
+        }
     }
 
     /// Starts with what a state has: changes nothing but the sealed part and the time.
@@ -441,6 +484,8 @@ pub fn commit(
     let manifest = next_manifest(basis.current.map(|(_, packs)| packs), change);
     let (hash, len_bytes) = write_manifest(disk, basis.store, manifest)?;
     let trust = basis.trust.newest();
+    let before = || basis.current.map_or_else(Audience::all, |(head, _)| Audience::of(&head.head));
+    let Audience { group, floor } = next.audience.unwrap_or_else(before);
     let unsigned = Head {
         inner_version: INNER_VERSION,
         store: basis.store,
@@ -453,8 +498,8 @@ pub fn commit(
         previous: previous.into_iter().map(|(_, hash)| hash).collect(),
         time: next.time,
         expires: next.expires,
-        group: GROUP_ALL.to_owned(),
-        floor: Generation(0),
+        group,
+        floor,
         epoch,
         commitment: keys.commitment(epoch).ok_or(StoreError::NoIdentity)?,
     };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chunkstore::disk::sim::Profile;
 use chunkstore::disk::{SimDisk, SimFolder};
+use chunkstore::format::head::Group;
 use chunkstore::ops::clone::{CloneRequest, clone_store};
 use chunkstore::ops::host_state::HostState;
 use chunkstore::ops::open::Spot;
@@ -77,7 +78,8 @@ pub fn sync(criterion: &mut Criterion) {
 fn key_of(publisher: &Publisher, remote: &MemRemote) -> SimDisk {
     let disk = SimDisk::new(Profile::ExFat);
     let trust = Some(publisher.fingerprint.clone());
-    let request = CloneRequest { trust, confirm: &|_| Ok(false), reader: None, accept_older: false };
+    let request =
+        CloneRequest { group: Group::all(), trust, confirm: &|_| Ok(false), reader: None, accept_older: false };
     clone_store(&shared_remote(remote), &shared(&disk), &request, None, publisher.run()).unwrap();
     disk.settled()
 }

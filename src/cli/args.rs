@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::format::head::{GROUP_MAX_BYTES, Group};
+
 pub mod agent;
 pub mod fleet;
 pub mod forget;
@@ -262,6 +264,14 @@ pub struct StatusArgs {
 pub struct PushArgs {
     /// A name, an address or a path [default: the first of the profile, or the remote that the store remembers]
     pub remote: Option<String>,
+    /// Holds the release to a group of keys until it is pushed for `all`; other keys stay at what the remote shows now
+    #[arg(long, value_name = "NAME", value_parser = group)]
+    pub group: Option<Group>,
+}
+
+/// Reads the name of a rollout group.
+fn group(text: &str) -> Result<Group, String> {
+    text.parse().map_err(|_| format!("a group has 1 to {GROUP_MAX_BYTES} small letters, digits and dashes"))
 }
 
 /// `clone`.
@@ -282,6 +292,9 @@ pub struct CloneArgs {
     /// Accepts a remote that shows less than it showed to this machine before
     #[arg(long)]
     pub accept_older: bool,
+    /// The rollout group that the key is in
+    #[arg(long, value_name = "NAME", value_parser = group)]
+    pub group: Option<Group>,
     /// Gives the publisher a receipt, sealed to the writers
     #[arg(long)]
     pub receipt: bool,
@@ -297,6 +310,9 @@ pub struct SyncArgs {
     /// Accepts a remote that shows less than it showed before
     #[arg(long)]
     pub accept_older: bool,
+    /// Puts the key into a rollout group from now on; `all` takes it out again
+    #[arg(long, value_name = "NAME", value_parser = group)]
+    pub group: Option<Group>,
     /// Gives the publisher a receipt, sealed to the writers
     #[arg(long)]
     pub receipt: bool,

@@ -16,6 +16,7 @@ use crate::disk::{Disk, Medium};
 use crate::error::{ErrorKind, Result};
 use crate::ops::host_state::Accepted;
 use crate::ops::receipt::{self, RunEnd};
+use crate::ops::transfer::stage::Held;
 use crate::remote::Remote;
 
 mod cat;
@@ -177,6 +178,10 @@ fn give_receipt(
 fn accepted_object(accepted: &Accepted) -> Value {
     let Accepted { time, remote, from, to } = accepted;
     json!({"time": time.to_string(), "remote": remote, "from": from.0, "to": to.0})
+}
+
+fn held_object((generation, group): &Held) -> Value {
+    json!({"generation": generation.0, "group": group.to_string()})
 }
 
 /// Returns problems as they stand in a document.

@@ -2,7 +2,8 @@
 //!
 //! Reading it here proves nothing: signature, trust, descent and expiry are checked by the store.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
+use std::str::FromStr;
 
 use super::codec::FormatError;
 use super::text::{Lines, parse, parse_hex, parse_signature, words};
@@ -17,7 +18,47 @@ pub const PREVIOUS_MAX: usize = 16;
 /// Longest name of a rollout group.
 pub const GROUP_MAX_BYTES: usize = 32;
 /// The rollout group that every key is in.
-pub const GROUP_ALL: &str = "all";
+const GROUP_ALL: &str = "all";
+
+/// The name of a rollout group: 1 to [`GROUP_MAX_BYTES`] small letters, digits and dashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group(String);
+
+impl Group {
+    /// The group that every key is in.
+    #[must_use]
+    pub fn all() -> Self {
+        Self(GROUP_ALL.to_owned())
+    }
+
+    /// Returns whether a state for this group is meant for a key of group `other`.
+    #[must_use]
+    pub fn is_for(&self, other: &Self) -> bool {
+        self.is_all() || self == other
+    }
+
+    /// Returns whether every key is in it.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.0 == GROUP_ALL
+    }
+}
+
+impl FromStr for Group {
+    type Err = FormatError;
+
+    fn from_str(text: &str) -> Result<Self, FormatError> {
+        let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let fits = (1..=GROUP_MAX_BYTES).contains(&text.len()) && text.bytes().all(is_name);
+        if fits { Ok(Self(text.to_owned())) } else { Err(FormatError::NotCanonical("a rollout group")) }
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 /// The order of HEADs: one under a newer trust file outranks every one under an older file, and under the same the generation
 /// decides. An honest history ascends in both.
@@ -55,7 +96,7 @@ pub struct Head {
     /// Until when the publisher vouches for it as the newest.
     pub expires: Timestamp,
     /// Which group of keys it is meant for.
-    pub group: String,
+    pub group: Group,
     /// Keys outside the group may stay at this generation or above it.
     pub floor: Generation,
     /// The epoch whose secrets open its roots.
@@ -174,12 +215,6 @@ fn read_fields(lines: &Lines<'_>) -> Result<Head, FormatError> {
     }
     let [trust_version, trust] = words(WHOLE, lines.one("trust")?)?;
     let previous = lines.all("previous", PREVIOUS_MAX)?;
-    let group = lines.one("target")?;
-    if group.len() > GROUP_MAX_BYTES
-        || !group.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    {
-        return Err(FormatError::NotCanonical(WHOLE));
-    }
     let (generation, epoch) = (Generation(lines.value("generation")?), Epoch(lines.value("epoch")?));
     if generation.0 == 0 || epoch.0 == 0 {
         return Err(FormatError::Limit(WHOLE));
@@ -196,7 +231,7 @@ fn read_fields(lines: &Lines<'_>) -> Result<Head, FormatError> {
         previous: previous.into_iter().map(|hash| parse(WHOLE, hash)).collect::<Result<_, _>>()?,
         time: lines.value("time")?,
         expires: lines.value("expires")?,
-        group: group.to_owned(),
+        group: parse(WHOLE, lines.one("target")?)?,
         floor: Generation(lines.value("floor")?),
         epoch,
         commitment: parse_hex(WHOLE, lines.one("commitment")?)?,

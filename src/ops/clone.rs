@@ -14,6 +14,7 @@ use super::purge::obey::sweep;
 use super::transfer::caller::Caller;
 use super::transfer::receive::{Local, Received, Settle, receive};
 use super::transfer::remote_state::{first_trust, look};
+use super::transfer::stage::{Asking, Held, Meant, held_remark, meant};
 use super::transfer::target::Target;
 use super::transfer::{Meter, TransferError};
 use crate::base::limits::{HEAD_MAX_BYTES, TRUST_MAX_BYTES};
@@ -21,7 +22,7 @@ use crate::base::random::random_array;
 use crate::base::{Generation, ReplicaId, StoreId, StorePath};
 use crate::disk::{Disk, DiskErrorKind, read_all};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::head::SignedHead;
+use crate::format::head::{Group, SignedHead};
 use crate::format::keylist::KeyTag;
 use crate::format::trust::SignedTrust;
 use crate::ops::Run;
@@ -45,6 +46,8 @@ pub struct CloneRequest<'a> {
     pub reader: Option<KeyTag>,
     /// Takes a remote that shows less than it showed to this host before.
     pub accept_older: bool,
+    /// The rollout group that the key is in.
+    pub group: Group,
 }
 
 /// What `clone` made.
@@ -58,6 +61,8 @@ pub struct Cloned {
     pub replica: ReplicaId,
     /// The generation that it holds.
     pub generation: Generation,
+    /// The newest generation that is for another group of keys so far, and that group.
+    pub held: Option<Held>,
     /// The publisher's HEAD has expired.
     pub stale: bool,
     /// The way back that was asked for, where this was one.
@@ -80,7 +85,8 @@ impl Cloned {
     /// Returns what a person should hear besides what was fetched, a sentence each.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
-        self.went_back.iter().map(Accepted::to_string).chain(self.ahead_secs.map(ahead_remark)).collect()
+        let held = self.held.iter().map(held_remark);
+        self.went_back.iter().map(Accepted::to_string).chain(held).chain(self.ahead_secs.map(ahead_remark)).collect()
     }
 }
 
@@ -114,14 +120,14 @@ pub fn clone_store(
     known.check(&found, run)?;
     store::create_layout(disk.as_ref())?;
     let made = make(remote, disk, &known, request, run, &meter);
-    let (replica, received, target) = made.map_err(|error| settle(disk.as_ref(), error))?;
+    let (replica, received, target, shows) = made.map_err(|error| settle(disk.as_ref(), error))?;
     let shown = &target.head.head;
     let now = run.clock.now();
-    let went_back = known.went_back(&target.head, now);
+    let went_back = known.went_back(&shows, now);
     if went_back.is_some() {
-        state.forget(&remote.address(), &target.head);
+        state.forget(&remote.address(), &shows);
     }
-    state.saw(&remote.address(), &target.head);
+    state.saw(&remote.address(), &shows);
     // A person vouched for this fingerprint, whatever was met before.
     state.knows_as(pinned.fingerprint());
     // The store is made; a medium that goes away now costs the host's memory of it alone.
@@ -140,6 +146,7 @@ pub fn clone_store(
         fingerprint: pinned.fingerprint(),
         replica,
         generation: received.generation,
+        held: (shows != target.head).then(|| (shows.head.generation, shows.head.group.clone())),
         stale: fresh.is_stale,
         went_back,
         ahead_secs: fresh.ahead_secs,
@@ -159,14 +166,14 @@ fn make(
     request: &CloneRequest<'_>,
     run: Run<'_>,
     meter: &Meter,
-) -> Result<(ReplicaId, Received, Target)> {
+) -> Result<(ReplicaId, Received, Target, SignedHead)> {
     let replica = prepare(disk.as_ref(), known, request, run)?;
     let _lock = WriteLock::take(disk.as_ref())?;
-    let (received, target) = rounds(remote, disk, known, run, meter)?;
+    let (received, target, shows) = rounds(remote, disk, known, &request.group, run, meter)?;
     finish(disk.as_ref(), known.pinned.newest().trust.store)?;
     // A clone that was cut off before a purge may have left what was purged since.
     sweep(&store::Store::open(Arc::clone(disk))?, run)?;
-    Ok((replica, received, target))
+    Ok((replica, received, target, shows))
 }
 
 /// Tells a medium that went away from one that fails: directories were made, so an empty one is none.
@@ -183,12 +190,13 @@ fn rounds(
     remote: &Arc<dyn Remote>,
     disk: &Arc<dyn Disk>,
     known: &Known<'_>,
+    group: &Group,
     run: Run<'_>,
     meter: &Meter,
-) -> Result<(Received, Target)> {
+) -> Result<(Received, Target, SignedHead)> {
     let mut last = None;
     for _ in 0..ROUNDS {
-        match round(remote, disk, known, run, meter) {
+        match round(remote, disk, known, group, run, meter) {
             Ok(done) => return Ok(done),
             Err(TransferError::Failed(error)) => return Err(error),
             Err(vanished @ TransferError::Vanished(_)) => last = Some(vanished),
@@ -201,18 +209,25 @@ fn round(
     remote: &Arc<dyn Remote>,
     disk: &Arc<dyn Disk>,
     known: &Known<'_>,
+    group: &Group,
     run: Run<'_>,
     meter: &Meter,
-) -> std::result::Result<(Received, Target), TransferError> {
+) -> std::result::Result<(Received, Target, SignedHead), TransferError> {
     let mut caller = Caller::new(remote.as_ref(), run, meter);
     let found = look(&mut caller, known.pinned)?;
     // It may show something else than it did at first.
     known.check(&found, run)?;
-    let target = Target::load(disk.as_ref(), None, found, &mut caller)?;
+    let shows = found.head.clone();
+    let asking = Asking { disk: disk.as_ref(), group, mine: None, may_stay: false };
+    let state = match meant(asking, &found, &mut caller)? {
+        Meant::Floor(floor) => *floor,
+        Meant::Itself | Meant::Nothing => found,
+    };
+    let target = Target::load(disk.as_ref(), None, state, &mut caller)?;
     drop(caller);
     let local = Local { disk, trust: known.pinned, current: None, settle: Settle::InDoubt, distrusted: &[] };
     let received = receive(local, &target, std::slice::from_ref(remote), run, meter)?;
-    Ok((received, target))
+    Ok((received, target, shows))
 }
 
 /// Writes the marker; one that may not be durable is taken away, so that nobody takes the directory for a store.
@@ -304,6 +319,7 @@ fn prepare(disk: &dyn Disk, known: &Known<'_>, request: &CloneRequest<'_>, run: 
         Some(tag) => replica::write_tag(disk, tag)?,
         None => disk.remove(&layout::replica_tag())?,
     }
+    replica::write_group(disk, &request.group)?;
     disk.sync_dir(&layout::replica().parent())?;
     Ok(replica)
 }

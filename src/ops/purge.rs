@@ -80,6 +80,7 @@ pub fn plan(disk: &Arc<dyn Disk>, request: &PurgeRequest<'_>, run: Run<'_>) -> R
         let writing = Writing::look(Arc::clone(disk), request.writer, run)?;
         require_newest(&writing.store, &HostState::load(request.cache, writing.store.id()))?;
         require_whole(&writing)?;
+        require_for_all(&writing.store)?;
         let found = find(&writing, &paths, run)?;
         plan::plan(&writing, &paths, &found)
     };
@@ -116,6 +117,7 @@ fn lock_and_purge(
     };
     let owed = obey(&writing.store, run)?;
     require_whole(&writing)?;
+    require_for_all(&writing.store)?;
     let found = match find(&writing, paths, run) {
         Err(error) if error.kind() == ErrorKind::Other && owed.files > 0 => {
             let generation = writing.store.head().head.generation;
@@ -165,6 +167,18 @@ fn carry_out(
     let rotated = rotation.map(Rotation::settle).transpose()?;
     let (generation, obeyed) = (record.head.generation, Obeyed::default());
     Ok(Purged { generation, plan: None, made_bytes, obeyed, rotated })
+}
+
+/// Refuses a state that is for a group of keys so far: what all others stay at would go.
+fn require_for_all(store: &Store) -> Result<()> {
+    let group = &store.head().head.group;
+    if group.is_all() {
+        return Ok(());
+    }
+    let text = format!(
+        "the newest generation is for the group {group} so far, and a purge is for all: push it with --group all"
+    );
+    Err(Error::new(ErrorKind::Conflict, text))
 }
 
 /// Refuses a store that lost packs: nobody knows what is in them, and what goes might be.

@@ -27,7 +27,7 @@ use crate::crypto::sign::SignKey;
 use crate::disk::{Disk, read_all};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::FormatError;
-use crate::format::head::{Head, SignedHead};
+use crate::format::head::{Group, Head, SignedHead};
 use crate::format::manifest::PackRef;
 use crate::format::marker::Marker;
 use crate::format::sealed::SealedPart;
@@ -37,7 +37,7 @@ use crate::store::head::Soundness;
 use crate::store::keyring::ReaderKeys;
 use crate::store::lock::{ReadLock, WriteLock};
 use crate::store::manifest::PackSet;
-use crate::store::{self, Basis, Next, Store, StoreError, layout};
+use crate::store::{self, Audience, Basis, Next, Store, StoreError, layout};
 
 /// What it takes to make a generation.
 pub struct RenewKeys {
@@ -57,13 +57,17 @@ pub type AskRenewal<'a> = &'a dyn Fn(&Store) -> Result<Option<RenewKeys>>;
 pub struct PushRequest<'a> {
     /// Gives the keys to renew an expiry that is half used; without it, or when it gives none, HEAD goes as it is.
     pub renew: Option<AskRenewal<'a>>,
+    /// The group of keys that the state is for from now on, which takes those keys; as before where nothing is said.
+    pub group: Option<Group>,
 }
 
 /// What `push` did.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Pushed {
     /// The generation that the remote shows now.
     pub generation: Generation,
+    /// The group of keys that it is for, and the generation that all others stay at.
+    pub audience: Audience,
     /// The remote shows another state than before.
     pub changed: bool,
     /// The expiry was renewed, as a generation of its own.
@@ -113,17 +117,18 @@ pub fn push(
     Ok(pushed)
 }
 
-/// Makes a generation that changes nothing but the time until which the publisher vouches for it.
+/// Makes a generation that changes nothing but the time until which the publisher vouches for it, and for whom it is, if that is
+/// said.
 ///
 /// # Durability
 /// As [`store::commit`].
 ///
 /// # Errors
 /// [`ErrorKind::Locked`] and those of [`store::commit`].
-pub fn renew(store: &Store, keys: RenewKeys, now: Timestamp) -> Result<SignedHead> {
+fn renew(store: &Store, keys: RenewKeys, audience: Option<Audience>, now: Timestamp) -> Result<SignedHead> {
     let disk = store.disk().as_ref();
     let _lock = WriteLock::take(disk)?;
-    let next = Next::following(store.packs(), keys.sealed, now);
+    let next = Next { audience, ..Next::following(store.packs(), keys.sealed, now) };
     let basis = Basis { store: store.id(), trust: store.trust(), current: Some((store.head(), store.packs())) };
     Ok(store::commit(disk, &basis, &keys.keys, &keys.signer, next)?)
 }
@@ -172,16 +177,19 @@ impl Pushing<'_> {
         state.check_fingerprint(&store)?;
         let mut caller = Caller::new(self.remote.as_ref(), self.run, self.meter);
         let mut shows = self.shows(&store, &mut caller)?;
-        let renewed = self.renew(&store, request)?;
-        if renewed {
+        let staged = self.stage(&store, &shows, request)?;
+        let renewed = !staged && self.renew(&store, request)?;
+        if staged || renewed {
             store = open(self.disk)?;
             if matches!(shows, Shows::Same) {
                 shows = self.shows(&store, &mut caller)?;
             }
         }
         let _lock = ReadLock::share(self.disk.as_ref())?;
-        let mut pushed = Pushed { generation: store.head().head.generation, renewed, ..Pushed::default() };
+        let (generation, audience) = (store.head().head.generation, Audience::of(&store.head().head));
+        let mut pushed = Pushed { generation, audience, renewed, ..Pushed::default() };
         if !matches!(shows, Shows::Same) {
+            self.require_floor(&store, &mut caller)?;
             self.publish(&store, &shows, &mut caller, state, &mut pushed)?;
             pushed.changed = true;
         }
@@ -196,7 +204,7 @@ impl Pushing<'_> {
         state.clear_sent(&address);
         state.saw(&address, store.head());
         state.met(&store, store.head());
-        let removed = remove_condemned(&mut caller, store.packs(), &superseded.packs, state, self.run)?;
+        let removed = remove_condemned(&mut caller, &store, &superseded.packs, state, self.run)?;
         pushed.removed_packs = superseded.packs.len() as u64 + removed.packs;
         pushed.removed_bytes = superseded.bytes + removed.bytes;
         Ok(pushed)
@@ -206,8 +214,53 @@ impl Pushing<'_> {
         let now = self.run.clock.now();
         let Some(ask) = request.renew.filter(|_| is_half_used(&store.head().head, now)) else { return Ok(false) };
         let Some(keys) = ask(store)? else { return Ok(false) };
-        renew(store, keys, now)?;
+        renew(store, keys, None, now)?;
         Ok(true)
+    }
+
+    /// Makes a generation for the group that was asked for, where the newest is for another: all others stay at what the remote shows
+    /// them now.
+    fn stage(&self, store: &Store, shows: &Shows, request: &PushRequest<'_>) -> Result<bool> {
+        let mine = &store.head().head;
+        let Some(group) = request.group.as_ref().filter(|group| **group != mine.group) else { return Ok(false) };
+        let shown = match shows {
+            Shows::Nothing => None,
+            Shows::Older(head, _) => Some(&head.head),
+            Shows::Same => Some(mine),
+        };
+        let floor = match (group.is_all(), mine.group.is_all(), shown) {
+            (true, ..) => Generation(0),
+            (_, false, _) => mine.floor,
+            (_, _, Some(shown)) if shown.group.is_all() => shown.generation,
+            (_, _, Some(shown)) => shown.floor,
+            (_, _, None) => {
+                let text = "keys outside a group stay at what they had, and this remote has nothing yet: push to it once for all";
+                return Err(Error::new(ErrorKind::Conflict, text));
+            }
+        };
+        let no_keys = || Error::new(ErrorKind::NoIdentity, "who a state is for is signed: the writer's key is needed");
+        let keys = request.renew.map_or(Ok(None), |ask| ask(store))?.ok_or_else(no_keys)?;
+        renew(store, keys, Some(Audience { group: group.clone(), floor }), self.run.clock.now())?;
+        Ok(true)
+    }
+
+    /// Refuses to publish for a group where all others would find nothing.
+    fn require_floor(&self, store: &Store, caller: &mut Caller<'_>) -> Result<()> {
+        let Audience { group, floor } = Audience::of(&store.head().head);
+        if group.is_all() {
+            return Ok(());
+        }
+        let record = caller.fetch_small(&layout::head_record(floor), HEAD_MAX_BYTES)?;
+        let record = record.and_then(|bytes| SignedHead::decode(&bytes).ok());
+        if record.is_some_and(|record| store.packs().heads.get(&floor) == Some(&record.hash())) {
+            return Ok(());
+        }
+        let text = format!(
+            "keys outside the group {group} stay at generation {floor}, which {} does not have: push with --group all, or to \
+             another remote",
+            caller.address()
+        );
+        Err(Error::new(ErrorKind::Conflict, text))
     }
 
     /// Looks at what the remote shows and refuses what must not be written over.

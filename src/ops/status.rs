@@ -9,7 +9,7 @@ use crate::base::{Generation, ObjectId, ReplicaId, StoreId, Timestamp};
 use crate::crypto::wrap::Identity;
 use crate::disk::{Disk, read_all};
 use crate::error::Result;
-use crate::format::head::SignedHead;
+use crate::format::head::{Group, SignedHead};
 use crate::ops::Run;
 use crate::ops::freshness::Freshness;
 use crate::ops::gc::sweep::find_garbage;
@@ -18,7 +18,7 @@ use crate::ops::host_state::{Accepted, HostState, LastVerify, Likeness, ReplicaS
 use crate::store::head::Soundness;
 use crate::store::manifest::PackSet;
 use crate::store::pack::{PackState, pack_state};
-use crate::store::{Store, StoreError, layout, replica};
+use crate::store::{Audience, Store, StoreError, layout, replica};
 
 /// A sync that was cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,10 @@ pub struct Status {
     pub replica: Option<ReplicaId>,
     /// The generation that opens.
     pub generation: Generation,
+    /// For whom it is.
+    pub audience: Audience,
+    /// The rollout group that this key is in.
+    pub group: Group,
     /// When it was signed.
     pub time: Timestamp,
     /// Until when the publisher vouches for it.
@@ -116,6 +120,8 @@ pub fn status(disk: Arc<dyn Disk>, identities: &[Identity], state: &HostState, r
         store: store.id(),
         replica,
         generation: said.generation,
+        audience: Audience::of(&said),
+        group: readable(replica::read_group(disk).map(Some))?.unwrap_or_else(Group::all),
         time: said.time,
         expires: said.expires,
         now: fresh.now,

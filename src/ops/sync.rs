@@ -11,28 +11,31 @@ use super::transfer::caller::Caller;
 use super::transfer::judge::{Descent, Known, Shown, Verdict, descent, judge};
 use super::transfer::receive::{Local, Received, Settle, receive};
 use super::transfer::remote_state::{RemoteState, look};
+use super::transfer::stage::{self, Asking, Held, Meant, held_remark};
 use super::transfer::target::Target;
 use super::transfer::{Meter, TransferError, gravest, settle};
 use crate::base::Generation;
 use crate::base::monitor::Problem;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::head::{Head, SignedHead};
+use crate::format::head::{Group, Head, SignedHead};
 use crate::format::manifest::FileKind;
 use crate::ops::Run;
 use crate::remote::Remote;
 use crate::store::head::{self, Soundness};
 use crate::store::lock::WriteLock;
-use crate::store::{self, Store, StoreError, read_marker, replica};
+use crate::store::{self, Store, StoreError, layout, read_marker, replica};
 
 /// How often a run starts again from a remote's new HEAD when files of the old one are gone.
 const ROUNDS: u32 = 3;
 
 /// What `sync` is asked for.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct SyncRequest {
     /// Take an earlier state than a remote showed before, as after its server was set back on purpose.
     pub accept_older: bool,
+    /// The rollout group that the key is in from now on; as before where nothing is said.
+    pub group: Option<Group>,
 }
 
 /// What `sync` did.
@@ -64,6 +67,8 @@ pub struct Synced {
     pub recovered_from: Option<Generation>,
     /// A newer record stands in the store that nobody can vouch for, so that it stays degraded.
     pub stays_degraded: bool,
+    /// The newest generation that is for another group of keys so far, and that group.
+    pub held: Option<Held>,
     /// The remote that the state was taken from, or that has the same; nothing where none counted.
     pub source: Option<String>,
     /// Remotes that were left aside, with the reason.
@@ -85,7 +90,14 @@ impl Synced {
              removes it"
                 .to_owned()
         });
-        aside.chain(back).chain(recovered).chain(degraded).chain(self.ahead_secs.map(ahead_remark)).collect()
+        let held = self.held.iter().map(held_remark);
+        aside
+            .chain(held)
+            .chain(back)
+            .chain(recovered)
+            .chain(degraded)
+            .chain(self.ahead_secs.map(ahead_remark))
+            .collect()
     }
 }
 
@@ -139,6 +151,8 @@ struct Syncing<'a> {
 /// A remote's verified state and what it means.
 struct Judged {
     at: usize,
+    /// The generation of its HEAD, whatever that means to this key.
+    shows: Generation,
     state: RemoteState,
     verdict: Verdict,
 }
@@ -162,6 +176,7 @@ impl Syncing<'_> {
         let mut ignored = Vec::new();
         let mut failures = Vec::new();
         let judged = self.survey(&store, state, &mut ignored, &mut failures)?;
+        let (judged, held) = self.for_this_key(&store, judged, state, &mut ignored, &mut failures)?;
         let chosen = self.choose(&store, &judged, &mut ignored, &mut failures);
         for error in &failures {
             self.run.monitor.problem(Problem { subject: "remote".into(), reason: error.in_full() });
@@ -173,7 +188,8 @@ impl Syncing<'_> {
                 None => {
                     state.met(&store, store.head());
                     let fresh = Freshness::of_store(&store, state, self.run.clock.now());
-                    Ok(outcome(&store, &store.head().head, &Received::default(), fresh, ignored))
+                    let synced = outcome(&store, &store.head().head, &Received::default(), fresh, ignored);
+                    Ok(Synced { held, ..synced })
                 }
             };
         };
@@ -210,7 +226,7 @@ impl Syncing<'_> {
         let fresh = Freshness::of(&target.head, &target.trust, &later, now);
         let synced = outcome(&store, &target.head.head, &received, fresh, ignored);
         let recovered_from = recovered_from(&store, &judged[chosen], &target);
-        Ok(Synced { went_back, source: Some(address), recovered_from, stays_degraded, ..synced })
+        Ok(Synced { went_back, source: Some(address), recovered_from, stays_degraded, held, ..synced })
     }
 
     /// Returns what there is to remember of a way back that a person took, where this was one.
@@ -218,7 +234,7 @@ impl Syncing<'_> {
         let (remote, to) = (self.remotes[chosen.at].address(), chosen.state.head.head.generation);
         let held = store.hidden().newest().into_iter().chain([store.head().head.generation]);
         let from = held.chain(state.shown(&remote).map(|shown| shown.generation())).max()?;
-        let is_back = chosen.verdict == Verdict::RolledBack || (self.request.accept_older && from > to);
+        let is_back = chosen.verdict == Verdict::RolledBack || (self.request.accept_older && from > chosen.shows);
         is_back.then(|| Accepted { time: self.run.clock.now(), remote, from, to })
     }
 
@@ -276,12 +292,79 @@ impl Syncing<'_> {
             judge(&known, found.shown(), found.trust_of_head())
         };
         let verdicts: Vec<_> = seen.iter().map(|(at, found)| judge_one(*at, found)).collect();
-        let judged = seen.into_iter().zip(verdicts).map(|((at, state), verdict)| Judged { at, state, verdict });
+        let judged = seen.into_iter().zip(verdicts).map(|((at, state), verdict)| {
+            let shows = state.head.head.generation;
+            Judged { at, shows, state, verdict }
+        });
         let judged: Vec<_> = judged.collect();
         for found in judged.iter().filter(|found| matches!(found.verdict, Verdict::UpToDate | Verdict::Lagging)) {
             state.saw(&self.remotes[found.at].address(), &found.state.head);
         }
         Ok(judged)
+    }
+
+    /// Puts in the place of states that are for another group of keys what they mean to this key.
+    fn for_this_key(
+        &self,
+        store: &Store,
+        judged: Vec<Judged>,
+        state: &mut HostState,
+        ignored: &mut Vec<(String, String)>,
+        failures: &mut Vec<Error>,
+    ) -> std::result::Result<(Vec<Judged>, Option<Held>), TransferError> {
+        let group = self.group()?;
+        let (mut meant, mut held): (Vec<Judged>, Option<Held>) = (Vec::new(), None);
+        for mut found in judged {
+            let is_taken = match found.verdict {
+                Verdict::Newer | Verdict::Recovered => true,
+                Verdict::RolledBack => self.accepts(store, &found),
+                Verdict::UpToDate | Verdict::Lagging | Verdict::OldTrust | Verdict::Fork => false,
+            };
+            let said = &found.state.head.head;
+            if !is_taken || said.group.is_for(&group) {
+                meant.push(found);
+                continue;
+            }
+            if held.as_ref().is_none_or(|(newest, _)| *newest < said.generation) {
+                held = Some((said.generation, said.group.clone()));
+            }
+            let remote = &self.remotes[found.at];
+            state.saw(&remote.address(), &found.state.head);
+            let mut caller = Caller::new(remote.as_ref(), self.run, self.meter);
+            let mine = Some((store.head(), store.packs()));
+            let may_stay = found.verdict == Verdict::Newer;
+            let asking = Asking { disk: self.disk.as_ref(), group: &group, mine, may_stay };
+            match stage::meant(asking, &found.state, &mut caller) {
+                Ok(Meant::Itself) => {}
+                Ok(Meant::Nothing) => {
+                    (found.state.head, found.verdict) = (store.head().clone(), Verdict::UpToDate);
+                }
+                Ok(Meant::Floor(floor)) => found.state = *floor,
+                Err(TransferError::Failed(error)) if error.kind() != ErrorKind::Interrupted => {
+                    ignored.push((remote.address(), error.in_full()));
+                    failures.push(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            meant.push(found);
+        }
+        Ok((meant, held))
+    }
+
+    /// Returns the rollout group that the key is in; one that does not read is none.
+    fn group(&self) -> Result<Group> {
+        let disk = self.disk.as_ref();
+        let known = match replica::read_group(disk) {
+            Err(StoreError::Corrupt { .. }) => None,
+            known => Some(known?),
+        };
+        let Some(asked) = &self.request.group else { return Ok(known.unwrap_or_else(Group::all)) };
+        if known.as_ref() != Some(asked) {
+            replica::write_group(disk, asked)?;
+            disk.sync_dir(&layout::replica_group().parent())?;
+        }
+        Ok(asked.clone())
     }
 
     /// Reads which remote the store was cloned from.

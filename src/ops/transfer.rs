@@ -22,6 +22,7 @@ pub mod receive;
 pub mod remote_state;
 pub mod sample;
 pub mod send;
+pub mod stage;
 pub mod superseded;
 pub mod target;
 

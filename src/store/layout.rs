@@ -204,6 +204,12 @@ pub fn replica_tag() -> StorePath {
     path("replica/tag")
 }
 
+/// The file that names the rollout group this key is in.
+#[must_use]
+pub fn replica_group() -> StorePath {
+    path("replica/group")
+}
+
 /// The file that holds the seed by which this replica's receipts are signed.
 #[must_use]
 pub fn receipt_key() -> StorePath {

@@ -1,7 +1,7 @@
 //! What makes a store this replica of it: an id, where it was cloned from, which key file it carries, and a marker
 //! that stands while a run has not ended.
 //!
-//! Each is a small text file that is created once and at most removed, never rewritten.
+//! Each is a small text file that is created once and at most removed; only the id and the group are made anew, where a person asks.
 
 use zeroize::Zeroizing;
 
@@ -12,6 +12,7 @@ use crate::base::limits::MARKER_MAX_BYTES;
 use crate::base::{Generation, ReplicaId, StorePath};
 use crate::crypto::Secret;
 use crate::disk::{Disk, read_all};
+use crate::format::head::Group;
 use crate::format::keylist::KeyTag;
 use crate::format::text::{Lines, parse_hex_to};
 
@@ -94,6 +95,25 @@ pub fn read_tag(disk: &dyn Disk) -> Result<Option<KeyTag>, StoreError> {
 /// [`StoreError`].
 pub fn write_tag(disk: &dyn Disk, tag: KeyTag) -> Result<(), StoreError> {
     create_immutable(disk, &layout::replica_tag(), text("tag", &tag.to_string()).as_bytes())
+}
+
+/// Reads the rollout group that this key is in: that of every key where none is written.
+///
+/// # Errors
+/// [`StoreError::Corrupt`].
+pub fn read_group(disk: &dyn Disk) -> Result<Group, StoreError> {
+    Ok(field(disk, &layout::replica_group(), "group")?.unwrap_or_else(Group::all))
+}
+
+/// Writes the rollout group that this key is in, where it is another than before. The caller syncs the folder.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn write_group(disk: &dyn Disk, group: &Group) -> Result<(), StoreError> {
+    if group.is_all() {
+        return Ok(disk.remove(&layout::replica_group())?);
+    }
+    create_immutable(disk, &layout::replica_group(), text("group", &group.to_string()).as_bytes())
 }
 
 /// Reads the seed by which receipts are signed; nothing where none was drawn.

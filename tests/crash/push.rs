@@ -18,7 +18,14 @@ use crate::sweep::{Met, Recorded, Seen, Sweep};
 fn push_to(publisher: &Publisher, source: &SimDisk, target: &SimDisk) -> Pushed {
     let (source, target): (Arc<dyn Disk>, Arc<dyn Disk>) = (Arc::new(source.clone()), Arc::new(target.clone()));
     let remote: Arc<dyn Remote> = Arc::new(OneByOne(PathRemote::new(target, "/mirror".into())));
-    push(&source, &remote, &PushRequest { renew: None }, &mut HostState::default(), publisher.run()).unwrap()
+    push(
+        &source,
+        &remote,
+        &PushRequest { renew: None, ..PushRequest::default() },
+        &mut HostState::default(),
+        publisher.run(),
+    )
+    .unwrap()
 }
 
 /// A recorded push onto a path that holds the first `before` commits; none is an empty directory.

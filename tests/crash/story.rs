@@ -10,6 +10,7 @@ use chunkstore::disk::sim::Profile;
 use chunkstore::disk::{Disk, SimDisk};
 use chunkstore::error::Result;
 use chunkstore::format::Kind;
+use chunkstore::format::head::Group;
 use chunkstore::format::manifest::PackRef;
 use chunkstore::ops::Run;
 use chunkstore::ops::clone::{CloneRequest, Cloned, clone_store};
@@ -107,6 +108,7 @@ impl Publisher {
 
     pub fn clone_to(&self, disk: &SimDisk, remote: &Arc<dyn Remote>) -> Result<Cloned> {
         let request = CloneRequest {
+            group: Group::all(),
             trust: Some(self.fingerprint.clone()),
             confirm: &|_| Ok(false),
             reader: None,
@@ -127,7 +129,13 @@ pub fn sync_with(disk: &SimDisk, remote: &Arc<dyn Remote>, accept_older: bool) -
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let (clock, random) = (FixedClock::new(NOW), SeededRandom::new(3));
     let run = Run { clock: &clock, random: &random, monitor: &RecordingMonitor::default() };
-    sync(&shared, &[Arc::clone(remote)], SyncRequest { accept_older }, &mut HostState::default(), run)
+    sync(
+        &shared,
+        &[Arc::clone(remote)],
+        SyncRequest { accept_older, ..SyncRequest::default() },
+        &mut HostState::default(),
+        run,
+    )
 }
 
 /// Verifies a key, and heals it where a remote is given.

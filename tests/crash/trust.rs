@@ -10,6 +10,7 @@ use chunkstore::crypto::wrap::Identity;
 use chunkstore::disk::sim::Profile;
 use chunkstore::disk::{Disk, SimDisk};
 use chunkstore::error::Result;
+use chunkstore::format::head::Group;
 use chunkstore::format::head::{Head, SignedHead};
 use chunkstore::format::trust::Writer;
 use chunkstore::ops::clone::{CloneRequest, clone_store};
@@ -202,8 +203,13 @@ impl Recovering {
             Stolen::Epoch => house.steal_epoch(&forked),
         };
         let (disk, fingerprint) = (SimDisk::new(profile), open(&forked).trust().fingerprint());
-        let request =
-            CloneRequest { trust: Some(fingerprint), confirm: &|_| Ok(false), reader: None, accept_older: false };
+        let request = CloneRequest {
+            group: Group::all(),
+            trust: Some(fingerprint),
+            confirm: &|_| Ok(false),
+            reader: None,
+            accept_older: false,
+        };
         let shared: Arc<dyn Disk> = Arc::new(disk.clone());
         clone_store(&remote_of(&forked), &shared, &request, None, house.publisher.run()).unwrap();
         let back_to = (stolen == Stolen::Epoch).then_some(BackTo::Generation(base));

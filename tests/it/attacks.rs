@@ -17,6 +17,7 @@ use std::path::Path;
 
 use chunkstore::base::StorePath;
 use chunkstore::error::{Error, Result};
+use chunkstore::format::head::Group;
 use chunkstore::ops::clone::{CloneRequest, Cloned};
 use chunkstore::ops::push::{PushRequest, Pushed, push};
 use chunkstore::ops::sync::{SyncRequest, Synced, sync};
@@ -224,7 +225,8 @@ fn lost(scene: &Scene, before: &[(std::path::PathBuf, std::time::SystemTime, Vec
 }
 
 fn run_sync(scene: &mut Scene) -> Ended {
-    let (run, request) = (scene.key.world.run(), SyncRequest { accept_older: scene.accept_older });
+    let (run, request) =
+        (scene.key.world.run(), SyncRequest { accept_older: scene.accept_older, ..SyncRequest::default() });
     let result = sync(&scene.key.disk, &scene.remotes, request, &mut scene.key.state, run);
     ended(scene, &result, |synced: &Synced| (synced.stale, synced.remarks()))
 }
@@ -232,7 +234,13 @@ fn run_sync(scene: &mut Scene) -> Ended {
 fn run_clone(scene: &mut Scene) -> Ended {
     let (remote, fingerprint) = (scene.remotes[0].clone(), scene.fingerprint.clone());
     let accept_older = scene.accept_older;
-    let request = CloneRequest { trust: Some(fingerprint), confirm: &|_| Ok(false), reader: None, accept_older };
+    let request = CloneRequest {
+        group: Group::all(),
+        trust: Some(fingerprint),
+        confirm: &|_| Ok(false),
+        reader: None,
+        accept_older,
+    };
     let result = scene.key.clone_as(&remote, &request);
     ended(scene, &result, |cloned: &Cloned| (cloned.stale, cloned.remarks()))
 }

@@ -7,6 +7,7 @@ use chunkstore::crypto::sign::{Purpose, SignKey};
 use chunkstore::disk::sim::Profile;
 use chunkstore::disk::{Disk, SimDisk};
 use chunkstore::error::Result;
+use chunkstore::format::head::Group;
 use chunkstore::format::head::{Head, SignedHead};
 use chunkstore::format::manifest::{Base, FileKind, FileRef, Manifest, RecipeRef};
 use chunkstore::ops::clone::{CloneRequest, clone_store};
@@ -86,7 +87,13 @@ fn assert_carries(disk: &SimDisk, files: &[FileRef]) {
 
 fn run_sync(scene: &Scene, disk: &Arc<dyn Disk>, remote: &Arc<dyn Remote>) -> Result<Synced> {
     let mut state = HostState::load(None, scene.store);
-    sync(disk, &[Arc::clone(remote)], SyncRequest { accept_older: false }, &mut state, scene.run())
+    sync(
+        disk,
+        &[Arc::clone(remote)],
+        SyncRequest { accept_older: false, ..SyncRequest::default() },
+        &mut state,
+        scene.run(),
+    )
 }
 
 #[test]
@@ -97,6 +104,7 @@ fn clone_and_sync_carry_the_files_of_a_manifest_and_commits_keep_them() {
     let key = SimDisk::new(Profile::Fat32);
     let disk: Arc<dyn Disk> = Arc::new(key.clone());
     let request = CloneRequest {
+        group: Group::all(),
         trust: Some(scene.fingerprint.clone()),
         confirm: &|_| Ok(true),
         reader: None,
@@ -127,6 +135,7 @@ fn a_remote_without_a_carried_file_changes_nothing() {
     let key = SimDisk::new(Profile::Fat32);
     let disk: Arc<dyn Disk> = Arc::new(key.clone());
     let request = CloneRequest {
+        group: Group::all(),
         trust: Some(scene.fingerprint.clone()),
         confirm: &|_| Ok(true),
         reader: None,

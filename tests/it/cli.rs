@@ -18,6 +18,7 @@ mod purging;
 mod readers;
 mod reading;
 mod repairing;
+mod rollout;
 mod space;
 mod stale;
 mod story;

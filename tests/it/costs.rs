@@ -6,6 +6,7 @@ use std::time::Duration;
 use chunkstore::disk::sim::{CallCounts, Profile};
 use chunkstore::disk::sim_folder::SimCounts;
 use chunkstore::disk::{Disk, SimDisk, SimFolder};
+use chunkstore::format::head::Group;
 use chunkstore::ops::clone::{CloneRequest, clone_store};
 use chunkstore::ops::commit::Committed;
 use chunkstore::ops::host_state::HostState;
@@ -106,7 +107,8 @@ impl Costs {
         let disk = SimDisk::new(Profile::Ext4);
         let (remote, shared) = (self.remote(), Arc::new(disk.clone()) as Arc<dyn Disk>);
         let trust = Some(self.scene.fingerprint.clone());
-        let request = CloneRequest { trust, confirm: &|_| Ok(false), reader: None, accept_older: false };
+        let request =
+            CloneRequest { group: Group::all(), trust, confirm: &|_| Ok(false), reader: None, accept_older: false };
         clone_store(&remote, &shared, &request, None, self.scene.run()).unwrap();
         Key { disk, state: HostState::default() }
     }

@@ -14,6 +14,7 @@ use chunkstore::crypto::wrap::Identity;
 use chunkstore::disk::{Disk, DiskFileKind, OsDisk, read_all};
 use chunkstore::error::{ErrorKind, Result};
 use chunkstore::format::Kind;
+use chunkstore::format::head::Group;
 use chunkstore::format::head::SignedHead;
 use chunkstore::format::keylist::KeyTag;
 use chunkstore::format::manifest::{CondemnedPack, PackRef};
@@ -78,6 +79,20 @@ impl Publisher {
         let request = InitRequest { readers, keys: &keys, root_keys: &roots, passphrase: None };
         let made = init(disk.as_ref(), &request, world.run()).unwrap();
         Self { world, disk, id: made.store, fingerprint: made.fingerprint, tags: made.tags, dir }
+    }
+
+    /// Its store and keys, copied: two machines that do not know of each other.
+    pub fn copied(&self, seed: u64) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        copy_dir(self.dir.path(), dir.path());
+        Self {
+            world: World::new(seed),
+            disk: Arc::new(OsDisk::open(&dir.path().join("store")).unwrap()),
+            id: self.id,
+            fingerprint: self.fingerprint.clone(),
+            tags: self.tags.clone(),
+            dir,
+        }
     }
 
     pub fn keys(&self) -> PathBuf {
@@ -230,7 +245,10 @@ impl Key {
         reader: Option<KeyTag>,
     ) -> Result<Cloned> {
         let trust = trust.map(str::to_owned);
-        self.clone_as(remote, &CloneRequest { trust, confirm: &|_| Ok(false), reader, accept_older: false })
+        self.clone_as(
+            remote,
+            &CloneRequest { group: Group::all(), trust, confirm: &|_| Ok(false), reader, accept_older: false },
+        )
     }
 
     pub fn clone_as(&mut self, remote: &Arc<dyn Remote>, request: &CloneRequest<'_>) -> Result<Cloned> {
@@ -248,7 +266,13 @@ impl Key {
     }
 
     pub fn sync_accepting(&mut self, remote: &MemRemote) -> Result<Synced> {
-        sync(&self.disk, &[arc(remote)], SyncRequest { accept_older: true }, &mut self.state, self.world.run())
+        sync(
+            &self.disk,
+            &[arc(remote)],
+            SyncRequest { accept_older: true, ..SyncRequest::default() },
+            &mut self.state,
+            self.world.run(),
+        )
     }
 
     /// The same key on a PC that never saw it.

@@ -43,6 +43,7 @@ mod repack;
 mod repair;
 mod restore;
 #[cfg(unix)]
+mod rollout;
 mod roundtrip;
 mod scene;
 #[path = "../conform/remote/scripted_proxy.rs"]

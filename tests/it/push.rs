@@ -201,7 +201,7 @@ fn a_half_used_expiry_is_renewed_as_a_generation() {
         let (keys, unlocked) = store.unlock_writer(&[writer.identity])?;
         Ok(Some(RenewKeys { keys: keys.reader, sealed: unlocked.sealed, signer }))
     };
-    let request = PushRequest { renew: Some(&renew) };
+    let request = PushRequest { renew: Some(&renew), ..PushRequest::default() };
     let days = |days: u64| publisher.world.clock.advance(std::time::Duration::from_secs(days * 24 * 3600));
     let mut go = || push(&publisher.disk, &arc(&remote), &request, &mut state, publisher.world.run()).unwrap();
     assert!(!go().renewed);

@@ -7,6 +7,7 @@ use chunkstore::crypto::wrap::{Identity, Recipient};
 use chunkstore::disk::sim::Profile;
 use chunkstore::disk::{Disk, SimDisk};
 use chunkstore::error::{ErrorKind, Result};
+use chunkstore::format::head::Group;
 use chunkstore::format::keylist::{KeyRole, KeyTag};
 use chunkstore::format::roster::Holder;
 use chunkstore::ops::clone::{CloneRequest, clone_store};
@@ -70,6 +71,7 @@ fn clone_for(scene: &Scene, remote: &Arc<dyn Remote>, tag: KeyTag) -> SimDisk {
     let key = SimDisk::new(Profile::Fat32);
     let disk: Arc<dyn Disk> = Arc::new(key.clone());
     let request = CloneRequest {
+        group: Group::all(),
         trust: Some(scene.fingerprint.clone()),
         confirm: &|_| Ok(true),
         reader: Some(tag),

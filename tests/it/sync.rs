@@ -334,7 +334,7 @@ fn a_server_that_went_back_is_refused() {
 fn another_history_is_refused() {
     let publisher = Publisher::new(1);
     publisher.commit(&[MIB]);
-    let fork = Publisher { world: super::env::World::new(9), ..copy(&publisher) };
+    let fork = Publisher { world: super::env::World::new(9), ..publisher.copied(8) };
     let head = publisher.commit(&[MIB]);
     fork.commit(&[1000]);
     let same_generation = fork.remote();
@@ -348,21 +348,6 @@ fn another_history_is_refused() {
         assert_eq!(key.snapshot(), before);
     }
     key.assert_holds(&head);
-}
-
-/// A publisher's store and keys, copied: two machines that do not know of each other.
-fn copy(publisher: &Publisher) -> Publisher {
-    let dir = tempfile::tempdir().unwrap();
-    super::env::copy_dir(publisher.dir.path(), dir.path());
-    let disk = std::sync::Arc::new(chunkstore::disk::OsDisk::open(&dir.path().join("store")).unwrap());
-    Publisher {
-        world: super::env::World::new(8),
-        disk,
-        id: publisher.id,
-        fingerprint: publisher.fingerprint.clone(),
-        tags: publisher.tags.clone(),
-        dir,
-    }
 }
 
 // U19
@@ -509,7 +494,7 @@ fn trust_moves_on_by_its_chain_and_never_back() {
     let before = publisher.remote();
     let mut key = Key::of(&publisher, &before);
     // A copy of the publisher's keys that nobody trusts any more goes on under the old trust file.
-    let stolen = copy(&publisher);
+    let stolen = publisher.copied(8);
     stolen.commit(&[1000]);
     stolen.commit(&[1000]);
     stolen.commit(&[1000]);
@@ -544,7 +529,7 @@ fn a_degraded_store_does_not_forget_what_it_held_unless_it_is_told_to() {
     let before = key.snapshot();
     assert_eq!(kind(key.sync_all(&[Arc::clone(&older)])), ErrorKind::Corrupt);
     assert_eq!(key.snapshot(), before, "nothing was written");
-    let request = SyncRequest { accept_older: true };
+    let request = SyncRequest { accept_older: true, ..SyncRequest::default() };
     sync(&key.disk, &[Arc::clone(&older)], request, &mut key.state, key.world.run()).unwrap();
     key.assert_holds(&old);
     assert_eq!(key.open().soundness(), chunkstore::store::head::Soundness::Sound);

@@ -10,7 +10,7 @@ use chunkstore::format::attributes::{
     decode_attributes, decode_birth, decode_holes, encode_attributes, encode_birth, encode_holes,
 };
 use chunkstore::format::codec::{Decoder, Encoder};
-use chunkstore::format::head::{Head, SignedHead};
+use chunkstore::format::head::{Group, Head, SignedHead};
 use chunkstore::format::index::{IndexEntry, IndexPart};
 use chunkstore::format::keylist::{KeyEntry, KeyList, KeyRole, KeyTag};
 use chunkstore::format::list::{ListChild, ListNode};
@@ -89,7 +89,7 @@ pub fn head() -> Head {
         previous: vec![HeadHash(run(0x50))],
         time: TIME,
         expires: TIME.plus_secs(90 * 86_400),
-        group: "all".into(),
+        group: Group::all(),
         floor: Generation(0),
         epoch: Epoch(1),
         commitment: keys().reader.commitment(Epoch(1)).unwrap(),

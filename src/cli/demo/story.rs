@@ -19,6 +19,7 @@ use crate::disk::served::ServedDir;
 use crate::disk::{Disk, OsDisk, OsFolder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::Excludes;
+use crate::format::head::Group;
 use crate::ops::clone::{CloneRequest, clone_store};
 use crate::ops::commit::{CommitRequest, commit};
 use crate::ops::host_state::HostState;
@@ -171,6 +172,7 @@ impl Story<'_> {
 
     fn clone_key(&self) -> Result<()> {
         let request = CloneRequest {
+            group: Group::all(),
             trust: Some(self.made.fingerprint.clone()),
             confirm: &|_| Ok(false),
             reader: None,

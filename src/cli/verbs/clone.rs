@@ -13,6 +13,7 @@ use crate::cli::output::shown;
 use crate::cli::remotes::Need;
 use crate::disk::{Disk, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::head::Group;
 use crate::ops::clone::{CloneRequest, Cloned, clone_store};
 use crate::ops::receipt::RunEnd;
 
@@ -36,7 +37,13 @@ pub fn run(args: &CloneArgs, context: &Context) -> Result<Outcome> {
     let path = absolute(&args.path);
     let disk: std::sync::Arc<dyn Disk> = std::sync::Arc::new(OsDisk::create(&path)?);
     let ask = |fingerprint: &str| confirm(fingerprint, context);
-    let request = CloneRequest { trust: args.trust.clone(), confirm: &ask, reader, accept_older: args.accept_older };
+    let request = CloneRequest {
+        trust: args.trust.clone(),
+        confirm: &ask,
+        reader,
+        accept_older: args.accept_older,
+        group: args.group.clone().unwrap_or_else(Group::all),
+    };
     let progress = context.start(Shape::Events)?;
     let cache = context.settings.cache.as_deref();
     let done = clone_store(&remote, &disk, &request, cache, context.run(&progress));
@@ -102,6 +109,7 @@ fn show(done: &Cloned, receipt: Option<bool>, path: &str, context: &Context) -> 
         "stale": done.stale,
         "went_back": done.went_back.as_ref().map(super::accepted_object),
         "ahead_secs": done.ahead_secs,
+        "held": done.held.as_ref().map(super::held_object),
         "fetched_bytes": done.fetched_bytes,
         "sent_bytes": 0,
         "reused_bytes": done.reused_bytes,

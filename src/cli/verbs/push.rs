@@ -9,7 +9,7 @@ use crate::cli::outcome::Outcome;
 use crate::cli::remotes::Need;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::push::{PushRequest, Pushed, RenewKeys, push};
-use crate::store::{Store, replica};
+use crate::store::{Audience, Store, replica};
 
 /// Publishes to the remote that was named, else to the first that the configuration names, else to the one that the store
 /// remembers.
@@ -31,7 +31,8 @@ pub fn run(args: &PushArgs, context: &Context) -> Result<Outcome> {
     let mut state = context.host_state(store);
     let progress = context.start(Shape::Events)?;
     let renew = |store: &Store| renew_keys(store, context);
-    let done = push(&disk, &remote, &PushRequest { renew: Some(&renew) }, &mut state, context.run(&progress));
+    let request = PushRequest { renew: Some(&renew), group: args.group.clone() };
+    let done = push(&disk, &remote, &request, &mut state, context.run(&progress));
     progress.finish();
     let done = done.map_err(|error| error.within("cannot push"))?;
     show(&done, context)?;
@@ -59,6 +60,10 @@ fn show(done: &Pushed, context: &Context) -> Result<()> {
     }
     if done.changed {
         output.text(format!("published generation {}", done.generation))?;
+        let Audience { group, floor } = &done.audience;
+        if !group.is_all() {
+            output.field("for", format!("the group {group}; other keys stay at generation {floor}"))?;
+        }
         output.field("sent", format!("{} packs, {}", done.packs_sent, show_size(done.sent_bytes)))?;
         output.field("was there", format!("{} packs, {}", done.packs_reused, show_size(done.reused_bytes)))?;
         output.field("on the wire", show_size(done.wire_bytes))?;
@@ -73,6 +78,8 @@ fn show(done: &Pushed, context: &Context) -> Result<()> {
         "generation": done.generation.0,
         "changed": done.changed,
         "renewed": done.renewed,
+        "group": done.audience.group.to_string(),
+        "floor": done.audience.floor.0,
         "fetched_bytes": done.fetched_bytes,
         "sent_bytes": done.sent_bytes,
         "reused_bytes": done.reused_bytes,

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::ops::freshness::ahead_remark;
 use crate::ops::host_state::{Accepted, LastVerify, Likeness};
 use crate::ops::status::{Orphans, Status, Unfinished, orphans, status};
+use crate::store::Audience;
 use crate::store::head::Soundness;
 
 /// Shows where a store stands.
@@ -55,6 +56,9 @@ fn show(status: &Status, orphans: Option<Orphans>, context: &Context) -> Result<
     }
     output.field("free", or_none(status.free_bytes.map(show_size)))?;
     output.field("remote", or_none(status.remote.as_deref().map(on_one_line)))?;
+    if !status.group.is_all() {
+        output.field("group", status.group.to_string())?;
+    }
     output.field("last sync", or_none(status.last_sync.map(|time| when(time, now))))?;
     output.field("last verify", or_none(status.last_verify.map(|last| verify_text(last, now))))?;
     for accepted in status.accepted.iter().rev().take(ACCEPTED_SHOWN).rev() {
@@ -134,6 +138,10 @@ fn remarks(status: &Status) -> Vec<String> {
             status.missing_packs
         ));
     }
+    if !status.audience.group.is_all() {
+        let Audience { group, floor } = &status.audience;
+        lines.push(format!("for the group {group} alone so far; other keys stay at generation {floor}"));
+    }
     if status.unclean {
         lines.push("a run was cut off; the next one looks at what it left".into());
     }
@@ -169,6 +177,9 @@ fn object_of(status: &Status, orphans: Option<Orphans>) -> Value {
         "replica_id": status.replica.map(|id| id.to_string()),
         "generation": status.generation.0,
         "snapshot": status.snapshot.map(|id| id.to_string()),
+        "group": status.group.to_string(),
+        "for_group": status.audience.group.to_string(),
+        "floor": status.audience.floor.0,
         "fingerprint": status.fingerprint,
         "time": status.time.to_string(),
         "expires": status.expires.to_string(),

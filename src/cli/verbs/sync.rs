@@ -34,7 +34,7 @@ pub fn run(args: &SyncArgs, context: &Context) -> Result<Outcome> {
     }
     let mut state = context.host_state(store);
     let progress = context.start(Shape::Events)?;
-    let request = SyncRequest { accept_older: args.accept_older };
+    let request = SyncRequest { accept_older: args.accept_older, group: args.group.clone() };
     let done = sync(&disk, &remotes, request, &mut state, context.run(&progress));
     progress.finish();
     let end = RunEnd::of_sync(&done).filter(|_| args.receipt);
@@ -72,6 +72,7 @@ fn show(done: &Synced, receipt: Option<bool>, context: &Context) -> Result<()> {
         "went_back": done.went_back.as_ref().map(accepted_object),
         "recovered_from": done.recovered_from.map(|generation| generation.0),
         "stays_degraded": done.stays_degraded,
+        "held": done.held.as_ref().map(super::held_object),
         "fetched_bytes": done.fetched_bytes,
         "sent_bytes": done.sent_bytes,
         "reused_bytes": done.reused_bytes,

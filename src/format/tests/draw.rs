@@ -3,7 +3,7 @@
 use crate::base::random::{Random, SeededRandom, random_array};
 use crate::base::*;
 use crate::format::codec::Extensions;
-use crate::format::head::Head;
+use crate::format::head::{Group, Head};
 use crate::format::index::{IndexEntry, IndexPart};
 use crate::format::keylist::{KeyEntry, KeyList, KeyRole, KeyTag};
 use crate::format::list::{ListChild, ListNode};
@@ -382,7 +382,7 @@ impl Draw {
             previous: self.vec(16, |draw| HeadHash(draw.array())),
             time: self.time(),
             expires: self.time(),
-            group: "all".into(),
+            group: Group::all(),
             floor: Generation(self.number()),
             epoch: Epoch(self.u32().max(1)),
             commitment: self.array(),

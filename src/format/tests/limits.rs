@@ -1,13 +1,20 @@
 //! Edges that no vector stands at, and what small types say of themselves.
 
-use super::Draw;
-use crate::base::StoreId;
-use crate::base::limits::{HEAD_MAX_BYTES, RECEIPT_MAX_BYTES};
+use super::{Draw, STORE};
+use crate::base::limits::{HEAD_MAX_BYTES, MARKER_MAX_BYTES, RECEIPT_MAX_BYTES, SMALL_FILE_MAX_BYTES};
+use crate::base::{DedupGeneration, Epoch, Generation, KeyListHash, ObjectId, PackHash, PublicKey};
 use crate::format::INNER_VERSION;
-use crate::format::codec::FormatError;
+use crate::format::codec::{Encoder, FormatError};
 use crate::format::head::{GROUP_MAX_BYTES, Head, SignedHead};
 use crate::format::keylist::{KeyRole, KeyTag};
-use crate::format::manifest::Manifest;
+use crate::format::manifest::{KeyShards, Manifest, SHARD_BITS_MAX};
+use crate::format::marker::Marker;
+use crate::format::order::{
+    ORDER_ITEMS_MAX, ORDER_PARTS_MAX, OrderFile, decode_objects, decode_snapshots, encode_objects, encode_snapshots,
+};
+use crate::format::outer::{FileMagic, put_header};
+use crate::format::pack::{PackHeader, SEAL_OVERHEAD_BYTES, padme};
+use crate::format::pointer::ObjectKey;
 use crate::format::receipt::SignedReceipt;
 
 #[test]
@@ -23,6 +30,11 @@ fn a_tag_reads_as_it_is_shown_and_its_twin_is_another_in_the_same_shard() {
         [KeyRole::Reader, KeyRole::Writer, KeyRole::Identity].map(KeyRole::name),
         ["reader", "writer", "identity"]
     );
+}
+
+#[test]
+fn a_key_is_never_printed() {
+    assert_eq!(format!("{:?}", ObjectKey([0x5a; 32])), "ObjectKey(..)");
 }
 
 #[test]
@@ -42,8 +54,9 @@ fn the_body_of_a_head_is_all_before_its_signature() {
 #[test]
 fn a_group_has_so_many_letters_digits_and_dashes() {
     let decoded = |group: &str| {
-        let head = Head { group: group.to_owned(), ..Draw::new(1).head() };
-        SignedHead::decode(SignedHead::new(head, [7; 64]).bytes()).map(|read| read.head.group)
+        let text = String::from_utf8(SignedHead::new(Draw::new(1).head(), [7; 64]).bytes().to_vec()).unwrap();
+        SignedHead::decode(text.replace("target all", &format!("target {group}")).as_bytes())
+            .map(|read| read.head.group.to_string())
     };
     for group in ["a", "a-1", "-", "0", &"z".repeat(GROUP_MAX_BYTES)] {
         assert_eq!(decoded(group).as_deref(), Ok(group));
@@ -69,13 +82,12 @@ fn a_head_may_be_as_long_as_its_limit() {
 #[test]
 fn nothing_stands_twice_in_a_manifest() {
     let draw = Draw::new(3);
-    let store = StoreId([9; 16]);
     let mut drawn = (0..1000).map(|_| draw.manifest());
     let mut full = |has: fn(&Manifest) -> bool| drawn.find(has).unwrap();
     let twice = |mut manifest: Manifest, double: fn(&mut Manifest)| {
-        assert!(Manifest::decode(&manifest.encode(store), store).is_ok());
+        assert!(Manifest::decode(&manifest.encode(STORE), STORE).is_ok());
         double(&mut manifest);
-        assert_eq!(Manifest::decode(&manifest.encode(store), store), Err(FormatError::NotCanonical("a manifest")));
+        assert_eq!(Manifest::decode(&manifest.encode(STORE), STORE), Err(FormatError::NotCanonical("a manifest")));
     };
     twice(full(|it| !it.removed.is_empty()), |it| it.removed.push(*it.removed.last().unwrap()));
     twice(full(|it| !it.condemned.is_empty()), |it| it.condemned.push(*it.condemned.last().unwrap()));
@@ -109,4 +121,159 @@ fn the_body_of_a_receipt_is_all_before_its_signature() {
     assert_eq!(signed.body(), receipt.encode_body());
     assert_eq!(SignedReceipt::decode(signed.bytes()).unwrap().body(), signed.body());
     assert_eq!(SignedReceipt::decode(&vec![b'x'; 4097]), Err(FormatError::Limit("a receipt")));
+}
+
+/// Splits a manifest into its header and its sections by tag.
+fn sections(bytes: &[u8]) -> (Vec<u8>, Vec<(u16, Vec<u8>)>) {
+    let mut header = Encoder::new();
+    put_header(&mut header, FileMagic::Manifest, STORE, 0);
+    let (header, mut rest) = bytes.split_at(header.finish().len());
+    let mut found = Vec::new();
+    while let Some((head, after)) = rest.split_at_checked(8) {
+        let (body, after) = after.split_at(u32::from_le_bytes(head[4..].try_into().unwrap()) as usize);
+        found.push((u16::from_le_bytes(head[..2].try_into().unwrap()), body.to_vec()));
+        rest = after;
+    }
+    (header.to_vec(), found)
+}
+
+fn joined(header: &[u8], sections: &[(u16, Vec<u8>)]) -> Result<Manifest, FormatError> {
+    let mut bytes = header.to_vec();
+    for (tag, body) in sections {
+        bytes.extend([&tag.to_le_bytes()[..], &[0; 2], &(body.len() as u32).to_le_bytes(), body].concat());
+    }
+    Manifest::decode(&bytes, STORE)
+}
+
+#[test]
+fn a_manifest_lacks_no_section_and_may_have_odd_ones_between() {
+    let manifest = Draw::new(5).manifest();
+    let (header, known) = sections(&manifest.encode(STORE));
+    assert_eq!(joined(&header, &known).as_ref(), Ok(&manifest));
+    for at in 0..=known.len() {
+        let before = at.checked_sub(1).map_or(0, |before| known[before].0);
+        let mut odd = known.clone();
+        odd.insert(at, (before + 1, b"later".to_vec()));
+        assert_eq!(joined(&header, &odd).as_ref(), Ok(&manifest), "after {before}");
+    }
+    for at in 0..known.len() {
+        let mut lacking = known.clone();
+        lacking.remove(at);
+        assert_eq!(joined(&header, &lacking), Err(FormatError::Truncated("a manifest")));
+    }
+    let more = [&known[..], &[(known.last().unwrap().0 + 2, Vec::new())]].concat();
+    assert_eq!(joined(&header, &more), Err(FormatError::TooNew("a manifest")));
+}
+
+#[test]
+fn what_is_reserved_is_zero_in_each_of_its_places() {
+    let draw = Draw::new(6);
+    let drawn = (0..100).map(|_| draw.manifest());
+    let (header, mut known) = sections(&drawn.filter(|it| !it.added.is_empty()).last().unwrap().encode(STORE));
+    let added = known.iter_mut().find(|(tag, _)| *tag == 8).unwrap();
+    let (small, large) = (41, 44);
+    assert_eq!((added.1[small], &added.1[large..large + 4]), (0, &[0; 4][..]));
+    let whole = added.1.clone();
+    for places in [&[small][..], &[large], &[small, large]] {
+        let mut changed = whole.clone();
+        places.iter().for_each(|at| changed[*at] = 1);
+        known.iter_mut().find(|(tag, _)| *tag == 8).unwrap().1 = changed;
+        assert_eq!(joined(&header, &known), Err(FormatError::NotCanonical("a manifest")), "{places:?}");
+    }
+
+    let bytes = draw.pack().0.encode(STORE);
+    assert!(PackHeader::decode(&bytes, STORE).is_ok());
+    let (small, large) = (bytes.len() - 31, bytes.len() - 4);
+    for places in [&[small][..], &[large], &[small, large]] {
+        let mut changed = bytes.clone();
+        places.iter().for_each(|at| changed[*at] = 1);
+        assert!(PackHeader::decode(&changed, STORE).is_err(), "{places:?}");
+    }
+}
+
+#[test]
+fn an_epoch_has_so_many_shards_of_key_lists() {
+    let with = |shards: usize| {
+        let list = (KeyListHash([1; 32]), 1);
+        let key_lists = vec![KeyShards { epoch: Epoch(1), shards: vec![list; shards] }];
+        let manifest = Manifest { key_lists, ..Draw::new(7).manifest() };
+        Manifest::decode(&manifest.encode(STORE), STORE).map(|read| read.key_lists[0].shards.len())
+    };
+    let most = 1 << SHARD_BITS_MAX;
+    assert_eq!((with(1), with(most)), (Ok(1), Ok(most)));
+    assert_eq!(
+        (with(3), with(2 * most)),
+        (Err(FormatError::Limit("a manifest")), Err(FormatError::Limit("a manifest")))
+    );
+}
+
+#[test]
+fn a_marker_may_be_as_long_as_its_limit() {
+    let text = String::from_utf8(Marker { store: STORE }.encode()).unwrap();
+    let padded = |len: usize| format!("{text}later {}\n", "x".repeat(len - text.len() - "later \n".len()));
+    let most = MARKER_MAX_BYTES as usize;
+    assert_eq!(Marker::decode(padded(most).as_bytes()), Ok(Marker { store: STORE }));
+    assert!(matches!(Marker::decode(padded(most + 1).as_bytes()), Err(FormatError::Limit(_))));
+}
+
+#[test]
+fn a_part_of_an_order_is_within_its_limits() {
+    let least = SEAL_OVERHEAD_BYTES as usize;
+    let order = |parts: u16, packs: usize, snapshots: usize, objects: usize| {
+        let name = |at: usize| PackHash(std::array::from_fn(|byte| at.to_be_bytes().get(byte).copied().unwrap_or(0)));
+        let file = OrderFile {
+            clash_counter: 0,
+            generation: Generation(1),
+            part: 0,
+            parts,
+            epoch: Epoch(1),
+            dedup_generation: DedupGeneration(1),
+            writer: PublicKey([2; 32]),
+            packs: (0..packs).map(name).collect(),
+            snapshots: vec![3; snapshots],
+            objects: vec![4; objects],
+        };
+        let bytes = [file.encode_body(STORE), vec![5; 64]].concat();
+        let read = OrderFile::decode(&bytes, STORE).map(|(read, ..)| assert_eq!(read, file));
+        (bytes.len(), read)
+    };
+    let limit = Err(FormatError::Limit("a purge order"));
+    assert_eq!(order(ORDER_PARTS_MAX, ORDER_ITEMS_MAX, least, least).1, Ok(()));
+    assert_eq!(order(ORDER_PARTS_MAX + 1, 0, least, least).1, limit);
+    assert_eq!(order(1, ORDER_ITEMS_MAX + 1, least, least).1, limit);
+    for (snapshots, objects) in [(least - 1, least), (least, least - 1)] {
+        assert_eq!(order(1, 0, snapshots, objects).1, Err(FormatError::Truncated("a purge order")));
+    }
+    let most = SMALL_FILE_MAX_BYTES as usize;
+    let fill = most - order(1, 0, 1 << 16, least).0 + (1 << 16);
+    assert_eq!(order(1, 0, fill, least), (most, Ok(())));
+    assert_eq!(order(1, 0, fill + 1, least), (most + 1, limit));
+}
+
+#[test]
+fn a_part_of_an_order_lists_so_many_items_each_once() {
+    let id = |at: usize| ObjectId(std::array::from_fn(|byte| at.to_be_bytes().get(byte).copied().unwrap_or(0)));
+    let objects = |count: usize| decode_objects(&encode_objects(&(0..count).map(id).collect::<Vec<_>>(), 0));
+    let pairs = |count: usize| {
+        decode_snapshots(&encode_snapshots(&(0..count).map(|at| (id(at), id(0))).collect::<Vec<_>>(), 0))
+    };
+    let most = ORDER_ITEMS_MAX;
+    for count in [0, 1, most] {
+        assert_eq!(objects(count).map(|read| read.len()), Ok(count));
+        assert_eq!(pairs(count).map(|read| read.len()), Ok(count));
+    }
+    assert!(matches!(objects(most + 1), Err(FormatError::Limit(_))));
+    assert!(matches!(pairs(most + 1), Err(FormatError::Limit(_))));
+    let twice = encode_snapshots(&[(id(1), id(2)), (id(1), id(3))], 0);
+    assert!(matches!(decode_snapshots(&twice), Err(FormatError::NotCanonical(_))));
+    assert!(matches!(decode_objects(&encode_objects(&[id(1), id(1)], 0)), Err(FormatError::NotCanonical(_))));
+}
+
+// The figures follow from the definition in the paper, worked out by hand.
+#[test]
+fn padded_lengths_are_those_of_the_paper() {
+    let table = [(0, 0), (1, 1), (2, 2), (3, 3), (7, 7), (8, 8), (9, 10), (16, 16), (17, 18), (65, 72), (1000, 1024)];
+    for (len, padded) in table.into_iter().chain([(1_000_001, 1_015_808), (u64::MAX, u64::MAX)]) {
+        assert_eq!(padme(len), padded, "{len}");
+    }
 }

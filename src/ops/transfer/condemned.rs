@@ -10,8 +10,7 @@ use crate::error::Result;
 use crate::format::manifest::CondemnedPack;
 use crate::ops::Run;
 use crate::ops::host_state::{HostState, RemovedUpTo};
-use crate::store::manifest::PackSet;
-use crate::store::{grace, layout};
+use crate::store::{Store, grace, layout};
 
 /// What was deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,12 +28,16 @@ pub struct Removed {
 /// [`crate::error::ErrorKind::Interrupted`].
 pub fn remove_condemned(
     caller: &mut Caller<'_>,
-    packs: &PackSet,
+    store: &Store,
     gone: &BTreeSet<PackHash>,
     state: &mut HostState,
     run: Run<'_>,
 ) -> Result<Removed> {
-    let now = run.clock.now();
+    let (now, packs) = (run.clock.now(), store.packs());
+    if !store.head().head.group.is_all() {
+        // Keys outside the group may still have to go up to the floor, which holds what was condemned since.
+        return Ok(Removed::default());
+    }
     let is_due = |pack: &&CondemnedPack| grace::may_leave_remotes(pack, now) && packs.pack(&pack.hash).is_none();
     let due: Vec<_> = packs.top.condemned.iter().filter(is_due).collect();
     let Some(last) = due.iter().map(|pack| pack.since).max() else { return Ok(Removed::default()) };

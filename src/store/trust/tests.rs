@@ -7,7 +7,7 @@ use crate::crypto::Secret;
 use crate::crypto::sign::SignKey;
 use crate::disk::SimDisk;
 use crate::disk::sim::Profile;
-use crate::format::head::{GROUP_ALL, Head};
+use crate::format::head::{Group, Head};
 use crate::format::trust::Writer;
 
 const STORE: StoreId = StoreId([7; 16]);
@@ -146,7 +146,7 @@ fn head(trust: &SignedTrust, generation: u64, writer: u8) -> Head {
         previous: vec![],
         time: Timestamp(0),
         expires: Timestamp(1),
-        group: GROUP_ALL.to_owned(),
+        group: Group::all(),
         floor: Generation(0),
         epoch: Epoch(1),
         commitment: [0; 32],

@@ -27,7 +27,7 @@ use chunkstore::store::order::Order;
 use chunkstore::store::{Store, head, layout, pack};
 use tempfile::TempDir;
 
-use crate::env::{self, Key, Publisher, World, copy_dir};
+use crate::env::{self, Key, Publisher, copy_dir};
 use crate::repack::Repacker;
 
 const KIB: usize = 1 << 10;
@@ -70,14 +70,14 @@ impl Stage {
         let publisher = Publisher::with_readers(1, 1);
         repacking(&publisher, |repacker| drop(repacker.commit(8, 128 * KIB)));
         let old = image(&publisher.disk);
-        let forked = copy(&publisher, 8);
+        let forked = publisher.copied(8);
         publisher.commit(&[90 * KIB]);
         let mine = image(&publisher.disk);
         let server = Hostile::showing(&mine);
         let mut key = Key::empty(77);
         key.clone_with(&server.remote(), Some(&publisher.fingerprint), None).unwrap();
         key.state.save().unwrap();
-        let stolen = copy(&publisher, 9);
+        let stolen = publisher.copied(9);
         repacking(&publisher, |repacker| drop(repacker.repack_these(REMOTE_SECS, |at| at == 0)));
         let next = Self::next(&publisher);
         forked.commit(&[70 * KIB]);
@@ -127,7 +127,7 @@ impl Stage {
 
     /// The publisher as it was when it made a state, for a row to go on from.
     pub fn publisher_at(&self, image: &Image) -> Publisher {
-        let publisher = copy(&self.publisher, 11);
+        let publisher = self.publisher.copied(11);
         let root = publisher.dir.path().join("store");
         std::fs::remove_dir_all(&root).unwrap();
         materialize(&root, image);
@@ -200,20 +200,6 @@ pub fn sign_head(key: &SignKey, mut head: Head) -> SignedHead {
 pub fn sign_trust(keys: &[&SignKey], trust: Trust) -> SignedTrust {
     let body = trust.encode_body();
     SignedTrust::new(trust, keys.iter().map(|key| (key.public(), key.sign(Purpose::Trust, &body))).collect())
-}
-
-/// A publisher's store and keys, copied: two machines that do not know of each other.
-pub fn copy(publisher: &Publisher, seed: u64) -> Publisher {
-    let dir = tempfile::tempdir().unwrap();
-    copy_dir(publisher.dir.path(), dir.path());
-    Publisher {
-        world: World::new(seed),
-        disk: Arc::new(OsDisk::open(&dir.path().join("store")).unwrap()),
-        id: publisher.id,
-        fingerprint: publisher.fingerprint.clone(),
-        tags: publisher.tags.clone(),
-        dir,
-    }
 }
 
 /// Everything that a push would have sent.

@@ -9,6 +9,7 @@ use chunkstore::disk::folder::FileKind;
 use chunkstore::disk::sim::Profile;
 use chunkstore::disk::{Disk, SimDisk, SimFolder, read_all};
 use chunkstore::error::{ErrorKind, Result};
+use chunkstore::format::head::Group;
 use chunkstore::ops::clone::{CloneRequest, clone_store};
 use chunkstore::ops::diff::{DiffRequest, diff};
 use chunkstore::ops::export::{ArchiveFormat, export};
@@ -355,7 +356,13 @@ impl Trial<'_> {
     fn clone(&self, disk: &SimDisk, off: &mut Vec<String>) -> Ran {
         let made = SimDisk::new(Profile::Ext4);
         let trust = Store::open(Arc::new(self.stage.disk.clone())).unwrap().trust().fingerprint();
-        let request = CloneRequest { trust: Some(trust), confirm: &|_| Ok(false), reader: None, accept_older: false };
+        let request = CloneRequest {
+            group: Group::all(),
+            trust: Some(trust),
+            confirm: &|_| Ok(false),
+            reader: None,
+            accept_older: false,
+        };
         let run = self.stage.publisher.run();
         let target: Arc<dyn Disk> = Arc::new(made.clone());
         let ran = Ran::of(clone_store(&remote(disk, "damaged"), &target, &request, None, run), |_| (0, String::new()));

@@ -11,6 +11,7 @@ use chunkstore::disk::sim::{FaultKind, Profile};
 use chunkstore::disk::{Disk, LockKind, SimDisk, read_all};
 use chunkstore::error::ErrorKind;
 use chunkstore::format::Class;
+use chunkstore::format::head::Group;
 use chunkstore::ops::clone::{CloneRequest, clone_store};
 use chunkstore::ops::commit::path_key;
 use chunkstore::ops::host_state::HostState;
@@ -38,6 +39,7 @@ fn push_to(scene: &Scene, remote: &MemRemote, state: &mut HostState) -> Pushed {
 fn clone_of(scene: &Scene, remote: &MemRemote) -> SimDisk {
     let disk = SimDisk::new(Profile::Fat32);
     let request = CloneRequest {
+        group: Group::all(),
         trust: Some(scene.fingerprint.clone()),
         confirm: &|_| Ok(false),
         reader: None,

@@ -127,7 +127,7 @@ fn describe(record: &Record) -> Shown {
             .with("previous", previous)
             .with_text("time", head.time)
             .with_text("expires", head.expires)
-            .with("group", head.group.as_str())
+            .with("group", head.group.to_string())
             .with("floor", head.floor.0)
             .with("epoch", head.epoch.0)
             .with("inner", head.inner_version);

@@ -12,6 +12,7 @@ use chunkstore::base::random::SeededRandom;
 use chunkstore::base::{Generation, StorePath, Timestamp};
 use chunkstore::disk::sim::Profile;
 use chunkstore::disk::{Disk, DiskErrorKind, DiskFileKind, SimDisk, read_all};
+use chunkstore::format::head::Group;
 use chunkstore::format::head::SignedHead;
 use chunkstore::format::keylist::KeyTag;
 use chunkstore::ops::Run;
@@ -403,7 +404,8 @@ fn run_again(
         return Ok((synced.generation, synced.packs_fetched, synced.packs_reused));
     }
     let trust = Some(facts.fingerprint.clone());
-    let request = CloneRequest { trust, confirm: &|_| Ok(false), reader: facts.tag, accept_older: false };
+    let request =
+        CloneRequest { group: Group::all(), trust, confirm: &|_| Ok(false), reader: facts.tag, accept_older: false };
     let cloned = clone_store(&facts.remote, &disk, &request, None, run)?;
     Ok((cloned.generation, cloned.packs_fetched, cloned.packs_reused))
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use scale::big::{self, BigArgs};
 use scale::make::{Sizes, make};
+use scale::monday::{self, MondayArgs};
 use scale::weeks::{self, WeeksArgs};
 
 /// What upkeep takes on a big store, and what a key fetches after it
@@ -27,6 +28,8 @@ enum Part {
     },
     /// Times gc, commit, ls and verify on a big store
     Big(BigArgs),
+    /// Starts hundreds of agents at once against one vsftpd that takes few sessions (tools/test-tools.sh fetches it)
+    Monday(MondayArgs),
     /// Counts what a key fetches of packs that gc made anew after weekly commits
     Weeks(WeeksArgs),
 }
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
     let done = match Args::parse().part {
         Part::Make { dir, sizes } => make(&dir.join("store"), &dir.join("keys"), &sizes).map(|()| true),
         Part::Big(args) => big::run(&root, &args),
+        Part::Monday(args) => monday::run(&root, &args),
         Part::Weeks(args) => weeks::run(&root, &args),
     };
     match done {

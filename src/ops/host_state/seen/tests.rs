@@ -4,7 +4,7 @@ use super::*;
 use crate::base::TrustHash;
 use crate::crypto::Secret;
 use crate::crypto::sign::SignKey;
-use crate::format::head::{GROUP_ALL, Head};
+use crate::format::head::{Group, Head};
 
 fn head(trust_version: u32, generation: u64, secs: i64) -> SignedHead {
     let time = Timestamp::default().plus_secs(secs);
@@ -20,7 +20,7 @@ fn head(trust_version: u32, generation: u64, secs: i64) -> SignedHead {
         previous: vec![],
         time,
         expires: time,
-        group: GROUP_ALL.to_owned(),
+        group: Group::all(),
         floor: Generation(0),
         epoch: crate::base::Epoch(1),
         commitment: [5; 32],

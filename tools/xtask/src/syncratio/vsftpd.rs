@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 /// Longest wait for the server to listen.
 const START_TIMEOUT: Duration = Duration::from_secs(15);
+/// What the kernel counts time on the processor in (`USER_HZ`, 100 on every architecture that this runs on).
+const TICKS_PER_SEC: f64 = 100.0;
 /// The user `nobody` of Debian, whom the configuration names.
 const NOBODY: u32 = 65534;
 
@@ -24,6 +26,14 @@ impl Vsftpd {
     /// # Errors
     /// When there is no vsftpd, or it does not come up.
     pub fn start(root: &Path, home: &Path) -> io::Result<Self> {
+        Self::start_with(root, home, "")
+    }
+
+    /// As [`Vsftpd::start`], with further lines of configuration.
+    ///
+    /// # Errors
+    /// As [`Vsftpd::start`].
+    pub fn start_with(root: &Path, home: &Path, extra: &str) -> io::Result<Self> {
         let program = find().ok_or_else(|| io::Error::other("there is no vsftpd: tools/test-tools.sh fetches it"))?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         for dir in [home.join("files"), home.join("empty")] {
@@ -34,7 +44,7 @@ impl Vsftpd {
         let template = std::fs::read_to_string(root.join("tests/data/ftp/vsftpd.conf"))?;
         let text = template.replace("@HOME@", &home.to_string_lossy()).replace("@PORT@", &port.to_string());
         let config = home.join("vsftpd.conf");
-        std::fs::write(&config, text.replace("@TLS@", "NO"))?;
+        std::fs::write(&config, text.replace("@TLS@", "NO").replace("xferlog_enable=NO\n", "") + extra)?;
         std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o600))?;
         // The program may lie in a folder that a package was unpacked into, with its libraries beside it.
         let unpacked = program.ancestors().nth(3).unwrap_or(Path::new("/"));
@@ -50,6 +60,18 @@ impl Vsftpd {
     #[must_use]
     pub fn url(&self, dir: &str) -> String {
         format!("ftp://127.0.0.1:{}/{dir}", self.port)
+    }
+
+    /// Returns the time on the processor that sessions took which have ended, in seconds (`cutime` and `cstime` of proc(5)).
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn cpu_secs(&self) -> io::Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name in parentheses may hold anything; what is counted stands behind it.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks: f64 = fields.iter().skip(11).take(4).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+        Ok(ticks / TICKS_PER_SEC)
     }
 
     /// Waits for the greeting.
