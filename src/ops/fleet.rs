@@ -11,7 +11,7 @@ use crate::base::{Generation, StoreId, Timestamp};
 use crate::crypto::wrap::Identity;
 use crate::disk::{Disk, read_all};
 use crate::error::{ErrorKind, Result};
-use crate::format::head::SignedHead;
+use crate::format::head::{Group, SignedHead};
 use crate::format::roster::Holder;
 use crate::ops::Run;
 use crate::ops::local_keys::WriterKey;
@@ -46,6 +46,8 @@ pub struct Fleet {
     pub newest: Generation,
     /// The generation of the newest purge; 0 where there was none.
     pub purged: Generation,
+    /// The rollout group that the newest generation is for, and which generation others may stay at; nothing where it is for all.
+    pub stage: Option<(Group, Generation)>,
     /// A row for each key, by replica id.
     pub rows: Vec<Row>,
     /// Who holds keys.
@@ -174,6 +176,7 @@ pub fn survey(
         time: known.now,
         newest: history.newest,
         purged: history.purged,
+        stage: history.stage.clone(),
         rows,
         roster: here.roster,
         left_out,
@@ -225,6 +228,7 @@ fn take_in(history: &mut History, head: &SignedHead) {
     let said = &head.head;
     history.newest = said.generation;
     history.expires = Some(said.expires);
+    history.stage = (!said.group.is_all()).then(|| (said.group.clone(), said.floor));
     history.heads.entry(said.generation).or_insert(head.hash());
     history.times.insert(said.generation, said.time);
 }

@@ -10,6 +10,7 @@ use chunkstore::crypto::Secret;
 use chunkstore::crypto::sign::SignKey;
 use chunkstore::disk::{Disk, OsDisk};
 use chunkstore::error::{ErrorKind, Result};
+use chunkstore::format::head::Group;
 use chunkstore::format::receipt::Receipt;
 use chunkstore::ops::clone::CloneRequest;
 use chunkstore::ops::fleet::judge::{Flag, Row, Standing};
@@ -190,7 +191,8 @@ fn names_and_revocations_come_from_the_roster() {
     let mut key = Key::empty(50);
     let tag = publisher.tags[1];
     let trust = Some(publisher.fingerprint.clone());
-    let request = CloneRequest { trust, confirm: &|_| Ok(false), reader: Some(tag), accept_older: false };
+    let request =
+        CloneRequest { trust, confirm: &|_| Ok(false), reader: Some(tag), accept_older: false, group: Group::all() };
     key.clone_as(&arc(&remote), &request).unwrap();
     give(&key, &arc(&remote));
     let mut memory = FleetMemory::default();

@@ -220,6 +220,7 @@ fn document(fleet: &Fleet, summary: &Summary) -> Value {
         "time": fleet.time.to_string(),
         "generation": fleet.newest.0,
         "purged": fleet.purged.0,
+        "stage": fleet.stage.as_ref().map(|(group, floor)| json!({"group": group.to_string(), "floor": floor.0})),
         "keys": summary.keys,
         "current": summary.current,
         "behind": summary.behind,

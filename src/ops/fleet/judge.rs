@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::memory::Remembered;
 use crate::base::clock::secs_ahead;
 use crate::base::{Generation, HeadHash, ReplicaId, StoreId, Timestamp};
+use crate::format::head::Group;
 use crate::format::keylist::KeyTag;
 use crate::format::receipt::Receipt;
 use crate::store::EXPIRY_SECS;
@@ -38,6 +39,8 @@ pub struct History {
     pub gone_since: Option<Timestamp>,
     /// The generation of the newest purge; 0 where there was none.
     pub purged: Generation,
+    /// The rollout group that the newest generation is for, and which generation others may stay at; nothing where it is for all.
+    pub stage: Option<(Group, Generation)>,
 }
 
 impl History {

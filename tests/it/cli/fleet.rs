@@ -113,6 +113,7 @@ fn assert_lines(json: &[Value], lagging: &str) {
             "purged",
             "remote",
             "spread",
+            "stage",
             "store_id",
             "time",
             "unknown"

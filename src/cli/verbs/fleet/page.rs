@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 use super::chart;
-use super::table::{behind, counts, meaning};
+use super::table::{behind, counts, meaning, stage};
 use super::{date, short_id};
 use crate::base::units::show_size;
 use crate::cli::context::short_time;
@@ -40,6 +40,9 @@ pub fn write(fleet: &Fleet, summary: &Summary, nonce: &str, sink: &mut dyn Write
         html(&counts(fleet, summary)),
         short_time(fleet.time.to_string()),
     )?;
+    if let Some(stage) = stage(fleet) {
+        writeln!(sink, "<p>{}.</p>", html(&stage))?;
+    }
     chart::write(fleet, sink)?;
     table(fleet, sink)?;
     legend(summary, sink)?;

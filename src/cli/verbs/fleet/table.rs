@@ -40,6 +40,9 @@ pub fn show(fleet: &Fleet, summary: &Summary, output: &Output) -> Result<()> {
         })?;
     }
     output.text(counts(fleet, summary))?;
+    if let Some(stage) = stage(fleet) {
+        output.text(stage)?;
+    }
     for flag in [Flag::StartsOver, Flag::AnotherKey, Flag::Revoked, Flag::WentBack] {
         let named = named(fleet, flag);
         if !named.is_empty() {
@@ -69,6 +72,12 @@ pub(super) fn counts(fleet: &Fleet, summary: &Summary) -> String {
     ];
     parts.extend(rest.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
     format!("{keys} at {remote}, where generation {} is the newest: {}", fleet.newest, parts.join(", "))
+}
+
+/// Returns whom the newest generation is for, where that is not everyone.
+pub(super) fn stage(fleet: &Fleet) -> Option<String> {
+    let (group, floor) = fleet.stage.as_ref()?;
+    Some(format!("generation {} is for the group {group} so far: others may stay at {floor}", fleet.newest))
 }
 
 /// Returns what a flag means.

@@ -81,6 +81,7 @@ fn hostile() -> Fleet {
         time: NOW,
         newest: Generation(5),
         purged: Generation(0),
+        stage: Some(("pilot".parse().unwrap(), Generation(4))),
         rows,
         roster,
         spread: Spread { keys: 9, waves: vec![wave(4, 8), wave(5, 2)] },
@@ -180,6 +181,7 @@ fn a_page_holds_what_others_wrote_as_text_alone() {
         assert!(!text.contains(forbidden), "{forbidden}");
     }
     assert!(text.contains("&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"));
+    assert!(text.contains("<p>generation 5 is for the group pilot so far: others may stay at 4.</p>"));
     assert!(text.contains("default-src 'none'; style-src 'nonce-00ff'; script-src 'nonce-00ff'"));
     for wanted in ["prefers-color-scheme: dark", "scope=\"col\"", "scope=\"row\"", "<desc", "lang=\"en\"", "<caption>"]
     {
