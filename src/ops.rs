@@ -10,6 +10,7 @@ pub mod commit;
 pub mod diff;
 pub mod export;
 pub mod find;
+pub mod fleet;
 pub mod forget;
 pub mod freshness;
 pub mod gc;

@@ -8,6 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use crate::format::head::{GROUP_MAX_BYTES, Group};
 
 pub mod agent;
+pub mod fleet;
 pub mod forget;
 pub mod purge;
 pub mod readers;
@@ -160,6 +161,8 @@ pub enum Verb {
     Root(trust::RootArgs),
     /// Shows whom the store trusts, and takes changes that several have to sign
     Trust(trust::TrustArgs),
+    /// Which key holds which generation
+    Fleet(fleet::FleetArgs),
     /// Who can read what is written
     Reader(readers::ReaderArgs),
     /// New epochs, and this machine's keys on paper
@@ -187,6 +190,7 @@ impl Verb {
         match self {
             Self::Cat(_) | Self::Completions(_) | Self::Man(_) => true,
             Self::Export(args) => args.output.is_none(),
+            Self::Fleet(args) => args.writes_bytes(),
             _ => false,
         }
     }

@@ -26,6 +26,7 @@ mod completions;
 mod diff;
 mod export;
 mod find;
+mod fleet;
 mod forget;
 mod gc;
 mod init;
@@ -89,6 +90,7 @@ fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Writer(args) => writer::run(args, context),
         Verb::Root(args) => root::run(args, context),
         Verb::Trust(args) => trust::run(args, context),
+        Verb::Fleet(args) => fleet::run(args, context),
         Verb::Reader(args) => reader::run(args, context),
         Verb::Key(args) => key::run(args, context),
         Verb::Agent(args) => super::agent::run(args, context),
@@ -130,7 +132,7 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
             with_store(remote.map(PathBuf::from).as_slice())
         }
         Verb::Sync(_) | Verb::Status(_) | Verb::Log(_) | Verb::Ls(_) | Verb::Cat(_) => with_store(&[]),
-        Verb::Reader(_) | Verb::Key(_) => with_store(&[]),
+        Verb::Reader(_) | Verb::Key(_) | Verb::Fleet(_) => with_store(&[]),
         Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_) | Verb::Forget(_) | Verb::Purge(_) => with_store(&[]),
         Verb::Writer(_) | Verb::Root(_) | Verb::Trust(_) => with_store(&[]),
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),

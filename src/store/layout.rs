@@ -216,6 +216,12 @@ pub fn receipt_key() -> StorePath {
     path("replica/receipt.key")
 }
 
+/// The directory of receipts, on a server.
+#[must_use]
+pub fn receipts() -> StorePath {
+    path("receipts")
+}
+
 /// Where a server has the receipt of a replica.
 #[must_use]
 pub fn receipt(replica: ReplicaId) -> StorePath {

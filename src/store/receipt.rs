@@ -7,7 +7,7 @@ use crate::base::Random;
 use crate::base::limits::{RECEIPT_MAX_BYTES, SEALED_RECEIPT_MAX_BYTES};
 use crate::crypto::Secret;
 use crate::crypto::sign::{Purpose, SignKey, verify};
-use crate::crypto::wrap::{Identity, Recipient, unwrap, wrap_for_all};
+use crate::crypto::wrap::{Identity, Recipient, WrapError, unwrap, wrap_for_all};
 use crate::disk::Disk;
 use crate::format::receipt::{Receipt, SignedReceipt};
 use crate::format::trust::Trust;
@@ -57,12 +57,16 @@ pub fn seal(receipt: Receipt, key: &SignKey, trust: &Trust) -> Result<Vec<u8>, S
 /// Opens a sealed receipt with a writer's identities. Its signature holds; whose key that is, the caller has to know.
 ///
 /// # Errors
+/// [`StoreError::NoIdentity`] for one that is sealed for others, as before a purge gave the writers new identities;
 /// [`StoreError::Corrupt`] for what does not open or decode, [`StoreError::NotTrusted`] for a signature that does not hold.
 pub fn open(sealed: &[u8], identities: &[Identity]) -> Result<Receipt, StoreError> {
     if sealed.len() as u64 > SEALED_RECEIPT_MAX_BYTES {
         return Err(StoreError::damaged(WHAT));
     }
-    let padded = unwrap(identities, sealed, RECEIPT_MAX_BYTES).map_err(|error| StoreError::corrupt(WHAT, error))?;
+    let padded = unwrap(identities, sealed, RECEIPT_MAX_BYTES).map_err(|error| match error {
+        WrapError::NoMatch => StoreError::NoIdentity,
+        error => StoreError::corrupt(WHAT, error),
+    })?;
     let signed = SignedReceipt::decode_padded(&padded).map_err(|error| StoreError::format(WHAT, error))?;
     if !verify(&signed.receipt.key, Purpose::Receipt, signed.body(), &signed.signature) {
         return Err(StoreError::NotTrusted("the receipt's signature does not hold".into()));

@@ -20,6 +20,7 @@ mod costs;
 mod damaged_stores;
 mod env;
 mod fixture;
+mod fleet;
 mod forget;
 mod gc;
 mod handmade;

@@ -53,7 +53,8 @@ Example:
   chunkstore purge status ftp://user@host/dir --store pub
 
 Without REMOTE it asks the one that a push would go to, and all that this host remembers; with none to ask it
-ends with 3. Keys are not known: each carries a purge out with its next sync.")]
+ends with 3. Each key carries a purge out with its next sync. With this machine's writer's key, those keys are named
+that give receipts and have not done so.")]
     Status {
         /// Servers or folders that hold copies
         #[arg(value_name = "REMOTE")]

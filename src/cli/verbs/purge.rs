@@ -12,14 +12,16 @@ use crate::cli::args::purge::{PurgeArgs, PurgeVerb};
 use crate::cli::context::{Context, Shape, short_time};
 use crate::cli::outcome::Outcome;
 use crate::cli::output::{put_path, shown};
+use crate::cli::progress::Progress;
 use crate::cli::remotes::Need;
 use crate::cli::report::hint;
 use crate::crypto::sign::SignKey;
+use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::local_keys::KeyDir;
 use crate::ops::purge::plan::Plan;
 use crate::ops::purge::rotate::{OwnKeys, Rotated};
-use crate::ops::purge::status::{RemoteStanding, Standing, status};
+use crate::ops::purge::status::{KeysStanding, PendingKey, PurgeStatus, RemoteStanding, Standing, keys, status};
 use crate::ops::purge::{PurgeRequest, Purged, plan, purge};
 use crate::remote::Remote;
 use crate::store::replica;
@@ -28,6 +30,8 @@ use crate::store::replica;
 const ANSWER_MAX_BYTES: u64 = 1024;
 /// Most paths of a kind that people are shown.
 const SHOWN_MAX: usize = 20;
+/// Most keys that a document lists.
+const LISTED_MAX: usize = 1000;
 
 /// Purges, or tells of purges.
 ///
@@ -268,43 +272,23 @@ fn to_ask(words: &[String], context: &Context) -> Result<(Vec<Arc<dyn Remote>>, 
 fn run_status(words: &[String], context: &Context) -> Result<Outcome> {
     let (remotes, absent) = to_ask(words, context)?;
     let progress = context.start(Shape::Document)?;
-    let status = status(&context.disk()?, &remotes, context.run(&progress));
+    let disk = context.disk()?;
+    let asked = status(&disk, &remotes, context.run(&progress)).and_then(|status| {
+        let keys = ask_keys(&disk, &remotes, &status, context, &progress)?;
+        Ok((status, keys))
+    });
     progress.finish();
-    let mut status = status.map_err(|error| error.within("cannot tell where what was purged stands"))?;
+    let (mut status, keys) = asked.map_err(|error| error.within("cannot tell where what was purged stands"))?;
     if status.purged.is_some() {
         status.remotes.extend(absent);
     }
-    let output = &context.output;
-    match status.purged {
-        None => output.text("nothing was ever purged from this store")?,
-        Some(generation) => {
-            output.text(format!("generation {generation} purged {} packs", status.packs))?;
-            output.field("this store", standing(&status.here))?;
-            for (address, remote) in &status.remotes {
-                output.field(&shown(std::path::Path::new(address)), remote_standing(remote))?;
-            }
-            output.field("keys", "not known: each carries it out with its next sync")?;
-            if status.is_clear().is_none() {
-                context.notices.line(
-                    "chunkstore: no server was asked, and this host remembers none: name each that the store was ever pushed to",
-                );
-            }
-        }
-    }
-    let remote = |(address, remote): &(String, RemoteStanding)| match remote {
-        RemoteStanding::Asked(shows, found) => json!({
-            "remote": address, "generation": shows.0, "packs": found.packs, "records": found.records, "reason": null,
-        }),
-        RemoteStanding::Unknown(why) => json!({
-            "remote": address, "generation": null, "packs": null, "records": null, "reason": why,
-        }),
-    };
-    output.json(&json!({
+    show_status(&status, keys.as_ref(), context)?;
+    context.output.json(&json!({
         "purged": status.purged.map(|generation| generation.0),
         "packs": status.packs,
         "here": {"packs": status.here.packs, "records": status.here.records},
-        "remotes": status.remotes.iter().map(remote).collect::<Vec<_>>(),
-        "keys": null,
+        "remotes": status.remotes.iter().map(remote_object).collect::<Vec<_>>(),
+        "keys": keys.as_ref().map(keys_object),
         "clear": status.is_clear(),
     }))?;
     let unknown = status.remotes.iter().any(|(_, remote)| matches!(remote, RemoteStanding::Unknown(_)));
@@ -313,6 +297,78 @@ fn run_status(words: &[String], context: &Context) -> Result<Outcome> {
         (_, true) => Outcome::Found(ErrorKind::Remote),
         (_, false) => Outcome::Partial,
     })
+}
+
+/// Asks the remotes that answered what keys say in their receipts; nothing where there was no purge, and without a writer's key that
+/// opens unasked.
+fn ask_keys(
+    disk: &Arc<dyn Disk>,
+    remotes: &[Arc<dyn Remote>],
+    status: &PurgeStatus,
+    context: &Context,
+    progress: &Progress,
+) -> Result<Option<KeysStanding>> {
+    let (_, store) = context.marked_disk()?;
+    let Some(writer) = status.purged.and_then(|_| context.writer_key_at_hand(store)) else { return Ok(None) };
+    let answered = remotes.iter().zip(&status.remotes);
+    let answered = answered.filter(|(_, (_, remote))| matches!(remote, RemoteStanding::Asked(..)));
+    let answered: Vec<_> = answered.map(|(remote, _)| Arc::clone(remote)).collect();
+    keys(disk, store, &answered, &writer, context.settings.cache.as_deref(), context.run(progress))
+}
+
+fn show_status(status: &PurgeStatus, keys: Option<&KeysStanding>, context: &Context) -> Result<()> {
+    let output = &context.output;
+    let Some(generation) = status.purged else { return output.text("nothing was ever purged from this store") };
+    output.text(format!("generation {generation} purged {} packs", status.packs))?;
+    output.field("this store", standing(&status.here))?;
+    for (address, remote) in &status.remotes {
+        output.field(&shown(std::path::Path::new(address)), remote_standing(remote))?;
+    }
+    match keys {
+        None => output.field("keys", "not known: each carries it out with its next sync")?,
+        Some(keys) if keys.known == 0 => output.field("keys", "not known: none has given a receipt")?,
+        Some(keys) => {
+            let pending = keys.pending.len() as u64;
+            let done = keys.known - pending;
+            output.field("keys", format!("{done} of {} say that they carried it out", keys.known))?;
+            list(keys.pending.iter().map(pending_key), pending, context)?;
+        }
+    }
+    if status.is_clear().is_none() {
+        let text = "no server was asked, and this host remembers none: name each that the store was ever pushed to";
+        context.notices.line(&format!("chunkstore: {text}"));
+    }
+    Ok(())
+}
+
+fn pending_key(key: &PendingKey) -> String {
+    let name = key.name.as_deref().map(|name| format!("  {}", show_bytes(name.as_bytes()))).unwrap_or_default();
+    let generation = key.generation.map(|generation| format!("  generation {generation}")).unwrap_or_default();
+    let seen = key.seen.map(|time| format!("  seen {}", short_time(time.to_string()))).unwrap_or_default();
+    format!("not yet  {}{name}{generation}{seen}", key.replica)
+}
+
+fn remote_object((address, remote): &(String, RemoteStanding)) -> Value {
+    match remote {
+        RemoteStanding::Asked(shows, found) => json!({
+            "remote": address, "generation": shows.0, "packs": found.packs, "records": found.records, "reason": null,
+        }),
+        RemoteStanding::Unknown(why) => json!({
+            "remote": address, "generation": null, "packs": null, "records": null, "reason": why,
+        }),
+    }
+}
+
+fn keys_object(keys: &KeysStanding) -> Value {
+    let pending = keys.pending.iter().take(LISTED_MAX).map(|key| {
+        json!({
+            "replica_id": key.replica.to_string(),
+            "name": key.name,
+            "generation": key.generation.map(|generation| generation.0),
+            "seen": key.seen.map(|time| time.to_string()),
+        })
+    });
+    json!({"known": keys.known, "pending": pending.collect::<Vec<_>>(), "pending_total": keys.pending.len()})
 }
 
 fn standing(found: &Standing) -> String {

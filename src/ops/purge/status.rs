@@ -1,13 +1,18 @@
-//! Where what was purged still stands, as far as it can be asked: this store, and remotes. Keys are not known to anybody until they
-//! give receipts, so nothing here says that a purge is done everywhere.
+//! Where what was purged still stands, as far as it can be asked: this store, and remotes; and which keys say in a receipt that they
+//! carried it out. A key that gave none is not known to anybody, so nothing here says that a purge is done everywhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::base::{Generation, PackHash};
+use crate::base::{Generation, PackHash, ReplicaId, StoreId, Timestamp};
 use crate::disk::Disk;
 use crate::error::{ErrorKind, Result};
 use crate::ops::Run;
+use crate::ops::fleet::judge::{Flag, Row};
+use crate::ops::fleet::memory::FleetMemory;
+use crate::ops::fleet::{Fleet, survey};
+use crate::ops::local_keys::WriterKey;
 use crate::ops::transfer::caller::Caller;
 use crate::ops::transfer::remote_state::look;
 use crate::ops::transfer::{Meter, settle};
@@ -64,6 +69,74 @@ impl PurgeStatus {
             Some(_) if self.here.is_clear() && self.remotes.is_empty() => None,
             Some(_) => Some(self.here.is_clear() && self.remotes.iter().all(|(_, remote)| clear(remote))),
         }
+    }
+}
+
+/// What keys say of a purge.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeysStanding {
+    /// How many keys are known, by a receipt or from this host's memory.
+    pub known: u64,
+    /// Those of which no receipt that counts says that they carried it out, by replica id.
+    pub pending: Vec<PendingKey>,
+}
+
+/// A key that may still hold what was purged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingKey {
+    /// Which.
+    pub replica: ReplicaId,
+    /// Who holds the key file that it carries, as the roster has it.
+    pub name: Option<String>,
+    /// The generation that it holds.
+    pub generation: Option<Generation>,
+    /// When it last gave a receipt.
+    pub seen: Option<Timestamp>,
+}
+
+/// Asks the receipts at remotes which keys carried out the newest purge; what this host remembers of keys is read and stays as it
+/// is. Nothing where no remote could be asked. Costs a [`survey`] of each.
+///
+/// # Errors
+/// [`ErrorKind::Interrupted`].
+pub fn keys(
+    disk: &Arc<dyn Disk>,
+    store: StoreId,
+    remotes: &[Arc<dyn Remote>],
+    writer: &WriterKey,
+    cache: Option<&Path>,
+    run: Run<'_>,
+) -> Result<Option<KeysStanding>> {
+    let mut keys: BTreeMap<ReplicaId, Option<PendingKey>> = BTreeMap::new();
+    let mut asked = false;
+    for remote in remotes {
+        let mut memory = FleetMemory::load(cache, store);
+        match survey(disk, remote.as_ref(), writer, &mut memory, run) {
+            Ok(fleet) => {
+                asked = true;
+                fleet.rows.iter().for_each(|row| note(&mut keys, &fleet, row));
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+            Err(error) => run.monitor.note(&format!("the receipts are not known: {}", error.in_full())),
+        }
+    }
+    let known = keys.len() as u64;
+    Ok(asked.then(|| KeysStanding { known, pending: keys.into_values().flatten().collect() }))
+}
+
+/// Takes in what one remote has of a key: it carried a purge out if any receipt of its own says so.
+fn note(keys: &mut BTreeMap<ReplicaId, Option<PendingKey>>, fleet: &Fleet, row: &Row) {
+    let doubts = [Flag::PurgePending, Flag::AnotherKey, Flag::ForeignStore];
+    let pending = doubts.into_iter().any(|flag| row.has(flag)).then(|| PendingKey {
+        replica: row.replica,
+        name: fleet.holder(row).map(|holder| holder.name.clone()),
+        generation: row.generation,
+        seen: row.seen,
+    });
+    let known = keys.entry(row.replica).or_insert_with(|| pending.clone());
+    let is_newer = |last: &PendingKey| pending.as_ref().is_none_or(|new| new.seen > last.seen);
+    if known.as_ref().is_some_and(is_newer) {
+        *known = pending;
     }
 }
 

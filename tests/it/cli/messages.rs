@@ -99,6 +99,7 @@ fn help_of_every_verb() {
         ("root", &["new", "list", "add", "remove", "threshold"]),
         ("trust", &["show", "sign", "apply", "renew"]),
         ("key", &["passphrase"]),
+        ("fleet", &["status", "forget"]),
         ("agent", &["run", "install", "uninstall", "status"]),
     ] {
         for word in words {
