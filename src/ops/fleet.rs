@@ -87,6 +87,8 @@ pub struct Summary {
     pub keys: u64,
     /// Those that hold the newest generation.
     pub current: u64,
+    /// Those that hold what they may stay at, while a newer one is for a group.
+    pub held: u64,
     /// Those that hold an older one.
     pub behind: u64,
     /// Those of which no receipt tells.
@@ -103,6 +105,7 @@ impl Summary {
         for row in rows {
             match row.standing {
                 Standing::Current => counted.current += 1,
+                Standing::Held => counted.held += 1,
                 Standing::Behind => counted.behind += 1,
                 Standing::Unknown => counted.unknown += 1,
             }

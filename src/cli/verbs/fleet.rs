@@ -89,7 +89,7 @@ fn remote(word: Option<&str>, disk: &dyn Disk, store: StoreId, context: &Context
 /// Puts the rows into the order that is asked for, without those that are not.
 fn arrange(fleet: &mut Fleet, args: &FleetStatusArgs) {
     let mut rows = std::mem::take(&mut fleet.rows);
-    rows.retain(|row| !args.behind || row.standing != Standing::Current);
+    rows.retain(|row| !args.behind || matches!(row.standing, Standing::Behind | Standing::Unknown));
     let name = |row: &Row| fleet.holder(row).map(|holder| holder.name.clone());
     match args.sort {
         FleetOrder::Replica => {}
@@ -223,6 +223,7 @@ fn document(fleet: &Fleet, summary: &Summary) -> Value {
         "stage": fleet.stage.as_ref().map(|(group, floor)| json!({"group": group.to_string(), "floor": floor.0})),
         "keys": summary.keys,
         "current": summary.current,
+        "held": summary.held,
         "behind": summary.behind,
         "unknown": summary.unknown,
         "flags": flags.collect::<serde_json::Map<_, _>>(),

@@ -185,6 +185,8 @@ pub enum Standing {
     Unknown,
     /// There is a newer generation.
     Behind,
+    /// There is a newer generation for a group of keys so far, and it has what all others may stay at.
+    Held,
     /// It has the newest generation.
     Current,
 }
@@ -196,6 +198,7 @@ impl Standing {
         match self {
             Self::Unknown => "unknown",
             Self::Behind => "behind",
+            Self::Held => "held",
             Self::Current => "current",
         }
     }
@@ -341,7 +344,11 @@ fn weigh(row: &mut Row, known: &Known<'_>) {
         row.is_behind_longer = is_longer;
     }
     if !row.flags.iter().any(|flag| flag.is_doubt()) {
-        row.standing = if behind == 0 { Standing::Current } else { Standing::Behind };
+        row.standing = match &history.stage {
+            _ if behind == 0 => Standing::Current,
+            Some((_, floor)) if held >= *floor => Standing::Held,
+            _ => Standing::Behind,
+        };
     }
     let flags =
         [(Flag::Stale, history.is_stale(held, known.now)), (Flag::StartsOver, behind > 0 && history.has_lost(held))];

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::cli::output::on_one_line;
-use crate::ops::fleet::judge::{Flag, Row};
+use crate::ops::fleet::judge::{Flag, Row, Standing};
 use crate::ops::fleet::{Fleet, Summary};
 
 /// One number of each key, where it is known.
@@ -37,7 +37,13 @@ pub fn write(fleet: &Fleet, summary: &Summary, sink: &mut dyn Write) -> io::Resu
     let unread = fleet.left_out + summary.count(Flag::Unreadable) + summary.count(Flag::Sealed);
     writeln!(sink, "chunkstore_fleet_unread_receipts {unread}")?;
     begin(sink, "chunkstore_fleet_keys", "Keys by how far they are.")?;
-    for (word, count) in [("current", summary.current), ("behind", summary.behind), ("unknown", summary.unknown)] {
+    let standings = [
+        (Standing::Current, summary.current),
+        (Standing::Held, summary.held),
+        (Standing::Behind, summary.behind),
+        (Standing::Unknown, summary.unknown),
+    ];
+    for (word, count) in standings.map(|(standing, count)| (standing.word(), count)) {
         writeln!(sink, "chunkstore_fleet_keys{{standing=\"{word}\"}} {count}")?;
     }
     begin(sink, "chunkstore_fleet_flagged_keys", "Keys by what is to be looked at.")?;

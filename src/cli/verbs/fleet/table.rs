@@ -64,6 +64,7 @@ pub(super) fn counts(fleet: &Fleet, summary: &Summary) -> String {
     let keys = if summary.keys == 1 { "1 key".to_owned() } else { format!("{} keys", summary.keys) };
     let mut parts = vec![format!("{} current", summary.current), format!("{} behind", summary.behind)];
     let rest = [
+        (summary.held, "held at what they may stay at"),
         (summary.unknown, "not known"),
         (summary.count(Flag::Stale), "stale"),
         (summary.count(Flag::NoReceipt), "without a receipt"),
@@ -164,7 +165,7 @@ fn ink(row: &Row) -> Option<Ink> {
     let is_grave = [Flag::AnotherKey, Flag::Unreadable, Flag::Revoked, Flag::OtherHistory].iter().any(|f| row.has(*f));
     match row.standing {
         _ if is_grave => Some(Ink::Red),
-        Standing::Current => None,
+        Standing::Current | Standing::Held => None,
         Standing::Behind | Standing::Unknown => Some(Ink::Yellow),
     }
 }

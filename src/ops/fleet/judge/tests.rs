@@ -103,6 +103,10 @@ fn a_key_is_as_far_as_its_receipt_says() {
     let unknown = History { times: BTreeMap::new(), ..history() };
     let row = row_of(receipt(3), None, &unknown, &Roster::default());
     assert_eq!((row.behind, row.behind_secs), (Some(6), None));
+    // Whoever is at the floor of a stage or above may stay there.
+    let staged = History { stage: Some(("pilot".parse().unwrap(), Generation(7))), ..history() };
+    let standing = |generation| row_of(receipt(generation), None, &staged, &Roster::default()).standing;
+    assert_eq!([9, 8, 7, 6].map(standing), [Standing::Current, Standing::Held, Standing::Held, Standing::Behind]);
     // What is not published yet cannot be missed.
     let published = History { newest: Generation(7), ..history() };
     assert_eq!(row_of(receipt(7), None, &published, &Roster::default()).standing, Standing::Current);

@@ -1,3 +1,5 @@
+//! The shared line, and weeks that are short enough for a test.
+
 use super::*;
 
 fn play(keys: usize, sessions: usize, spread: Spread) -> Week {

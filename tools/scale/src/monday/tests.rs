@@ -1,3 +1,5 @@
+//! What a log and a HEAD say.
+
 use super::measure::ServerLog;
 use super::*;
 
