@@ -13,6 +13,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::inotify::{self, ReadFlags};
+use rustix::io::Errno;
 
 use super::DiskError;
 
@@ -114,30 +115,46 @@ pub struct Found {
 #[derive(Debug)]
 pub struct WatchedDir {
     path: PathBuf,
-    notes: OwnedFd,
+    /// Nothing where the system has no more to give: then somebody has to look now and then.
+    notes: Option<OwnedFd>,
 }
 
 impl WatchedDir {
-    /// Watches a directory that is there.
+    /// Watches a directory that is there. Each user has so many watches (`max_user_instances`); where they are used up, nothing is
+    /// noted.
     ///
     /// # Errors
     /// [`DiskError`].
     pub fn open(path: &Path) -> Result<Self, DiskError> {
         use inotify::{CreateFlags, WatchFlags};
-        let failed = |error: rustix::io::Errno| DiskError::new("watch", path.display(), error.into());
-        let notes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(failed)?;
+        let failed = |error: Errno| DiskError::new("watch", path.display(), error.into());
+        let used_up = |error: &Errno| matches!(*error, Errno::MFILE | Errno::NFILE | Errno::NOSPC);
+        let notes = match inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) {
+            Err(error) if used_up(&error) => return Self::unwatched(path),
+            notes => notes.map_err(failed)?,
+        };
         let wanted = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE | WatchFlags::ONLYDIR;
         let wanted = wanted | WatchFlags::DELETE_SELF | WatchFlags::MOVE_SELF;
-        inotify::add_watch(&notes, path, wanted).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), notes })
+        match inotify::add_watch(&notes, path, wanted) {
+            Err(error) if used_up(&error) => Self::unwatched(path),
+            added => added.map(|_| Self { path: path.to_owned(), notes: Some(notes) }).map_err(failed),
+        }
+    }
+
+    /// A directory that is only looked at.
+    fn unwatched(path: &Path) -> Result<Self, DiskError> {
+        let dir = Self { path: path.to_owned(), notes: None };
+        dir.dirs()?;
+        Ok(dir)
     }
 
     /// Takes what was noted, so that the next wait is for what comes after. Returns the names that went, whatever has them now.
     #[must_use]
     pub fn drain(&self) -> BTreeSet<String> {
         let mut room = [MaybeUninit::uninit(); 4096];
-        let mut notes = inotify::Reader::new(&self.notes, &mut room);
         let mut went = BTreeSet::new();
+        let Some(notes) = &self.notes else { return went };
+        let mut notes = inotify::Reader::new(notes, &mut room);
         // The end of the notes is an error.
         while let Ok(note) = notes.next() {
             let is_loss = note.events().intersects(ReadFlags::DELETE | ReadFlags::MOVED_FROM);
@@ -166,10 +183,11 @@ impl WatchedDir {
     }
 }
 
-impl AsFd for WatchedDir {
-    /// Data means that a name came or went.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.notes.as_fd()
+impl WatchedDir {
+    /// Returns what has data when a name came or went; nothing where nothing is noted.
+    #[must_use]
+    pub fn notes(&self) -> Option<BorrowedFd<'_>> {
+        self.notes.as_ref().map(AsFd::as_fd)
     }
 }
 

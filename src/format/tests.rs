@@ -4,6 +4,7 @@
 
 mod draw;
 mod limits;
+mod sealed;
 mod vectors;
 
 use draw::Draw;

@@ -31,6 +31,8 @@ use crate::error::{Error, ErrorKind, Result};
 const PLACES: [&str; 3] = ["/media", "/run/media", "/mnt"];
 /// The group of uevents that the kernel itself sends to.
 const KERNEL_GROUP: u32 = 1;
+/// How often a directory is looked at which the system notes nothing of.
+const LOOK_EVERY: Timespec = Timespec { tv_sec: 2, tv_nsec: 0 };
 /// A moment that never comes, in seconds since 1970.
 const NEVER_SECS: i64 = i32::MAX as i64 * 16;
 
@@ -88,7 +90,15 @@ impl Looker {
             Self::Table { table, uevents } => {
                 [change(table)].into_iter().chain(uevents.as_ref().map(|uevents| data(uevents.as_fd()))).collect()
             }
-            Self::Dir { dir, table } => [data(dir.as_fd())].into_iter().chain(table.as_ref().map(change)).collect(),
+            Self::Dir { dir, table } => dir.notes().map(data).into_iter().chain(table.as_ref().map(change)).collect(),
+        }
+    }
+
+    /// Returns after how long to look although nothing woke us: where the system notes nothing.
+    fn look_every(&self) -> Option<&'static Timespec> {
+        match self {
+            Self::Dir { dir, .. } if dir.notes().is_none() => Some(&LOOK_EVERY),
+            _ => None,
         }
     }
 
@@ -217,7 +227,7 @@ fn wait_look_tell(looker: &Looker, end: &OwnedFd, jumps: Option<&OwnedFd>, tell:
         let (end_at, jumps_at) = (waits.len(), waits.len() + 1);
         waits.push(PollFd::new(end, PollFlags::IN));
         waits.extend(jumps.map(|jumps| PollFd::new(jumps, PollFlags::IN)));
-        match poll(&mut waits, None) {
+        match poll(&mut waits, looker.look_every()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => return,
         }

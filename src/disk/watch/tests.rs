@@ -31,7 +31,17 @@ fn the_own_table_has_a_root() {
 
 fn is_noted(dir: &WatchedDir) -> bool {
     let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut [PollFd::new(dir, PollFlags::IN)], Some(&now)).unwrap() > 0
+    poll(&mut [PollFd::from_borrowed_fd(dir.notes().unwrap(), PollFlags::IN)], Some(&now)).unwrap() > 0
+}
+
+#[test]
+fn a_directory_that_cannot_be_watched_is_looked_at_all_the_same() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = WatchedDir::unwatched(parent.path()).unwrap();
+    std::fs::create_dir(parent.path().join("a")).unwrap();
+    assert!(dir.notes().is_none() && dir.drain().is_empty());
+    assert_eq!(dir.dirs().unwrap().keys().collect::<Vec<_>>(), ["a"]);
+    assert!(WatchedDir::unwatched(&parent.path().join("none")).is_err());
 }
 
 #[test]
