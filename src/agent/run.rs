@@ -217,6 +217,10 @@ impl Agent {
             let remotes = host.remotes(&job);
             if let Ok(remotes) = &remotes {
                 held.lock().unwrap_or_else(PoisonError::into_inner).clone_from(remotes);
+                // Whoever cancelled before this found nobody to hang up.
+                if monitor.cancelled() {
+                    remotes.iter().for_each(|remote| remote.hang_up());
+                }
             }
             let worked = catch_unwind(AssertUnwindSafe(|| host.work(&job, remotes, &monitor)));
             let ended = worked.unwrap_or_else(|_| failed("the run broke down: this is a fault of the program"));
