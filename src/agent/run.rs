@@ -255,7 +255,7 @@ fn what_of(seen: Seen) -> What {
 }
 
 fn failed(why: &str) -> Ended {
-    Ended { outcome: Outcome::Failed(why.to_owned()), free_bytes: None }
+    Ended { outcome: Outcome::Failed(why.to_owned()), free_bytes: None, no_receipt: None }
 }
 
 /// Passes a run's progress on, and the wish to stop back.
