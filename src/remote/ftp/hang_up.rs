@@ -37,7 +37,8 @@ impl HangUp {
         let answer = Arc::new(Mutex::new(None));
         let (gives, tells) = (Arc::clone(&answer), Arc::clone(self));
         let run = move || {
-            let broke = || Err(Trouble::new(RemoteErrorKind::Local, "connecting broke down: this is a fault of the program"));
+            let broke =
+                || Err(Trouble::new(RemoteErrorKind::Local, "connecting broke down: this is a fault of the program"));
             let came = catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| broke());
             let has_come = tells.lock();
             if !*has_come {

@@ -96,7 +96,12 @@ fn stage_sync(stage: &Stage, table: &mut Table, mib: u64) -> io::Result<()> {
     let started = Instant::now();
     agent.wait_for_end("updated")?;
     let took = started.elapsed().as_secs_f64();
-    table.row(&format!("a sync of {mib} MiB in {took:.1} s, peak resident"), agent.status_mib("VmHWM")?, "MiB", SYNC_MIB);
+    table.row(
+        &format!("a sync of {mib} MiB in {took:.1} s, peak resident"),
+        agent.status_mib("VmHWM")?,
+        "MiB",
+        SYNC_MIB,
+    );
     stage.shelve("volumes/key", "key")
 }
 
@@ -156,8 +161,10 @@ struct Agent {
 impl Agent {
     /// Starts an agent with this section `[agent]`, and waits until it is ready.
     fn start(stage: &Stage, section: &str, words: &[&str]) -> io::Result<Self> {
-        std::fs::write(stage.path("config.toml"), format!("[agent]\n{section}"))?;
-        let fixed = ["agent", "run", "--json", "--config", "config.toml", "--cache", "cache"];
+        let config = stage.path("home/config/chunkstore");
+        std::fs::create_dir_all(&config)?;
+        std::fs::write(config.join("config.toml"), format!("[agent]\n{section}"))?;
+        let fixed = ["agent", "run", "--json"];
         let mut command = stage.program_without_keys(&[&fixed[..], words].concat());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let (sender, lines) = channel();
@@ -283,7 +290,9 @@ mod tests {
     fn calls_are_read_from_the_table_of_strace() {
         let none = "strace: Process 7 attached with 2 threads\nstrace: Process 7 detached\n";
         assert_eq!(calls_in(none), Some(0));
-        let some = format!("{none}% time     seconds  usecs/call     calls    errors syscall\n100.00    0.000021           2         9         1 total\n");
+        let some = format!(
+            "{none}% time     seconds  usecs/call     calls    errors syscall\n100.00    0.000021           2         9         1 total\n"
+        );
         assert_eq!(calls_in(&some), Some(9));
         assert_eq!(calls_in("strace: attach: ptrace(PTRACE_SEIZE, 7): Operation not permitted\n"), None);
     }

@@ -47,7 +47,8 @@ impl Office {
     /// The program fails.
     pub fn publish(&self, week: u64, len_bytes: u64) -> Result<u64> {
         let file = self.dir.path().join(format!("files/week-{week}"));
-        noise(&file, len_bytes, &mut Draw::new(week)).map_err(|error| LabError::because("cannot make a week", error))?;
+        noise(&file, len_bytes, &mut Draw::new(week))
+            .map_err(|error| LabError::because("cannot make a week", error))?;
         self.json(&["commit", "files", "--store", "pub", "--keys", "keys", "-m", "weekly"])?;
         let pushed = self.json(&["push", &self.server.url("store"), "--store", "pub", "--keys", "keys"])?;
         pushed["generation"].as_u64().ok_or_else(|| LabError::new(format!("push said {pushed}")))

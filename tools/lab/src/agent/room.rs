@@ -20,6 +20,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const KEY: &str = "/mnt/key";
 /// Where the other volume is mounted.
 const STRANGER: &str = "/mnt/photos";
+/// The home of whoever runs the agent, and where its configuration lies.
+const HOME: &str = "/tmp/home";
+const CONFIG_DIR: &str = "/tmp/home/.config/chunkstore";
 /// Gives a sync a middle.
 const CONFIG: &str = "[agent]\nstores = \"any\"\nsettle = \"200ms\"\nlimit-rate = \"3M\"\nconnections = 1\n";
 
@@ -76,10 +79,10 @@ impl Room {
     /// # Errors
     /// It does not say that it is ready.
     pub fn start_agent(&mut self) -> Result<Job> {
-        let config = format!("mkdir -p /tmp/home && printf %s {} >/tmp/home/config.toml", quote(CONFIG));
+        let config = format!("mkdir -p {CONFIG_DIR} && printf %s {} >{CONFIG_DIR}/config.toml", quote(CONFIG));
         self.machine.run(&config, AT_MOST)?;
-        let run = "chunkstore agent run --json --cache /tmp/home --config /tmp/home/config.toml";
-        let job = self.machine.spawn(&format!("exec {run} >/tmp/agent.out 2>/tmp/agent.err"))?;
+        let run = format!("echo $$ >/tmp/agent.pid; HOME={HOME} exec chunkstore agent run --json");
+        let job = self.machine.spawn(&format!("sh -c {} >/tmp/agent.out 2>/tmp/agent.err", quote(&run)))?;
         self.wait("the agent is ready", |room| room.has_event("\"event\":\"ready\""))?;
         Ok(job)
     }
@@ -89,7 +92,7 @@ impl Room {
     /// # Errors
     /// It does not end.
     pub fn stop_agent(&mut self, job: Job) -> Result<i32> {
-        self.machine.run("pkill -TERM -x chunkstore", AT_MOST)?;
+        self.machine.run("kill -TERM $(cat /tmp/agent.pid)", AT_MOST)?;
         Ok(self.machine.finish(job, AT_MOST)?.0)
     }
 
@@ -192,9 +195,7 @@ impl Room {
     /// # Errors
     /// It does not.
     pub fn wait_for_end(&mut self, result: &str) -> Result<()> {
-        self.wait(&format!("a run that ends as {result}"), |room| {
-            room.has_event(&format!("\"result\":\"{result}\""))
-        })
+        self.wait(&format!("a run that ends as {result}"), |room| room.has_event(&format!("\"result\":\"{result}\"")))
     }
 
     /// Waits until the key holds so many bytes of packs.
@@ -242,7 +243,7 @@ impl Room {
     }
 
     fn volumes(&mut self) -> Result<Vec<Value>> {
-        let status = self.machine.run("chunkstore agent status --json --cache /tmp/home", AT_MOST)?;
+        let status = self.machine.run(&format!("HOME={HOME} chunkstore agent status --json"), AT_MOST)?;
         Ok(last_document(&status)["volumes"].as_array().cloned().unwrap_or_default())
     }
 
@@ -255,7 +256,10 @@ impl Room {
         while !is_so(self)? {
             if Instant::now() > deadline {
                 let said = self.machine.run("tail -n 20 /tmp/agent.out /tmp/agent.err", AT_MOST).unwrap_or_default();
-                return Err(LabError::new(format!("waited {} s for {what}; the agent said: {said}", AT_MOST.as_secs())));
+                return Err(LabError::new(format!(
+                    "waited {} s for {what}; the agent said: {said}",
+                    AT_MOST.as_secs()
+                )));
             }
             std::thread::sleep(LOOK_EVERY);
         }
