@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use crate::content::{Draw, noise};
+use crate::content::{Draw, files_below, noise};
 use crate::stage::{Stage, read_flags, succeed, text_field};
 use crate::syncratio::vsftpd::Vsftpd;
 
@@ -67,7 +67,7 @@ impl Table {
     fn row(&mut self, what: &str, measured: f64, unit: &str, bound: f64) {
         let is_held = measured <= bound;
         let mark = if is_held { "" } else { " BROKEN" };
-        println!("| {what} | {measured:.1} {unit}{mark} | {bound} {unit} |");
+        println!("| {what} | {measured:.2} {unit}{mark} | {bound} {unit} |");
         self.held &= is_held;
     }
 }
@@ -102,6 +102,11 @@ fn stage_sync(stage: &Stage, table: &mut Table, mib: u64) -> io::Result<()> {
         "MiB",
         SYNC_MIB,
     );
+    let packs = files_below(&stage.path("volumes/key/packs"))?;
+    let held: u64 = packs.iter().filter_map(|pack| pack.metadata().ok()).map(|metadata| metadata.len()).sum();
+    if held < mib << 20 {
+        return Err(io::Error::other(format!("the key holds {held} bytes of packs after the sync")));
+    }
     stage.shelve("volumes/key", "key")
 }
 

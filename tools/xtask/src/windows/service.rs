@@ -30,6 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// # Errors
 /// The step that did not come to what it should, and why.
 pub fn run(bed: &Bed) -> Result<(), String> {
+    let bed = &bed.apart("wine-service")?;
     let stage = Stage::new(bed)?;
     let told = |step: &str| println!("windows: service: {step}");
     let server = Vsftpd::start(bed.root(), &stage.path("ftp")).map_err(|error| error.to_string())?;
