@@ -21,8 +21,9 @@ const MEDIA: [&str; 2] = ["vfat-flush", "exfat"];
 const WEEK_BYTES: [u64; 3] = [1 << 20, 2 << 20, 20 << 20];
 /// What has to be on the key before it is pulled in the third week.
 const PULLED_AFTER_BYTES: u64 = 8 << 20;
-/// How long the agent may take to let go of a key that was pulled.
-const LETS_GO_WITHIN: Duration = Duration::from_secs(2);
+/// How long the agent may take to let go of a key that was pulled, in a machine that is emulated on a host that is busy;
+/// `cargo xtask agent` holds it to 2 s where nothing is.
+const LETS_GO_WITHIN: Duration = Duration::from_secs(10);
 
 /// What `lab agent` is asked for.
 #[derive(Debug, clap::Args)]

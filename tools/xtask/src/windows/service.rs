@@ -39,7 +39,8 @@ pub fn run(bed: &Bed) -> Result<(), String> {
     let installed = Installed::new(&stage, &store)?;
     told("installed, started, running");
     require(stage.service_state()? == "RUNNING", "the service manager says that it runs")?;
-    require(stage.status()?["running"] == true, "the agent's status says so")?;
+    let status = stage.status()?;
+    require(status["running"] == true, &format!("the agent's status says so: {status}"))?;
     stage.plug()?;
     told("a drive arrives");
     stage.wait("the sync reaches its middle", || Ok(stage.key_bytes()? >= PULLED_AFTER_BYTES))?;
