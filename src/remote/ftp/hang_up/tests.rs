@@ -51,6 +51,7 @@ impl Drop for Tells {
 // U22
 #[cfg(target_os = "linux")]
 #[test]
+#[expect(clippy::disallowed_methods, reason = "looks at what the system does")]
 fn a_connect_that_nobody_answers_is_left_alone() {
     use std::net::TcpListener;
     use std::time::Duration;

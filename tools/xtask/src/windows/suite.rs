@@ -11,7 +11,7 @@ use super::bed::Bed;
 use super::exceptions::{EXCEPTIONS, Exception};
 
 /// Longest run of one binary; whatever takes longer hangs.
-const TIME_LIMIT: Duration = Duration::from_secs(3600);
+const TIME_LIMIT: Duration = Duration::from_secs(3 * 3600);
 /// Most failed tests of a binary that are run once more.
 const ALONE_MAX: usize = 5;
 /// How often a run is looked at.
