@@ -93,8 +93,9 @@ pub trait Remote: Send + Sync {
     /// Returns the bytes that crossed the wire both ways so far, protocol included, as far as they are seen.
     fn wire_bytes(&self) -> u64;
 
-    /// Ends every session's wait now, from any thread: their calls fail soon. For whoever wants to stop and does not want to sit
-    /// out a server that says nothing. A remote that never waits long does nothing.
+    /// Ends every session's wait now, and every connect, from any thread: their calls fail soon, and no session is opened any more.
+    /// For whoever wants to stop and does not want to sit out a server that says nothing. A remote that never waits long does
+    /// nothing.
     fn hang_up(&self) {}
 }
 

@@ -8,6 +8,8 @@ use super::step::view::{View, VolumeView};
 use super::words::{name_of, words_of};
 use crate::base::{Generation, Timestamp};
 
+/// Longest reason that is taken from a status file.
+const WHY_MAX_CHARS: usize = 1024;
 /// Longest status file that is read.
 pub const STATUS_MAX_BYTES: u64 = 8 << 20;
 
@@ -51,6 +53,7 @@ fn record_object(record: &Record) -> Value {
         "seen": record.seen.to_string(),
         "last_good": time(record.last_good),
         "last_sample": time(record.last_sample),
+        "no_receipt": record.no_receipt,
     })
 }
 
@@ -72,6 +75,7 @@ fn record_in(object: &Value) -> Option<Record> {
         last_good: time("last_good"),
         last_sample: time("last_sample"),
         result: object["result"].as_str()?.chars().take(32).collect(),
+        no_receipt: object["no_receipt"].as_str().map(|why| why.chars().take(WHY_MAX_CHARS).collect()),
     })
 }
 

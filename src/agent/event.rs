@@ -149,6 +149,8 @@ pub struct Ended {
     pub outcome: Outcome,
     /// Bytes that can still be written to the volume.
     pub free_bytes: Option<u64>,
+    /// Why the publisher got no receipt of it; nothing where it got one or none was due.
+    pub no_receipt: Option<String>,
 }
 
 /// How a run ended.

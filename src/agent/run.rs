@@ -217,6 +217,10 @@ impl Agent {
             let remotes = host.remotes(&job);
             if let Ok(remotes) = &remotes {
                 held.lock().unwrap_or_else(PoisonError::into_inner).clone_from(remotes);
+                // Whoever cancelled before this found nobody to hang up.
+                if monitor.cancelled() {
+                    remotes.iter().for_each(|remote| remote.hang_up());
+                }
             }
             let worked = catch_unwind(AssertUnwindSafe(|| host.work(&job, remotes, &monitor)));
             let ended = worked.unwrap_or_else(|_| failed("the run broke down: this is a fault of the program"));
@@ -251,7 +255,7 @@ fn what_of(seen: Seen) -> What {
 }
 
 fn failed(why: &str) -> Ended {
-    Ended { outcome: Outcome::Failed(why.to_owned()), free_bytes: None }
+    Ended { outcome: Outcome::Failed(why.to_owned()), free_bytes: None, no_receipt: None }
 }
 
 /// Passes a run's progress on, and the wish to stop back.

@@ -461,7 +461,7 @@ impl State {
             return;
         };
         let (work, marked) = (*work, *marked);
-        if self.records.note(&marked, work, &ended.outcome, now) {
+        if self.records.note(&marked, work, ended, now) {
             out.push(Action::Save);
         }
         self.tell_of(&key, &marked, work, &ended.outcome, out);

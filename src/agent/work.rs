@@ -104,20 +104,27 @@ fn or_none<T>(read: std::result::Result<Option<T>, StoreError>) -> std::result::
 #[must_use]
 pub fn carry_out(job: &Job, remotes: Result<Vec<Arc<Courteous>>>, tools: &Tools<'_>) -> Ended {
     let medium = Medium::below(&job.path);
+    let mut no_receipt = None;
     let (outcome, free_bytes) = match remotes.and_then(|remotes| Ok((OsDisk::open(&job.path)?, remotes))) {
         Ok((disk, remotes)) => {
             let disk: Arc<dyn Disk> = Arc::new(disk);
-            let ended = attempt(job, &disk, &remotes, tools);
+            let ended = attempt(job, &disk, &remotes, tools, &mut no_receipt);
             let outcome = ended.unwrap_or_else(|error| outcome_of(&error, &remotes));
             (outcome, disk.free_bytes().ok())
         }
         Err(error) => (outcome_of(&error, &[]), None),
     };
     let outcome = if looks_like_pulled(&outcome) && goes_soon(&medium, tools.clock) { Outcome::Gone } else { outcome };
-    Ended { outcome, free_bytes }
+    Ended { outcome, free_bytes, no_receipt }
 }
 
-fn attempt(job: &Job, disk: &Arc<dyn Disk>, remotes: &[Arc<Courteous>], tools: &Tools<'_>) -> Result<Outcome> {
+fn attempt(
+    job: &Job,
+    disk: &Arc<dyn Disk>,
+    remotes: &[Arc<Courteous>],
+    tools: &Tools<'_>,
+    no_receipt: &mut Option<String>,
+) -> Result<Outcome> {
     let run = Run { clock: tools.clock, random: tools.random, monitor: tools.monitor };
     // The path may lead to another volume by now.
     let marker = read_marker(disk.as_ref())?.filter(|marker| marker.store == job.marked.store);
@@ -128,7 +135,7 @@ fn attempt(job: &Job, disk: &Arc<dyn Disk>, remotes: &[Arc<Courteous>], tools: &
         verify(Arc::clone(disk), &request, run).map(|report| outcome_of_report(&report))
     };
     match job.work {
-        Work::Sync => sync_one(job, disk, &remotes, run, tools),
+        Work::Sync => sync_one(job, disk, &remotes, run, tools, no_receipt),
         Work::Collect => gc(disk, &GcRequest::default(), run).map(|done| Outcome::Collected(done.removed_bytes)),
         Work::Sample => check(Some(tools.sample_percent)),
         Work::Heal => check(None),
@@ -141,6 +148,7 @@ fn sync_one(
     remotes: &[Arc<dyn Remote>],
     run: Run<'_>,
     tools: &Tools<'_>,
+    no_receipt: &mut Option<String>,
 ) -> Result<Outcome> {
     let mut state = HostState::load(tools.cache, job.marked.store).detached();
     let path = || job.path.display().to_string();
@@ -153,7 +161,9 @@ fn sync_one(
     if let Some(end) = RunEnd::of_sync(&synced).filter(|_| tools.leaves_receipts) {
         let source = synced.as_ref().ok().and_then(|synced| synced.source.as_deref());
         if let Err(error) = receipt::send(disk, remotes, source, end, run) {
-            (tools.warn)(&error.within("cannot give a receipt").in_full());
+            let why = error.within("cannot give a receipt").in_full();
+            (tools.warn)(&why);
+            *no_receipt = Some(why);
         }
     }
     let synced = synced?;

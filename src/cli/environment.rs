@@ -175,10 +175,9 @@ pub fn program() -> Result<PathBuf> {
 /// Returns where the agent of the machine, and not of a person, keeps what it needs.
 #[must_use]
 pub fn machine_folder() -> PathBuf {
-    if cfg!(windows) {
-        let data = variable("ProgramData").map_or_else(|| PathBuf::from(r"C:\ProgramData"), PathBuf::from);
-        return data.join("chunkstore");
-    }
+    #[cfg(windows)]
+    return crate::disk::host::program_data().unwrap_or_else(|| PathBuf::from(r"C:\ProgramData")).join("chunkstore");
+    #[cfg(not(windows))]
     PathBuf::from("/var/cache/chunkstore")
 }
 

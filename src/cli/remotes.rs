@@ -6,13 +6,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::config::{NewRemote, RemoteEntry, add_remote};
 use super::environment::absolute;
 use super::output::{on_one_line, shown};
 use super::settings::{Settings, tls_trust};
 use crate::base::Clock;
-use crate::disk::host::{is_open_to_others, list_host_dir, read_host_file};
+use crate::disk::host::list_host_dir;
 use crate::disk::{DiskErrorKind, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path_remote::PathRemote;
@@ -22,8 +23,8 @@ use crate::remote::proxy::{NoProxy, Proxy};
 use crate::remote::rate::{RateLimit, Throttle};
 use crate::remote::url::{Credentials, FtpUrl, Password};
 
-/// Longest file of a password.
-const PASSWORD_MAX_BYTES: u64 = 4096;
+mod password;
+
 const UNDERSTOOD: &str = "understood are ftp://, ftps://, ftps+implicit:// and paths";
 
 /// What a remote is needed for.
@@ -48,6 +49,8 @@ pub struct Remotes<'a> {
     settings: &'a Settings,
     clock: Arc<dyn Clock>,
     throttle: Option<Arc<dyn Throttle>>,
+    /// How long a program may take to give a password; nothing where a person sits before it.
+    password_within: Option<Duration>,
 }
 
 impl<'a> Remotes<'a> {
@@ -56,13 +59,19 @@ impl<'a> Remotes<'a> {
     pub fn new(settings: &'a Settings, clock: Arc<dyn Clock>) -> Self {
         let limit = |rate| Arc::new(RateLimit::new(rate, Arc::clone(&clock))) as Arc<dyn Throttle>;
         let throttle = settings.remote.limit_rate.map(limit);
-        Self { settings, clock, throttle }
+        Self { settings, clock, throttle, password_within: None }
     }
 
-    /// Makes remotes that share a limit with those of other runs.
+    /// Makes remotes for runs that nobody watches: they share a limit with those of other runs, and whoever is asked for a password
+    /// has so long for it.
     #[must_use]
-    pub fn throttled(settings: &'a Settings, clock: Arc<dyn Clock>, throttle: Option<Arc<dyn Throttle>>) -> Self {
-        Self { settings, clock, throttle }
+    pub fn unattended(
+        settings: &'a Settings,
+        clock: Arc<dyn Clock>,
+        throttle: Option<Arc<dyn Throttle>>,
+        password_within: Duration,
+    ) -> Self {
+        Self { settings, clock, throttle, password_within: Some(password_within) }
     }
 
     /// Returns whether this host's configuration names the remote of an address.
@@ -215,7 +224,8 @@ impl<'a> Remotes<'a> {
         };
         let noted = entry.and_then(|entry| FtpUrl::parse(&entry.url).ok());
         let noted_password = noted.as_ref().and_then(|url| url.password.clone());
-        let entry_password = entry.map(entry_password).transpose()?.flatten();
+        let asks = |entry| password::of_entry(entry, self.clock.as_ref(), self.password_within);
+        let entry_password = entry.map(asks).transpose()?.flatten();
         let credentials = choose_login(&[
             Login { user: url.user.as_deref(), password: url.password.clone() },
             Login { user: noted.as_ref().and_then(|url| url.user.as_deref()), password: noted_password },
@@ -239,44 +249,6 @@ impl<'a> Remotes<'a> {
             _ => Ok(None),
         }
     }
-}
-
-/// Returns the password of a named remote: as it is written there, from a file, or from a program.
-fn entry_password(entry: &RemoteEntry) -> Result<Option<Password>> {
-    match (&entry.password, &entry.password_file, &entry.password_command) {
-        (Some(secret), ..) => Ok(Some(secret.password())),
-        (None, Some(file), _) => password_in(file).map(Some),
-        (None, None, Some(command)) => password_of(command).map(Some),
-        (None, None, None) => Ok(None),
-    }
-}
-
-fn password_in(file: &Path) -> Result<Password> {
-    if is_open_to_others(file) {
-        let file = shown(file);
-        let text = format!("{file} can be read by others, so its password is not used: chmod 600 {file}");
-        return Err(Error::new(ErrorKind::Usage, text));
-    }
-    let missing = || Error::new(ErrorKind::Usage, format!("there is no password file {}", shown(file)));
-    Ok(first_line(&read_host_file(file, PASSWORD_MAX_BYTES)?.ok_or_else(missing)?))
-}
-
-/// Asks a program, such as one of a keyring. It is waited for as long as it takes: it may ask the person.
-fn password_of(command: &[String]) -> Result<Password> {
-    let wrong = |why: String| Error::new(ErrorKind::Usage, format!("password-command gave no password: {why}"));
-    let (program, arguments) = command.split_first().ok_or_else(|| wrong("it is empty".to_owned()))?;
-    let mut command = std::process::Command::new(program);
-    let ran = command.args(arguments).stdin(std::process::Stdio::null()).stderr(std::process::Stdio::null()).output();
-    let ran = ran.map_err(|error| wrong(error.to_string()))?;
-    if !ran.status.success() || ran.stdout.is_empty() {
-        return Err(wrong(ran.status.to_string()));
-    }
-    Ok(first_line(&ran.stdout))
-}
-
-fn first_line(bytes: &[u8]) -> Password {
-    let text = String::from_utf8_lossy(bytes);
-    Password::new(text.lines().next().unwrap_or_default().to_owned())
 }
 
 /// What one source knows of a login.

@@ -9,6 +9,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+#[cfg(windows)]
+pub use super::windows::calls::program_data;
 use super::{DiskError, DiskErrorKind};
 
 /// Reads a whole file of at most `max_bytes`; nothing when there is none.

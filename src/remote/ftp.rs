@@ -18,9 +18,11 @@ use super::rate::Throttle;
 use super::url::{Credentials, FtpUrl, Protection};
 use super::{Remote, RemoteError, RemoteErrorKind, Session};
 use crate::base::Clock;
+use hang_up::HangUp;
 use watch::Watches;
 
 mod dial;
+mod hang_up;
 mod link;
 mod reply;
 mod session;
@@ -113,6 +115,7 @@ struct Target {
     /// False after the server's answer to a transfer that was cut short did not fit: from then on each costs a connection.
     survives_cuts: AtomicBool,
     watches: Watches,
+    hang_up: Arc<HangUp>,
 }
 
 impl Target {
@@ -141,8 +144,9 @@ impl FtpRemote {
         let credentials = credentials.or_else(in_url).unwrap_or_else(Credentials::anonymous);
         let wire_bytes = Arc::new(AtomicU64::new(0));
         let survives_cuts = AtomicBool::new(true);
-        let watches = Watches::default();
-        Self { target: Arc::new(Target { url, credentials, options, clock, wire_bytes, survives_cuts, watches }) }
+        let (watches, hang_up) = (Watches::default(), Arc::default());
+        let target = Target { url, credentials, options, clock, wire_bytes, survives_cuts, watches, hang_up };
+        Self { target: Arc::new(target) }
     }
 }
 
@@ -171,6 +175,7 @@ impl Remote for FtpRemote {
     }
 
     fn hang_up(&self) {
+        self.target.hang_up.come();
         self.target.watches.shut_all();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -16,11 +16,15 @@ use super::scene::noise;
 
 mod configuration;
 mod lies;
+mod notices;
 mod runs;
 mod service;
 
 /// Settles at once, and takes any store.
 const QUICK: &str = "[agent]\nstores = \"any\"\nsettle = \"1ms\"\n";
+
+/// Runs the agent over the folders of a directory.
+const RUN: [&str; 5] = ["agent", "run", "--volumes", "volumes", "--json"];
 
 /// A publisher with its server, and a place for volumes.
 struct Stage {
@@ -104,9 +108,12 @@ impl Stage {
     }
 
     fn agent_with(&self, args: &[&str]) -> Running {
-        let args = [&["agent", "run", "--volumes", "volumes", "--json"], args].concat();
+        self.agent_by(self.cli.command(&[&RUN, args].concat()))
+    }
+
+    fn agent_by(&self, mut command: Command) -> Running {
         let stderr = std::fs::File::options().create(true).append(true).open(self.cli.path("agent.err")).unwrap();
-        let mut child = self.cli.command(&args).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut running = Running { child, lines, heard: Vec::new(), errors: self.cli.path("agent.err") };
         running.wait_for("ready", |event| event["event"] == "ready");

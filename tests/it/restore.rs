@@ -131,7 +131,10 @@ fn each_mode_leaves_what_it_says() {
         let before = [inode("same"), inode("other")];
         let done = scene.restore_with("/", &name, with(mode)).unwrap();
         assert_eq!((done.files, done.unchanged, done.skipped), counts, "{mode:?} {mtime}: {done:?}");
-        assert_eq!([inode("same") != before[0], inode("other") != before[1]], written, "{mode:?} {mtime}");
+        // Elsewhere the number of a file that was replaced may be given again at once.
+        if cfg!(unix) {
+            assert_eq!([inode("same") != before[0], inode("other") != before[1]], written, "{mode:?} {mtime}");
+        }
         let other: &[u8] = if written[1] { b"of the snapshot" } else { b"of the target!!" };
         assert_eq!(read(out.join("other")), other, "{mode:?} {mtime}");
         assert_eq!(read(out.join("new")), b"new");

@@ -13,6 +13,7 @@ fn record() -> Record {
         last_good: Some(Timestamp(4)),
         last_sample: None,
         result: "updated".into(),
+        no_receipt: Some("cannot give a receipt: the server refuses".into()),
     }
 }
 

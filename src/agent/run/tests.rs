@@ -61,14 +61,14 @@ impl Host for Noting {
         match does {
             Does::Ends => {
                 let outcome = Outcome::Synced { generation: Generation(1), changed: false, stale: false };
-                Ended { outcome, free_bytes: None }
+                Ended { outcome, free_bytes: None, no_receipt: None }
             }
             Does::Panics => panic!("as the test wants it"),
             Does::WaitsForCancel => {
                 while !monitor.cancelled() {
                     std::thread::yield_now();
                 }
-                Ended { outcome: Outcome::Interrupted, free_bytes: None }
+                Ended { outcome: Outcome::Interrupted, free_bytes: None, no_receipt: None }
             }
         }
     }
@@ -159,4 +159,14 @@ fn a_volume_that_goes_takes_its_run_with_it_and_a_stop_waits_for_runs() {
         hear(notes, "works");
     });
     assert_eq!(left, ["Ending", "interrupted"]);
+}
+
+#[test]
+fn a_clock_that_jumps_all_the_time_costs_nothing() {
+    let left = play(&[Does::Ends], |source, _, notes| {
+        plug(source, "a");
+        hear(notes, "up-to-date");
+        (0..1000).for_each(|_| source.say(Seen::Jumped));
+    });
+    assert_eq!(left, ["Ending"]);
 }

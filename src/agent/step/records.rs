@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::agent::event::{Marked, Now, Outcome, Work};
+use crate::agent::event::{Ended, Marked, Now, Outcome, Work};
 use crate::base::{Generation, ReplicaId, StoreId, Timestamp};
 
 /// Most keys that are remembered; the one that was met longest ago goes first.
@@ -25,6 +25,8 @@ pub struct Record {
     pub last_sample: Option<Timestamp>,
     /// How the last run ended, in one word.
     pub result: String,
+    /// Why the publisher got no receipt of the last sync; nothing where it got one or none was due.
+    pub no_receipt: Option<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -46,7 +48,8 @@ impl Records {
     }
 
     /// Remembers how a run ended; says whether there is anything new to keep.
-    pub(super) fn note(&mut self, marked: &Marked, work: Work, outcome: &Outcome, now: &Now) -> bool {
+    pub(super) fn note(&mut self, marked: &Marked, work: Work, ended: &Ended, now: &Now) -> bool {
+        let outcome = &ended.outcome;
         let (Some(replica), false) = (marked.replica, *outcome == Outcome::Interrupted) else { return false };
         let record = self.0.entry(replica).or_insert_with(|| Record {
             store: marked.store,
@@ -56,8 +59,12 @@ impl Records {
             last_good: None,
             last_sample: None,
             result: String::new(),
+            no_receipt: None,
         });
         (record.store, record.seen, record.result) = (marked.store, now.wall, outcome.name().to_owned());
+        if work == Work::Sync {
+            record.no_receipt.clone_from(&ended.no_receipt);
+        }
         if let Outcome::Synced { generation, .. } = outcome {
             (record.generation, record.last_good) = (Some(*generation), Some(now.wall));
         }

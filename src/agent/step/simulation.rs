@@ -245,7 +245,7 @@ impl Life {
         if matches!(outcome, Outcome::Synced { .. }) && self.slots[slot].is_here && path == self.truth(slot) {
             self.slots[slot].synced_in_plug = true;
         }
-        let ended = Ended { outcome, free_bytes: Some(self.draw(2000) as u64) };
+        let ended = Ended { outcome, free_bytes: Some(self.draw(2000) as u64), no_receipt: None };
         self.hear(What::Ended(ticket, ended.clone()));
         self.hear(What::Ended(ticket, ended));
     }

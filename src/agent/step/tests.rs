@@ -71,7 +71,7 @@ impl Agent {
     }
 
     fn end(&mut self, ticket: Ticket, outcome: Outcome) -> Vec<Action> {
-        self.hear(What::Ended(ticket, Ended { outcome, free_bytes: Some(5000) })).to_vec()
+        self.hear(What::Ended(ticket, Ended { outcome, free_bytes: Some(5000), no_receipt: None })).to_vec()
     }
 }
 
@@ -232,6 +232,60 @@ fn u16_waits_double_while_the_server_does_not_answer() {
     agent.end(ticket, Outcome::Unreachable("no route".into()));
     agent.hear(What::Jumped);
     assert!(agent.wake_in().unwrap() <= 10.0);
+}
+
+#[test]
+fn u16_a_clock_that_is_set_again_and_again_makes_no_storm() {
+    let mut agent = Agent::new(rules());
+    let mut ticket = Some(agent.begin("a", 1));
+    let (year, mut runs) = (365 * 86_400, 0);
+    for second in 0..3600 {
+        if let Some(ticket) = ticket.take() {
+            runs += 1;
+            agent.end(ticket, Outcome::Unreachable("no route".into()));
+        }
+        agent.now.wall = agent.now.wall.plus_secs(if second % 2 == 0 { year } else { -year });
+        assert_eq!(run_of(agent.hear(What::Jumped)), None);
+        ticket = run_of(agent.after(1.0)).map(|(ticket, _)| ticket);
+    }
+    assert!((2..=3600 / 5).contains(&runs), "{runs}");
+}
+
+#[test]
+fn u16_a_clock_that_is_set_changes_no_wait() {
+    let years = 20 * 365 * 86_400;
+    for secs in [years, -years] {
+        let mut agent = Agent::new(Rules { sample_every: Some(Duration::from_secs(86_400)), ..rules() });
+        let ticket = agent.begin("a", 1);
+        agent.end(ticket, Outcome::Unreachable("no route".into()));
+        let wait = agent.wake_in().unwrap();
+        agent.now.wall = agent.now.wall.plus_secs(secs);
+        assert_eq!((run_of(agent.hear(What::Tick)), agent.wake_in()), (None, Some(wait)));
+        let (ticket, _) = run_of(agent.after(wait)).unwrap();
+        let (ticket, work) = run_of(&agent.end(ticket, up_to_date())).unwrap();
+        assert_eq!(work, Work::Sample);
+        assert_eq!(run_of(&agent.end(ticket, Outcome::Sound)), None);
+        // A sample that was noted for a time to come is due again, and only once.
+        agent.now.wall = agent.now.wall.plus_secs(-secs);
+        agent.hear(What::Gone(key("a")));
+        let (ticket, _) = run_of(&agent.meet("a", Found::Store(marked(1)))).unwrap();
+        let (ticket, _) = run_of(&agent.end(ticket, up_to_date())).unwrap();
+        assert_eq!(run_of(&agent.end(ticket, Outcome::Sound)), None);
+    }
+}
+
+#[test]
+fn a_window_follows_the_clock_when_it_is_set() {
+    let windows = crate::agent::windows::Windows::new(vec!["mon 02:00-04:00".parse().unwrap()]).unwrap();
+    let mut agent = Agent::new(Rules { windows, ..rules() });
+    assert_eq!(run_of(&agent.meet("a", Found::Store(marked(1)))), None);
+    agent.now.wall = agent.now.wall.plus_secs(3 * 3600);
+    let (ticket, _) = run_of(agent.hear(What::Jumped)).unwrap();
+    agent.now.wall = agent.now.wall.plus_secs(-2 * 3600);
+    assert!(agent.hear(What::Jumped).contains(&Action::Cancel(ticket)), "the window is no longer open");
+    agent.end(ticket, Outcome::Interrupted);
+    assert!(agent.wake_in().unwrap() <= 3600.0);
+    assert!(run_of(agent.after(3600.0)).is_some());
 }
 
 #[test]

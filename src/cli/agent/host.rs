@@ -34,6 +34,9 @@ use crate::remote::rate::{RateLimit, Throttle};
 use crate::remote::url::FtpUrl;
 use crate::store::replica;
 
+/// How long a program may take to give a password; nobody is there whom it could ask.
+const PASSWORD_WITHIN: Duration = Duration::from_secs(60);
+
 /// Everything that follows from the configuration file.
 struct Configured {
     settings: Settings,
@@ -51,7 +54,7 @@ impl Configured {
     }
 
     fn remotes(&self, clock: &Arc<dyn Clock>) -> Remotes<'_> {
-        Remotes::throttled(&self.settings, Arc::clone(clock), self.throttle.clone())
+        Remotes::unattended(&self.settings, Arc::clone(clock), self.throttle.clone(), PASSWORD_WITHIN)
     }
 }
 

@@ -73,6 +73,9 @@ fn show(document: &Value, is_running: Option<bool>, context: &Context) -> Result
         let (id, result) = (text(&key["replica_id"]), text(&key["result"]));
         let line = format!("{id}  {result}, generation {generation}, last up to date {}", time(&key["last_good"]));
         output.field("key", line)?;
+        if key["no_receipt"].is_string() {
+            output.field("", text(&key["no_receipt"]))?;
+        }
     }
     Ok(())
 }

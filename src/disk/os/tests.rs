@@ -82,3 +82,30 @@ fn steps_resolve_like_the_kernel() {
     assert!(unix::resolve_by_steps(&root, "l/b", flags, Mode::empty()).is_err());
     assert!(unix::resolve_by_steps(&root, "l", flags, Mode::empty()).is_err());
 }
+
+// U4
+#[cfg(target_os = "linux")]
+#[test]
+#[expect(clippy::disallowed_methods, reason = "plants a file and looks at its times")]
+fn reading_does_not_touch_the_time_of_the_last_access() {
+    use std::os::unix::fs::MetadataExt;
+    let temp = tempfile::tempdir().unwrap();
+    let disk = OsDisk::create(temp.path()).unwrap();
+    fs::create_dir(temp.path().join("dir")).unwrap();
+    fs::write(temp.path().join("dir/file"), b"content").unwrap();
+    // Linux notes an access where the last one noted is older than the last change.
+    let old = rustix::fs::Timespec { tv_sec: 1_000_000, tv_nsec: 0 };
+    let omit = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT };
+    let times = rustix::fs::Timestamps { last_access: old, last_modification: omit };
+    for name in ["dir/file", "dir"] {
+        let name = temp.path().join(name);
+        rustix::fs::utimensat(rustix::fs::CWD, &name, &times, rustix::fs::AtFlags::empty()).unwrap();
+    }
+    assert_eq!(disk.list(&path("dir")).unwrap().len(), 1);
+    let file = disk.open(&path("dir/file")).unwrap();
+    let mut bytes = [0; 7];
+    assert_eq!((file.read_at(0, &mut bytes).unwrap(), &bytes), (7, b"content"));
+    for name in ["dir/file", "dir"] {
+        assert_eq!(fs::metadata(temp.path().join(name)).unwrap().atime(), 1_000_000, "{name}");
+    }
+}

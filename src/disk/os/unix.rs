@@ -18,6 +18,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, Dir, FallocateFlags, FileType, Mode, OFlags, Stat, StatVfsMountFlags};
@@ -33,10 +34,17 @@ pub(super) struct Root {
     /// The directory that was made last and not yet synced by its parent. Its own entry is clean, so that its sync writes the
     /// table of clusters alone.
     made_dir: Mutex<Option<OwnedFd>>,
+    /// So far everything belonged to whoever we are.
+    is_own: AtomicBool,
 }
 
 /// Flags that every handle gets: a pipe must not block us, and a child must not inherit it.
 const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+/// Reading changes nothing on the medium, not even when it was read last; for the owner of a file alone.
+#[cfg(target_os = "linux")]
+const UNNOTICED: OFlags = OFlags::NOATIME;
+#[cfg(not(target_os = "linux"))]
+const UNNOTICED: OFlags = OFlags::empty();
 
 impl Root {
     /// Opens the root itself.
@@ -44,17 +52,20 @@ impl Root {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::open(path, flags, Mode::empty())?;
         let kind = file_system(&dir)?;
-        Ok(Self { dir, kind, made_dir: Mutex::new(None) })
+        Ok(Self { dir, kind, made_dir: Mutex::new(None), is_own: AtomicBool::new(true) })
     }
 
     /// Opens a file; the caller checks its type.
     pub(super) fn open_file(&self, path: &str, access: Access) -> io::Result<File> {
-        let flags = match access {
-            Access::Read => OFlags::RDONLY,
-            Access::Write => OFlags::WRONLY,
-            Access::CreateNew => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
+        let opened = match access {
+            Access::Read => self.open_to_read(path, OFlags::RDONLY | ALWAYS),
+            Access::Write => self.resolve(path, OFlags::WRONLY | ALWAYS, Mode::empty()),
+            Access::CreateNew => {
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+                self.resolve(path, flags | ALWAYS, Mode::RUSR | Mode::WUSR)
+            }
         };
-        match self.resolve(path, flags | ALWAYS, Mode::RUSR | Mode::WUSR) {
+        match opened {
             Ok(fd) => Ok(File::from(fd)),
             // A socket, or a pipe that nobody reads, also says "no such device"; the medium is there.
             Err(Errno::NXIO) if self.stat(path).is_ok() => Err(Errno::ISDIR.into()),
@@ -64,7 +75,18 @@ impl Root {
 
     /// Opens a directory.
     fn open_dir(&self, path: &str) -> rustix::io::Result<OwnedFd> {
-        self.resolve(path, OFlags::RDONLY | OFlags::DIRECTORY | ALWAYS, Mode::empty())
+        self.open_to_read(path, OFlags::RDONLY | OFlags::DIRECTORY | ALWAYS)
+    }
+
+    fn open_to_read(&self, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        if self.is_own.load(Ordering::Relaxed) {
+            match self.resolve(path, flags | UNNOTICED, Mode::empty()) {
+                // One file of somebody else is enough to ask no more.
+                Err(Errno::PERM) => self.is_own.store(false, Ordering::Relaxed),
+                other => return other,
+            }
+        }
+        self.resolve(path, flags, Mode::empty())
     }
 
     /// Opens a path below the root without following links.

@@ -4,12 +4,12 @@
 //! not been touched for years.
 #![expect(unsafe_code, reason = "calls of the system that no safe wrapper offers")]
 
-use std::ffi::c_void;
+use std::ffi::{OsString, c_void};
 use std::fs::File;
 use std::io;
-use std::os::windows::ffi::OsStrExt;
+use std::os::windows::ffi::{OsStrExt, OsStringExt};
 use std::os::windows::io::{AsHandle, AsRawHandle};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
 
 use windows_sys::Win32::Foundation::{HANDLE, LocalFree};
@@ -27,11 +27,23 @@ use windows_sys::Win32::Storage::FileSystem::{
 };
 use windows_sys::Win32::System::Diagnostics::Debug::{SEM_FAILCRITICALERRORS, SetErrorMode};
 use windows_sys::Win32::System::IO::DeviceIoControl;
+use windows_sys::Win32::UI::Shell::{CSIDL_COMMON_APPDATA, SHGFP_TYPE_CURRENT, SHGetFolderPathW};
 
 /// Longest name of a volume's root or file system that is taken, in units.
 const NAME_MAX_UNITS: usize = 261;
 /// Longest access list in text that is taken, in units.
 const TEXT_MAX_UNITS: usize = 1 << 16;
+
+/// Returns where programs keep what belongs to no person: the system knows, and a variable says what whoever started us wants.
+pub fn program_data() -> Option<PathBuf> {
+    let mut units = [0_u16; NAME_MAX_UNITS];
+    let (folder, which) = (CSIDL_COMMON_APPDATA.cast_signed(), SHGFP_TYPE_CURRENT.cast_unsigned());
+    // SAFETY: the buffer has more than the 260 units that the call fills at most, its end included.
+    let result = unsafe { SHGetFolderPathW(null_mut(), folder, null_mut(), which, units.as_mut_ptr()) };
+    let len_units = units.iter().position(|unit| *unit == 0)?;
+    let path = PathBuf::from(OsString::from_wide(units.get(..len_units)?));
+    (result == 0 && path.is_absolute()).then_some(path)
+}
 
 /// Returns a file's number on its volume.
 pub fn file_number(file: &File) -> io::Result<u64> {

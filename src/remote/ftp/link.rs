@@ -92,8 +92,13 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Connects, protects, logs in, and asks for binary transfers.
+    /// Connects, protects, logs in, and asks for binary transfers, unless somebody hangs up.
     pub(super) fn open(target: &Arc<Target>) -> Result<Self, Trouble> {
+        let reaches = Arc::clone(target);
+        target.hang_up.unless_it_comes(move || Self::reach(&reaches))
+    }
+
+    fn reach(target: &Arc<Target>) -> Result<Self, Trouble> {
         let limit = target.options.timeout;
         let mut link = match target.url.protection {
             Protection::Plain | Protection::ExplicitTls => Self::greet(target)?,
@@ -142,7 +147,12 @@ impl Link {
 
     fn over(ftp: Ftp, watch: Watch, target: &Arc<Target>, way: Way, slot: Slot) -> Self {
         let receive_bytes = Arc::new(AtomicUsize::new(0));
-        let ftp = with_data_sockets(ftp, way, watch.door(), Arc::clone(&slot), Arc::clone(&receive_bytes));
+        let hang_up = Arc::clone(&target.hang_up);
+        let dial = move |port, receive_bytes| {
+            let way = way.clone();
+            hang_up.unless_it_comes(move || way.dial(port, receive_bytes))
+        };
+        let ftp = with_data_sockets(ftp, dial, watch.door(), Arc::clone(&slot), Arc::clone(&receive_bytes));
         let (target, base) = (Arc::clone(target), String::new());
         let proven_cuts = Vec::new();
         Self { ftp, watch, target, tls: false, slot, base, receive_bytes, proven_cuts, passive_proven: false }
@@ -449,10 +459,16 @@ fn take_kept(slot: &Slot) -> Option<Trouble> {
 }
 
 /// Has data connections made by the way of the control connection, with bounded waits and under guard.
-fn with_data_sockets(ftp: Ftp, way: Way, door: Door, slot: Slot, receive_bytes: Arc<AtomicUsize>) -> Ftp {
+fn with_data_sockets(
+    ftp: Ftp,
+    dial: impl Fn(u16, Option<usize>) -> Result<TcpStream, Trouble> + Send + Sync + 'static,
+    door: Door,
+    slot: Slot,
+    receive_bytes: Arc<AtomicUsize>,
+) -> Ftp {
     ftp.passive_stream_builder(move |address| -> FtpResult<TcpStream> {
         let receive_bytes = Some(receive_bytes.load(Ordering::Relaxed)).filter(|bytes| *bytes > 0);
-        let tcp = way.dial(address.port(), receive_bytes).map_err(|trouble| {
+        let tcp = dial(address.port(), receive_bytes).map_err(|trouble| {
             let text = trouble.reason.clone();
             keep(&slot, trouble);
             FtpError::ConnectionError(std::io::Error::other(text))

@@ -106,6 +106,44 @@ fn a_status_file_that_cannot_be_written_costs_a_line() {
     assert_eq!(agent.errors().matches("cannot write the status file").count(), 1, "{}", agent.errors());
 }
 
+#[test]
+fn a_full_disk_of_the_host_costs_lines_and_no_run() {
+    // A file system of its own for the agent's folder, which only this process and its children see; one page is free of it.
+    let mount = "mount -t tmpfs -o size=64k chunkstore-test \"$HOME/.cache/chunkstore\"";
+    let fill = "head -c 61440 /dev/zero >\"$HOME/.cache/chunkstore/filler\"";
+    let in_namespace = |stage: &Stage, script: &str| {
+        let mut command = stage.cli.command(&[]);
+        let program = command.get_program().to_owned();
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(program).args(RUN);
+        unshare.current_dir(stage.cli.path(".")).env("HOME", stage.cli.path("home"));
+        command = unshare;
+        command
+    };
+    let stage = Stage::new();
+    std::fs::create_dir_all(stage.cli.path("home/.cache/chunkstore")).unwrap();
+    let tried = in_namespace(&stage, &format!("{mount} && {fill}")).output();
+    if !tried.is_ok_and(|ran| ran.status.success()) {
+        return println!("not checked: no file system can be mounted here");
+    }
+    stage.key("a");
+    let newest = stage.publish(1, 300_000);
+    let mut agent = stage.agent_by(in_namespace(&stage, &format!("{mount} && {fill} && exec \"$@\"")));
+    stage.plug("a");
+    agent.ended("updated");
+    agent.notice("updated");
+    assert_eq!(stage.generation("volumes/a"), newest);
+    stage.pull("a");
+    let next = stage.publish(2, 1000);
+    stage.plug("a");
+    agent.ended("updated");
+    assert_eq!(stage.generation("volumes/a"), next);
+    let errors = agent.errors();
+    assert_eq!(errors.matches("cannot write the status file, and goes on without it").count(), 1, "{errors}");
+    assert!(errors.contains("cannot remember on this host what was seen"), "{errors}");
+    assert_eq!(agent.end(), 0);
+}
+
 // U23
 #[test]
 fn the_status_says_how_things_stand() {

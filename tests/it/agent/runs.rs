@@ -54,7 +54,7 @@ fn a_key_that_is_pulled_in_the_middle_goes_on_when_it_comes_back() {
 
 impl Running {
     /// Waits until a volume holds so many bytes of packs; the agent works on it meanwhile.
-    fn wait_for_bytes(&mut self, volume: &Path, bytes: u64) {
+    pub(super) fn wait_for_bytes(&mut self, volume: &Path, bytes: u64) {
         let held = || -> u64 { contents(&volume.join("packs")).iter().map(|(_, _, len, _)| len).sum() };
         while held() < bytes {
             assert!(self.child.try_wait().unwrap().is_none(), "the agent ended: {}", self.errors());
@@ -184,5 +184,39 @@ fn the_agent_gives_receipts_where_it_is_configured_to_and_a_server_that_takes_no
         let given = std::fs::read_dir(stage.cli.path("server/receipts")).map_or(0, Iterator::count);
         assert_eq!(given, usize::from(takes_them));
         assert!(stage.volume("a").join("replica/receipt.key").exists());
+        let key = &stage.cli.ok(&["agent", "status", "--json"]).document()["keys"][0];
+        assert_eq!(key["no_receipt"].as_str().is_some_and(|why| why.contains("cannot give a receipt")), !takes_them);
+        let shown = stage.cli.ok(&["agent", "status"]).stdout;
+        assert_eq!(shown.contains("cannot give a receipt"), !takes_them, "{shown}");
     }
+}
+
+// U22
+#[test]
+fn a_run_that_waits_for_a_server_that_does_not_answer_lets_go_at_once() {
+    let stage = Stage::new();
+    stage.key("a");
+    // To who comes when its queue is full Linux says nothing.
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let id = stage.cli.ok(&["status", "--store", "pub", "--json"]).document()["store_id"].clone();
+    let remotes = format!("[agent.remotes]\n{id} = [\"mute\"]\n[remotes.mute]\nurl = \"ftp://{address}/\"\n");
+    stage.cli.configure(&format!("{QUICK}{remotes}[defaults]\ntimeout = \"12h\"\n"));
+    let _first = std::net::TcpStream::connect(address).unwrap();
+    let is_asking = || {
+        let wanted = format!(" 0100007F:{:04X} 02 ", address.port());
+        std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&wanted)
+    };
+    let mut agent = stage.agent();
+    stage.plug("a");
+    agent.began();
+    while !is_asking() {
+        std::thread::yield_now();
+    }
+    stage.pull("a");
+    agent.ended("interrupted");
+    assert!(is_asking(), "the system goes on asking for minutes, and nobody waits for that");
+    assert_eq!(agent.end(), 0);
 }

@@ -1,7 +1,6 @@
 //! The unit of systemd, and what a supervisor hears of a real agent.
 
 use std::os::unix::net::UnixDatagram;
-use std::process::Command;
 
 use super::*;
 use crate::cli::Cli;

@@ -5,6 +5,7 @@
 //! how to run it and what it found.
 #![allow(clippy::disallowed_methods, reason = "a tool may read files, clocks and the environment")]
 
+pub mod agent;
 pub mod amplification;
 pub mod bench;
 pub mod blocklog;

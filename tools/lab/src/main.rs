@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use lab::agent::{self, AgentArgs};
 use lab::amplification::{self, AmplificationArgs};
 use lab::kill::{self, KillArgs};
 use lab::record::{self, RecordArgs};
@@ -32,6 +33,8 @@ enum Part {
     Unplug(UnplugArgs),
     /// Kills a running sync, or the whole machine
     Kill(KillArgs),
+    /// Lets the agent sync a key that arrives, is pulled in the middle and comes back, from a real FTP server
+    Agent(AgentArgs),
     /// Tries keys that are old, slow, full, protected or broken in one place
     Worn(WornArgs),
     /// Runs all of the above in its long form, and writes the report in the lab's README
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Part::Amplification(args) => amplification::run(&args),
         Part::Unplug(args) => unplug::run(&args).map(|()| true),
         Part::Kill(args) => kill::run(&args).map(|()| true),
+        Part::Agent(args) => agent::run(&args).map(|()| true),
         Part::Worn(args) => worn::run(&args).map(|()| true),
         Part::Report(args) => report::run(&args),
     };

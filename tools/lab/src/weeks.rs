@@ -128,7 +128,7 @@ fn write_files(folder: &Path, week: usize) -> Result<()> {
 }
 
 /// Copies the guest's program, which needs no library, so that the host may run it.
-fn own_program(kit: &Kit, dir: &Path) -> Result<PathBuf> {
+pub(crate) fn own_program(kit: &Kit, dir: &Path) -> Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let program = dir.join("chunkstore");
     let copied = std::fs::copy(kit.chunkstore(), &program)
@@ -138,7 +138,7 @@ fn own_program(kit: &Kit, dir: &Path) -> Result<PathBuf> {
 }
 
 /// Runs the program on the host; returns the last line of its JSON.
-fn run(program: &Path, dir: &Path, args: &[&str]) -> Result<serde_json::Value> {
+pub(crate) fn run(program: &Path, dir: &Path, args: &[&str]) -> Result<serde_json::Value> {
     let output = command(Command::new(program).args(args).args(["--cache", "cache"]).current_dir(dir))?;
     let line = output.lines().last().unwrap_or_default();
     serde_json::from_str(line).map_err(|error| LabError::because(format!("{} printed `{line}`", args[0]), error))

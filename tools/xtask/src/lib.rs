@@ -5,6 +5,7 @@
 //! A library so that `cargo test` runs tidy too. Nothing here is part of the program.
 #![allow(clippy::disallowed_methods, reason = "a tool may read files, the environment and the clock")]
 
+pub mod agent;
 pub mod cargo;
 pub mod ci;
 pub mod content;

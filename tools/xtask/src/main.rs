@@ -10,7 +10,7 @@ use xtask::fuzz::{self, FuzzArgs};
 use xtask::mutants::{self, MutantsArgs};
 use xtask::peers::{self, PeersArgs};
 use xtask::windows::{self, WindowsArgs};
-use xtask::{ci, deny, memory, sweep, syncratio, tidy};
+use xtask::{agent, ci, deny, memory, sweep, syncratio, tidy};
 
 const HELP: &str = "\
 Usage: cargo xtask <chore>
@@ -26,7 +26,8 @@ Usage: cargo xtask <chore>
   memory [FLAGS]  what each verb holds of a million files and of 100 GB, with a table; exits 1 if any is over its bound
   scale   what upkeep takes on a store of two million objects, and what a key fetches after it (`cargo xtask scale help`)
   syncratio [FLAGS]  how much longer a sync by FTP takes than curl of the same packs; exits 1 above 1.3
-  windows [setup|build|test|run]  the program and its tests built for Windows and run under wine (`cargo xtask windows --help`)
+  agent [FLAGS]  what an agent costs idle and in a sync, and how soon it lets go of a volume; exits 1 if any is over its bound
+  windows [setup|build|test|service|run]  the program and its tests built for Windows and run under wine (`cargo xtask windows --help`)
   help    print this (also -h, --help)
 
 Environment:
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         ["lab", ..] => with_the_program(&root, "chunkstore-lab", &words[1..]),
         ["scale", ..] => with_the_program(&root, "chunkstore-scale", &words[1..]),
         ["memory", ref flags @ ..] => exit_code(memory::run(&root, flags)),
+        ["agent", ref flags @ ..] => exit_code(agent::run(&root, flags)),
         ["syncratio", ref flags @ ..] => exit_code(syncratio::run(&root, flags)),
         ["windows", ..] => with_args::<WindowsArgs>(&words, |args| windows::run(&root, args)),
         ["help" | "-h" | "--help"] => {

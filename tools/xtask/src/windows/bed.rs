@@ -22,13 +22,14 @@ pub struct Bed {
     root: PathBuf,
     /// Cargo's folder for this target, with the wine prefix and the logs beside what is built.
     target_dir: PathBuf,
+    prefix: &'static str,
 }
 
 impl Bed {
     /// The bed of this repository; nothing is made yet.
     #[must_use]
     pub fn at(root: &Path) -> Self {
-        Self { root: root.to_owned(), target_dir: root.join("target/windows") }
+        Self { root: root.to_owned(), target_dir: root.join("target/windows"), prefix: "wine" }
     }
 
     /// Returns the repository.
@@ -46,7 +47,18 @@ impl Bed {
     /// Returns the folder that the prefix is in: what wine takes for a machine.
     #[must_use]
     pub fn prefix(&self) -> PathBuf {
-        self.target_dir.join("wine")
+        self.target_dir.join(self.prefix)
+    }
+
+    /// Returns a bed with a wine prefix of its own, which takes a minute the first time: another machine, which can be switched off while
+    /// tests run in the first.
+    ///
+    /// # Errors
+    /// As [`Bed::set_up`].
+    pub fn apart(&self, prefix: &'static str) -> Result<Self, String> {
+        let bed = Self { root: self.root.clone(), target_dir: self.target_dir.clone(), prefix };
+        bed.make_prefix()?;
+        Ok(bed)
     }
 
     /// Installs and makes what is missing; quick where nothing is.

@@ -30,6 +30,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// # Errors
 /// The step that did not come to what it should, and why.
 pub fn run(bed: &Bed) -> Result<(), String> {
+    let bed = &bed.apart("wine-service")?;
     let stage = Stage::new(bed)?;
     let told = |step: &str| println!("windows: service: {step}");
     let server = Vsftpd::start(bed.root(), &stage.path("ftp")).map_err(|error| error.to_string())?;
@@ -38,7 +39,8 @@ pub fn run(bed: &Bed) -> Result<(), String> {
     let installed = Installed::new(&stage, &store)?;
     told("installed, started, running");
     require(stage.service_state()? == "RUNNING", "the service manager says that it runs")?;
-    require(stage.status()?["running"] == true, "the agent's status says so")?;
+    let status = stage.status()?;
+    require(status["running"] == true, &format!("the agent's status says so: {status}"))?;
     stage.plug()?;
     told("a drive arrives");
     stage.wait("the sync reaches its middle", || Ok(stage.key_bytes()? >= PULLED_AFTER_BYTES))?;
