@@ -39,7 +39,7 @@ fn room_is_set_aside_for_the_longest_spelling_of_each_item() {
     assert_eq!(empty().room_bytes(), 94);
     assert_eq!(more(SealedPart { snapshots: vec![snapshot.clone(); 3], ..empty() }), 3 * 82);
     assert_eq!(more(SealedPart { snapshots: vec![tagged], ..empty() }), 82 + 13 + 10);
-    assert_eq!(more(SealedPart { indexes: vec![drawn[0].indexes[0].clone(); 3], ..empty() }), 3 * 138);
+    assert_eq!(more(SealedPart { indexes: vec![drawn[0].indexes[0]; 3], ..empty() }), 3 * 138);
     assert_eq!(more(SealedPart { older_epochs: secrets(&[1, 2, 3]), ..empty() }), 3 * 42);
     assert_eq!(more(SealedPart { index_keys: secrets(&[1, 2, 3]), ..empty() }), 3 * 42);
     assert_eq!(more(SealedPart { extensions: vec![(9, vec![0; 5]), (11, Vec::new())], ..empty() }), 25 + 20);

@@ -379,7 +379,7 @@ fn key_generation(is_current: bool) -> u64 {
 }
 
 fn ended(ticket: Ticket, outcome: Outcome) -> What {
-    What::Ended(ticket, Ended { outcome, free_bytes: None })
+    What::Ended(ticket, Ended { outcome, free_bytes: None, no_receipt: None })
 }
 
 fn synced(generation: u64, changed: bool) -> Outcome {
