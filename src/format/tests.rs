@@ -5,6 +5,7 @@
 mod draw;
 mod limits;
 mod sealed;
+mod texts;
 mod vectors;
 
 use draw::Draw;

@@ -14,10 +14,13 @@ const STEP: usize = 30;
 const COLOURS: [&str; 3] = ["#c2410c", "#1d4ed8", "#15803d"];
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
+/// The name of a strip, and its values out of a curve and the count of keys.
+type Strip = (&'static str, fn(&Curve, usize) -> Vec<f64>);
+
 /// Draws the curves of some weeks below each other, each in a colour of its own.
 #[must_use]
 pub fn picture(weeks: &[(&str, &Curve)], keys: usize) -> String {
-    let strips: [(&str, fn(&Curve, usize) -> Vec<f64>); 4] = [
+    let strips: [Strip; 4] = [
         ("keys that have the release, in percent", |curve, keys| {
             ends(&curve.current).map(|count| count as f64 * 100.0 / keys.max(1) as f64).collect()
         }),
