@@ -5,7 +5,7 @@ use crate::base::limits::{HEAD_MAX_BYTES, MARKER_MAX_BYTES, PACK_MAX_BYTES, RECE
 use crate::base::{DedupGeneration, Epoch, Generation, KeyListHash, ObjectId, PackHash, PublicKey, Timestamp};
 use crate::format::INNER_VERSION;
 use crate::format::codec::{Encoder, FormatError};
-use crate::format::head::{GROUP_MAX_BYTES, Head, SignedHead};
+use crate::format::head::{GROUP_MAX_BYTES, Group, Head, SignedHead};
 use crate::format::keylist::{KeyRole, KeyTag};
 use crate::format::manifest::{KeyShards, Manifest, SHARD_BITS_MAX};
 use crate::format::marker::Marker;
@@ -66,6 +66,14 @@ fn a_group_has_so_many_letters_digits_and_dashes() {
     for group in ["A", "a_1", "ä", &"z".repeat(GROUP_MAX_BYTES + 1)] {
         assert!(decoded(group).is_err(), "{group}");
     }
+}
+
+#[test]
+fn what_is_for_a_group_is_for_its_keys_and_what_is_for_all_for_every_key() {
+    let group = |name: &str| name.parse::<Group>().unwrap();
+    assert!(Group::all().is_all() && group("all").is_all() && !group("early").is_all());
+    assert!(group("early").is_for(&group("early")) && group("all").is_for(&group("early")));
+    assert!(!group("early").is_for(&group("late")) && !group("early").is_for(&Group::all()));
 }
 
 #[test]
