@@ -26,6 +26,8 @@ use crate::ops::purge::{PurgeRequest, Purged, plan, purge};
 use crate::remote::Remote;
 use crate::store::replica;
 
+/// Approves no plan at all.
+const NO_PLAN: &str = "";
 /// Longest answer that is read.
 const ANSWER_MAX_BYTES: u64 = 1024;
 /// Most paths of a kind that people are shown.
@@ -64,7 +66,16 @@ pub fn run(args: &PurgeArgs, context: &Context) -> Result<Outcome> {
             let progress = context.start(Shape::Document)?;
             let planned = plan(&disk, &request, context.run(&progress));
             progress.finish();
-            let planned = planned.map_err(failed)?;
+            let planned = match planned {
+                // Nothing has these paths any more: it may be that a purge of them was cut off, which is ended then.
+                Err(error) if error.kind() == ErrorKind::Other && !args.dry_run => {
+                    let progress = context.start(Shape::Document)?;
+                    let ended = purge(&disk, &request, NO_PLAN, context.run(&progress));
+                    progress.finish();
+                    return ended.map_or_else(|_| Err(failed(error)), |done| show_done(&done, context));
+                }
+                planned => planned.map_err(failed)?,
+            };
             if args.dry_run {
                 show_plan(&planned, context)?;
                 context.output.text(format!("carry it out with --approve {}", planned.hash))?;
@@ -82,8 +93,12 @@ pub fn run(args: &PurgeArgs, context: &Context) -> Result<Outcome> {
     let progress = context.start(Shape::Document)?;
     let done = purge(&disk, &request, &approved, context.run(&progress));
     progress.finish();
-    let done = done.map_err(failed)?;
-    show(&done, context)?;
+    show_done(&done.map_err(failed)?, context)
+}
+
+/// Shows what was done, and what has to wait for readers.
+fn show_done(done: &Purged, context: &Context) -> Result<Outcome> {
+    show(done, context)?;
     if done.obeyed.readers {
         let line = "somebody reads the store, so what was purged stands here until the next sync, commit or gc";
         context.notices.line(&format!("chunkstore: {line}"));

@@ -77,6 +77,25 @@ fn a_plan_is_shown_approved_and_carried_out_everywhere() {
 }
 
 #[test]
+fn saying_yes_again_ends_what_was_cut_off() {
+    let cli = scene();
+    let names: Vec<_> = std::fs::read_dir(cli.path("pub/heads")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let kept = names.iter().max().unwrap().clone();
+    let bytes = std::fs::read(&kept).unwrap();
+    assert_eq!(run(&cli, &["/letter.txt", "--yes"]).code, 0);
+    assert!(!kept.exists());
+    // As a cut leaves it that came before what led to earlier states was removed.
+    std::fs::write(&kept, bytes).unwrap();
+    let planned = run(&cli, &["/letter.txt", "--dry-run"]);
+    assert_eq!(planned.code, 1, "{planned:?}");
+    assert!(kept.exists());
+    let ended = run(&cli, &["/letter.txt", "--yes"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.stdout.contains("ended a purge that had been cut off") && !kept.exists(), "{ended:?}");
+    assert_eq!(run(&cli, &["/letter.txt", "--yes"]).code, 1);
+}
+
+#[test]
 fn what_is_no_purge_is_refused() {
     let cli = scene();
     for (args, code) in [
