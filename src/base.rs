@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod ids;
 pub mod limits;
+pub mod lru;
 pub mod moment;
 pub mod monitor;
 pub mod paths;

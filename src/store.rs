@@ -26,6 +26,7 @@ use crate::format::pack::padme;
 use crate::format::sealed::SealedPart;
 use crate::format::{INNER_VERSION, pack::SEAL_OVERHEAD_BYTES};
 
+pub mod cache;
 pub mod error;
 pub mod grace;
 pub mod head;

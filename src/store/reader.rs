@@ -1,62 +1,65 @@
 //! Reading objects by pointer: found in the index, read with positioned reads, opened, checked, and kept for a while.
 //!
-//! Shared by threads. Keeps at most 32 MiB of plaintext, since files of one directory share chunks.
+//! Shared by threads. Keeps at most 32 MiB of plaintext, since files of one directory share chunks. What the store does not give
+//! is asked of other copies of it, one after the other, where there are any.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use zeroize::Zeroizing;
+
+use super::cache::{ObjectCache, Plaintext};
 use super::error::StoreError;
 use super::index::ObjectIndex;
 use super::keyring::ReaderKeys;
 use super::layout;
 use super::object::Opener;
 use super::pack::read_exactly;
-use crate::base::{DedupGeneration, ObjectId, PackHash, StoreId};
+use crate::base::{PackHash, StoreId};
 use crate::disk::{Disk, ReadAt};
 use crate::format::Pointer;
 
-const CACHE_BYTES: usize = 32 << 20;
+/// How much plaintext is kept unless [`ObjectReader::keep`] says otherwise.
+pub const KEPT_BYTES: usize = 32 << 20;
 const OPEN_PACKS: usize = 16;
-
-/// What names an object.
-type Name = (ObjectId, DedupGeneration);
 
 /// Reads objects of one store.
 pub struct ObjectReader {
-    disk: Arc<dyn Disk>,
     store: StoreId,
     keys: ReaderKeys,
-    index: ObjectIndex,
-    cache: Mutex<Cache>,
-    open: Mutex<VecDeque<(PackHash, Arc<dyn ReadAt>)>>,
+    first: Source,
+    others: Vec<Source>,
+    cache: ObjectCache,
     openers: Mutex<Vec<Opener>>,
 }
 
-struct Cache {
-    objects: HashMap<Name, Arc<Vec<u8>>>,
-    order: VecDeque<Name>,
-    len_bytes: usize,
-    most_bytes: usize,
-}
-
-impl Default for Cache {
-    fn default() -> Self {
-        Self { objects: HashMap::new(), order: VecDeque::new(), len_bytes: 0, most_bytes: CACHE_BYTES }
-    }
+/// One copy of the store.
+struct Source {
+    disk: Arc<dyn Disk>,
+    index: ObjectIndex,
+    open: Mutex<VecDeque<(PackHash, Arc<dyn ReadAt>)>>,
 }
 
 impl ObjectReader {
     /// Reads from the packs of a disk that an index knows.
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, store: StoreId, keys: ReaderKeys, index: ObjectIndex) -> Self {
-        let (cache, open, openers) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { disk, store, keys, index, cache, open, openers }
+        let (first, others) = (Source::new(disk, index), Vec::new());
+        Self { store, keys, first, others, cache: ObjectCache::new(KEPT_BYTES), openers: Mutex::default() }
+    }
+
+    /// Asks another copy of the same store for what those before it do not give: what they lack, what is damaged there, and
+    /// all there is once their medium is gone.
+    #[must_use]
+    pub fn or_from(mut self, disk: Arc<dyn Disk>, index: ObjectIndex) -> Self {
+        self.others.push(Source::new(disk, index));
+        self
     }
 
     /// Returns the index.
     #[must_use]
     pub fn index(&self) -> &ObjectIndex {
-        &self.index
+        &self.first.index
     }
 
     /// Returns the keys.
@@ -65,32 +68,50 @@ impl ObjectReader {
         &self.keys
     }
 
-    /// Returns an object's plaintext; a miss costs one read and one opening.
+    /// Returns an object's plaintext; a miss costs one read and one opening, for all threads that ask at the same time.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] when it is missing, does not open, or is not what its id says.
-    pub fn read(&self, pointer: &Pointer) -> Result<Arc<Vec<u8>>, StoreError> {
-        let name = (pointer.id, pointer.dedup_generation);
-        if let Some(found) = lock(&self.cache).objects.get(&name) {
-            return Ok(found.clone());
-        }
-        let place = self.index.find(&pointer.id, pointer.dedup_generation);
-        let place = place.ok_or_else(|| StoreError::damaged(format!("object {} (it is in no pack)", pointer.id)))?;
-        let what = format!("pack {}", layout::pack(&place.pack));
-        let file = self.open_pack(&place.pack)?;
-        let mut frame = read_exactly(file.as_ref(), place.offset, place.entry.sealed_len_bytes, &what)?;
-        let opener = lock(&self.openers).pop();
-        let mut opener = opener.map_or_else(|| Opener::new(self.store), Ok)?;
-        let plaintext = opener.open(&self.keys, pointer, place.entry.codec, &mut frame);
-        lock(&self.openers).push(opener);
-        let plaintext = Arc::new(plaintext.map_err(|error| StoreError::corrupt(what, error))?);
-        lock(&self.cache).add(name, plaintext.clone());
-        Ok(plaintext)
+    /// [`StoreError::Corrupt`] when it is missing, does not open, or is not what its id says; with several copies, the error of
+    /// the first.
+    pub fn read(&self, pointer: &Pointer) -> Result<Arc<Plaintext>, StoreError> {
+        self.cache.get((pointer.id, pointer.dedup_generation), || {
+            let error = match self.load(&self.first, pointer) {
+                Ok(plaintext) => return Ok(plaintext),
+                Err(error) => error,
+            };
+            self.others.iter().find_map(|source| self.load(source, pointer).ok()).ok_or(error)
+        })
     }
 
     /// Keeps no plaintext from now on, for whoever reads each object once.
     pub fn keep_nothing(&self) {
-        *lock(&self.cache) = Cache { most_bytes: 0, ..Cache::default() };
+        self.keep(0);
+    }
+
+    /// Keeps at most so many bytes of plaintext from now on.
+    pub fn keep(&self, most_bytes: usize) {
+        self.cache.bound(most_bytes);
+    }
+
+    fn load(&self, source: &Source, pointer: &Pointer) -> Result<Plaintext, StoreError> {
+        let place = source.index.find(&pointer.id, pointer.dedup_generation);
+        let place = place.ok_or_else(|| StoreError::damaged(format!("object {} (it is in no pack)", pointer.id)))?;
+        let what = format!("pack {}", layout::pack(&place.pack));
+        let file = source.open_pack(&place.pack)?;
+        // It is opened in place, so plaintext stands in it afterwards.
+        let frame = read_exactly(file.as_ref(), place.offset, place.entry.sealed_len_bytes, &what)?;
+        let mut frame = Zeroizing::new(frame);
+        let opener = lock(&self.openers).pop();
+        let mut opener = opener.map_or_else(|| Opener::new(self.store), Ok)?;
+        let plaintext = opener.open(&self.keys, pointer, place.entry.codec, &mut frame);
+        lock(&self.openers).push(opener);
+        plaintext.map(Plaintext::new).map_err(|error| StoreError::corrupt(what, error))
+    }
+}
+
+impl Source {
+    fn new(disk: Arc<dyn Disk>, index: ObjectIndex) -> Self {
+        Self { disk, index, open: Mutex::default() }
     }
 
     fn open_pack(&self, pack: &PackHash) -> Result<Arc<dyn ReadAt>, StoreError> {
@@ -111,20 +132,6 @@ impl ObjectReader {
             open.pop_front();
         }
         Ok(file)
-    }
-}
-
-impl Cache {
-    fn add(&mut self, name: Name, object: Arc<Vec<u8>>) {
-        self.len_bytes += object.len();
-        match self.objects.insert(name, object) {
-            Some(same) => self.len_bytes -= same.len(),
-            None => self.order.push_back(name),
-        }
-        while self.len_bytes > self.most_bytes {
-            let Some(oldest) = self.order.pop_front() else { break };
-            self.len_bytes -= self.objects.remove(&oldest).map_or(0, |object| object.len());
-        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::folder::NewFile;
 use crate::format::tree::Content;
 use crate::format::{Extent, Pointer};
 use crate::store::StoreError;
+use crate::store::cache::Plaintext;
 use crate::store::reader::ObjectReader;
 use crate::tree::read::for_each_extent;
 
@@ -25,7 +26,7 @@ const AHEAD_MAX_BYTES: u64 = 4 << 20;
 const ZEROS_MIN_BYTES: usize = 1 << 20;
 
 /// A chunk that is read, or why it does not read.
-type Chunk = Result<Arc<Vec<u8>>, StoreError>;
+type Chunk = Result<Arc<Plaintext>, StoreError>;
 
 /// A chunk that some thread is to read.
 pub struct Ahead {
