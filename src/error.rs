@@ -7,6 +7,7 @@ use std::fmt;
 use crate::disk::{DiskError, DiskErrorKind};
 use crate::remote::{RemoteError, RemoteErrorKind};
 use crate::store::StoreError;
+use crate::tree::snapshots::NameError;
 
 /// What a caller can do about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -161,6 +162,16 @@ impl From<DiskError> for Error {
             return StoreError::from(error).into();
         }
         Self::lift(kind_of_disk(error.kind), error)
+    }
+}
+
+impl From<NameError> for Error {
+    fn from(error: NameError) -> Self {
+        let kind = match &error {
+            NameError::NotADate(_) | NameError::NotAName(_) => ErrorKind::Usage,
+            _ => ErrorKind::Other,
+        };
+        Self::new(kind, error.to_string())
     }
 }
 

@@ -15,3 +15,4 @@ pub mod remote;
 pub mod serve;
 pub mod store;
 pub mod tree;
+pub mod view;

@@ -8,7 +8,7 @@ pub mod cursor;
 pub mod diff;
 pub mod handed;
 #[cfg(test)]
-mod handmade;
+pub(crate) mod handmade;
 pub mod reach;
 pub mod read;
 pub mod retention;

@@ -16,7 +16,7 @@ use crate::store::lock::ReadLock;
 use crate::store::reader::ObjectReader;
 use crate::store::{Store, StoreError, Unlocked, layout, read_marker};
 use crate::tree::read::{Named, resolve};
-use crate::tree::snapshots::{self, NameError};
+use crate::tree::snapshots;
 
 /// A store open for reading.
 pub struct Reading {
@@ -99,13 +99,7 @@ impl Reading {
 /// # Errors
 /// [`ErrorKind::Other`] when no snapshot goes by that name, [`ErrorKind::Usage`] when nothing could.
 pub fn find_snapshot<'a>(sealed: &'a SealedPart, name: &str, now: Timestamp) -> Result<&'a SnapshotRef> {
-    snapshots::find(sealed, name, now).map_err(|error| {
-        let kind = match &error {
-            NameError::NotADate(_) | NameError::NotAName(_) => ErrorKind::Usage,
-            _ => ErrorKind::Other,
-        };
-        Error::new(kind, error.to_string())
-    })
+    Ok(snapshots::find(sealed, name, now)?)
 }
 
 /// Returns what a path of a snapshot names; nothing where it names nothing.

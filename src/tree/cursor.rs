@@ -127,6 +127,7 @@ pub fn read_checked(reader: &ObjectReader, node: &Unread) -> Result<TreeNode, St
 }
 
 /// Makes the error for a node that is not what its place asks for.
-pub(super) fn misshapen(pointer: &Pointer) -> StoreError {
+#[must_use]
+pub fn misshapen(pointer: &Pointer) -> StoreError {
     StoreError::corrupt(format!("node {}", pointer.id), FormatError::NotCanonical("the order or level of its children"))
 }

@@ -54,5 +54,6 @@ mod sync;
 mod tight;
 mod trust;
 mod verify;
+mod view;
 #[cfg(windows)]
 mod windows;

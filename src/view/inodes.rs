@@ -1,0 +1,193 @@
+//! Inode numbers: 128 bits that say what a thing is, mapped to 63 that no other thing has.
+//!
+//! The number comes from the bits themselves, so a thing has the same one in every view, but for two things of one number, of which
+//! the later takes the next. Only what somebody holds is known: a number is handed out with a reference, and the thing is
+//! forgotten with the last. About 100 bytes a thing, and 250 a directory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::base::{EntryName, ObjectId};
+use crate::format::Pointer;
+use crate::format::tree::{Entry, TreeNode};
+
+/// Most things that are known at a time.
+pub const KNOWN_MAX: usize = 1 << 20;
+/// Numbers that the view keeps for itself.
+const FIRST: u64 = 16;
+/// How far from its own number a thing may be.
+const APART_MAX: u64 = 8;
+/// References of what is never forgotten.
+const PINNED: u64 = u64::MAX;
+
+/// What a thing is, for good: two things are one where this is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity(pub [u8; 16]);
+
+impl Identity {
+    /// The root of a snapshot.
+    #[must_use]
+    pub fn of_snapshot(id: &ObjectId) -> Self {
+        Self::of(b"snapshot", &[&id.0])
+    }
+
+    /// The link to a snapshot under a name.
+    #[must_use]
+    pub fn of_link(name: &[u8], target: &[u8]) -> Self {
+        Self::of(b"link", &[&(name.len() as u64).to_le_bytes(), name, target])
+    }
+
+    /// An entry of a directory. A directory is one by its place, since a kernel takes one number for one place. Anything else is one
+    /// by its file id and all that is said of it but the name: hard links are one thing, and so is a file that did not change
+    /// between two snapshots (unless it was cut anew), but never two contents of one file.
+    #[must_use]
+    pub fn of_entry(dir: &Self, entry: &Entry) -> Self {
+        if matches!(entry.node, crate::format::tree::Node::Dir { .. }) {
+            return Self::of(b"dir", &[&dir.0, &entry.file_id.0, entry.name.as_bytes()]);
+        }
+        let Ok(name) = EntryName::new(b"-") else { return Self::of(b"none", &[&dir.0, entry.name.as_bytes()]) };
+        Self::of(b"file", &[&TreeNode::Leaf(vec![Entry { name, ..entry.clone() }]).encode()])
+    }
+
+    fn of(kind: &[u8], parts: &[&[u8]]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&[kind.len() as u8]).update(kind);
+        parts.iter().for_each(|part| {
+            hasher.update(part);
+        });
+        let mut identity = [0; 16];
+        identity.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        Self(identity)
+    }
+
+    /// Returns the number that it would have alone.
+    fn number(&self) -> u64 {
+        let mut first = [0; 8];
+        first.copy_from_slice(&self.0[..8]);
+        (u64::from_le_bytes(first) >> 1).max(FIRST)
+    }
+}
+
+/// A directory of a snapshot.
+#[derive(Debug)]
+pub struct Dir {
+    /// Its number.
+    pub number: u64,
+    /// What it is.
+    pub identity: Identity,
+    /// The root node of its entries.
+    pub tree: Pointer,
+    /// The directory above and its position there; nothing for the root of a snapshot.
+    pub above: Option<(Arc<Dir>, u32)>,
+    /// Which snapshot it lies in.
+    pub snapshot: usize,
+    /// How deep it lies.
+    pub depth: usize,
+}
+
+/// What a number stands for.
+#[derive(Debug, Clone)]
+pub enum Thing {
+    /// The top of a view of a whole store.
+    Top,
+    /// `/snapshots`.
+    Snapshots,
+    /// `/by-id`.
+    ById,
+    /// A link to a snapshot, and where it points.
+    Link(Arc<[u8]>),
+    /// The root of a snapshot.
+    Root(usize),
+    /// A directory below it.
+    Dir(Arc<Dir>),
+    /// Anything else, in a directory at a position.
+    Entry(Arc<Dir>, u32),
+}
+
+#[derive(Debug)]
+struct Known {
+    identity: Identity,
+    thing: Thing,
+    references: u64,
+}
+
+/// The map.
+#[derive(Debug)]
+pub struct Inodes {
+    known: HashMap<u64, Known>,
+    known_max: usize,
+}
+
+impl Default for Inodes {
+    fn default() -> Self {
+        Self { known: HashMap::new(), known_max: KNOWN_MAX }
+    }
+}
+
+impl Inodes {
+    /// Knows something for ever, under one of the numbers below 16.
+    pub fn pin_as(&mut self, number: u64, thing: Thing) {
+        let identity = Identity::of(b"fixed", &[&number.to_le_bytes()]);
+        self.known.insert(number, Known { identity, thing, references: PINNED });
+    }
+
+    /// Knows something for ever; returns its number, or nothing where there is no room.
+    pub fn pin(&mut self, identity: Identity, thing: Thing) -> Option<u64> {
+        let number = self.number(&identity)?;
+        self.known.insert(number, Known { identity, thing, references: PINNED });
+        Some(number)
+    }
+
+    /// Hands out a reference to what `make` makes of its number; returns nothing where too much is known.
+    pub fn refer(&mut self, identity: Identity, make: impl FnOnce(u64) -> Thing) -> Option<(u64, Thing)> {
+        let number = self.number(&identity)?;
+        if !self.known.contains_key(&number) {
+            if self.known.len() >= self.known_max {
+                return None;
+            }
+            self.known.insert(number, Known { identity, thing: make(number), references: 0 });
+        }
+        let known = self.known.get_mut(&number)?;
+        known.references = known.references.saturating_add(1);
+        Some((number, known.thing.clone()))
+    }
+
+    /// Takes back references; with the last one the thing is forgotten.
+    pub fn forget(&mut self, number: u64, count: u64) {
+        let Some(known) = self.known.get_mut(&number).filter(|known| known.references != PINNED) else { return };
+        known.references = known.references.saturating_sub(count);
+        if known.references == 0 {
+            self.known.remove(&number);
+        }
+    }
+
+    /// Returns what a number stands for.
+    #[must_use]
+    pub fn thing(&self, number: u64) -> Option<Thing> {
+        self.known.get(&number).map(|known| known.thing.clone())
+    }
+
+    /// Returns the number that a thing has, or would have now; nothing where none near its own is free.
+    #[must_use]
+    pub fn number(&self, identity: &Identity) -> Option<u64> {
+        let own = identity.number();
+        let near = || (0..APART_MAX).map(|apart| FIRST + (own - FIRST + apart) % (i64::MAX as u64 - FIRST));
+        let has = |number: &u64| self.known.get(number).is_some_and(|known| known.identity == *identity);
+        near().find(has).or_else(|| near().find(|number| !self.known.contains_key(number)))
+    }
+
+    /// Returns how many things are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Returns whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests;
