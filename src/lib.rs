@@ -9,6 +9,8 @@ pub mod disk;
 pub mod error;
 pub mod folder;
 pub mod format;
+#[cfg(target_os = "linux")]
+pub mod mount;
 pub mod ops;
 pub mod path_remote;
 pub mod remote;

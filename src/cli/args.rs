@@ -145,6 +145,9 @@ pub enum Verb {
     Export(reading::ExportArgs),
     /// Writes files of a snapshot out to a folder
     Restore(RestoreArgs),
+    /// Shows a store, or one snapshot, as a read-only file system until Ctrl-C
+    #[cfg(target_os = "linux")]
+    Mount(reading::MountArgs),
     /// Checks everything that the store holds
     Verify(VerifyArgs),
     /// Mends what can be mended without another copy of the store

@@ -34,6 +34,8 @@ mod key;
 mod log;
 mod ls;
 mod man;
+#[cfg(target_os = "linux")]
+mod mount;
 mod passphrase;
 mod purge;
 mod push;
@@ -82,6 +84,8 @@ fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Stats(args) => stats::run(args, context),
         Verb::Export(args) => export::run(args, context),
         Verb::Restore(args) => restore::run(args, context),
+        #[cfg(target_os = "linux")]
+        Verb::Mount(args) => mount::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::Repair(args) => repair::run(args, context),
         Verb::Forget(args) => forget::run(args, context),
@@ -138,6 +142,9 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
         Verb::Agent(_) | Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
         Verb::Serve(_) | Verb::Demo(_) => vec![],
+        // It looks after its medium itself, so that it unmounts when that goes away.
+        #[cfg(target_os = "linux")]
+        Verb::Mount(_) => vec![],
     };
     paths.iter().map(|path| Medium::below(path)).collect()
 }

@@ -14,6 +14,8 @@ mod forget;
 mod healing;
 #[cfg(target_os = "linux")]
 mod messages;
+#[cfg(target_os = "linux")]
+mod mount;
 mod purging;
 mod readers;
 mod reading;

@@ -1,4 +1,4 @@
-//! The raw command lines of `find`, `diff`, `stats`, `export`, `completions` and `man`.
+//! The raw command lines of `find`, `diff`, `stats`, `export`, `mount`, `completions` and `man`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -121,6 +121,28 @@ pub struct ExportArgs {
     /// The archive; it takes this name once it is whole [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// `mount`.
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  chunkstore mount mnt --store key --keys k
+  chunkstore mount mnt @2w --store key --keys k
+
+Without a snapshot the directory shows latest, snapshots/TIME and by-id/ID. Nothing is written to the store; gc removes no
+files as long as it is mounted. A file that is damaged gives an error of its own, and says why in the attribute
+user.chunkstore.damage. It takes root's rights, or the program fusermount3.")]
+pub struct MountArgs {
+    /// Where: a directory
+    pub dir: PathBuf,
+    /// One snapshot: an id prefix, HEAD~N, a tag, @DATE [default: all of them]
+    #[arg(value_name = "SNAP")]
+    pub snapshot: Option<String>,
+    /// Lets other users in, as far as owners and permissions do
+    #[arg(long)]
+    pub everybody: bool,
 }
 
 /// `completions`.

@@ -1,0 +1,280 @@
+//! A view as a file system of Linux, through `/dev/fuse` and without libfuse.
+//!
+//! Only translates: numbers, types, times and errors. The kernel checks permissions, keeps names and content for as long as it
+//! likes, since neither ever changes under a number, and hands out no devices and no set-user-id bits of what somebody committed.
+//! Content that does not read is `EIO`, content on a medium that went away `ENODEV`; nothing waits for a medium to come back.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use fuser::{
+    BackgroundSession, Config, Errno as Answer, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
+    INodeNo, LockOwner, MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEntry, ReplyOpen,
+    ReplyStatfs, ReplyXattr, Request, SessionACL,
+};
+
+use rustix::io::Errno;
+use rustix::mount::{UnmountFlags, unmount};
+
+use crate::base::monitor::Problem;
+use crate::base::{EntryName, Monitor};
+use crate::disk::folder::FileKind;
+use crate::format::attributes::Attribute;
+use crate::view::{Stat, View, ViewError};
+
+/// How long the kernel may keep a name or a state: none ever changes, so for about as long as it can count.
+const KEPT: Duration = Duration::from_secs(1 << 24);
+/// Threads that answer: a chunk that is being opened holds up no lookup.
+const THREADS: usize = 4;
+/// Entries that are asked for at a time.
+const PAGE: usize = 256;
+/// What a block counts in states.
+const BLOCK_BYTES: u64 = 512;
+
+/// A view that is mounted. Dropping it unmounts.
+pub struct Mounted {
+    session: Option<BackgroundSession>,
+    dir: PathBuf,
+}
+
+impl Mounted {
+    /// Mounts a view on a directory. What does not read later is told to the monitor.
+    ///
+    /// Takes root's rights or `fusermount3`. `everybody` lets others than this user in.
+    ///
+    /// # Errors
+    /// Those of the system: no `/dev/fuse`, no such directory, no rights.
+    pub fn start(view: View, dir: &Path, everybody: bool, monitor: Arc<dyn Monitor>) -> io::Result<Self> {
+        let mut config = Config::default();
+        config.mount_options = vec![
+            MountOption::RO,
+            MountOption::NoDev,
+            MountOption::NoSuid,
+            MountOption::NoAtime,
+            MountOption::DefaultPermissions,
+            MountOption::FSName("chunkstore".to_owned()),
+            MountOption::Subtype("chunkstore".to_owned()),
+        ];
+        config.acl = if everybody { SessionACL::All } else { SessionACL::Owner };
+        config.n_threads = Some(THREADS);
+        let session = fuser::spawn_mount(Tree { view, monitor }, dir, &config)?;
+        Ok(Self { session: Some(session), dir: dir.to_owned() })
+    }
+
+    /// Returns whether somebody unmounted it.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.session.as_ref().is_none_or(|session| session.guard.is_finished())
+    }
+
+    /// Unmounts, whatever is open under the mount: that reads on until the process ends, and fails from then on.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn end(mut self) -> io::Result<()> {
+        let Some(session) = self.session.take().filter(|session| !session.guard.is_finished()) else { return Ok(()) };
+        match unmount(&self.dir, UnmountFlags::DETACH) {
+            Ok(()) => Ok(()),
+            // Without root's rights it goes through fusermount3.
+            Err(Errno::PERM) => session.umount_and_join(),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What answers the kernel.
+struct Tree {
+    view: View,
+    monitor: Arc<dyn Monitor>,
+}
+
+impl Tree {
+    /// Turns an error into the system's, and tells of one that a person should know of.
+    fn refused(&self, inode: u64, error: &ViewError) -> Answer {
+        if let ViewError::Damaged(reason) = error {
+            self.monitor.problem(Problem { subject: format!("inode {inode}"), reason: reason.clone() });
+        }
+        errno(error)
+    }
+
+    fn attribute(&self, inode: u64, name: &[u8]) -> Result<Vec<u8>, Answer> {
+        let attributes = self.view.attributes(inode).map_err(|error| self.refused(inode, &error))?;
+        let at = attributes.binary_search_by(|(one, _)| one[..].cmp(name)).map_err(|_| Answer::ENODATA)?;
+        Ok(attributes[at].1.clone())
+    }
+}
+
+impl Filesystem for Tree {
+    fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let found = match EntryName::new(name.as_bytes()) {
+            Ok(name) => self.view.lookup(parent.0, &name),
+            Err(_) => Err(ViewError::NoEntry),
+        };
+        match found {
+            Ok(stat) => reply.entry(&KEPT, &attr(&stat), Generation(0)),
+            Err(error) => reply.error(self.refused(parent.0, &error)),
+        }
+    }
+
+    fn forget(&self, _: &Request, inode: INodeNo, references: u64) {
+        self.view.forget(inode.0, references);
+    }
+
+    fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        match self.view.stat(inode.0) {
+            Ok(stat) => reply.attr(&KEPT, &attr(&stat)),
+            Err(error) => reply.error(self.refused(inode.0, &error)),
+        }
+    }
+
+    fn readlink(&self, _: &Request, inode: INodeNo, reply: ReplyData) {
+        match self.view.readlink(inode.0) {
+            Ok(target) => reply.data(&target),
+            Err(error) => reply.error(self.refused(inode.0, &error)),
+        }
+    }
+
+    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE);
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        inode: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        len_bytes: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        match self.view.read(inode.0, offset, len_bytes as usize) {
+            Ok(bytes) => reply.data(&bytes),
+            Err(error) => reply.error(self.refused(inode.0, &error)),
+        }
+    }
+
+    fn opendir(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR);
+    }
+
+    fn readdir(&self, _: &Request, dir: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        // Two entries stand before those of the view: the directory itself and the one above.
+        if offset == 0 && reply.add(dir, 1, FileType::Directory, ".") {
+            return reply.ok();
+        }
+        if offset <= 1 {
+            let above = self.view.parent(dir.0).unwrap_or(dir.0);
+            if reply.add(INodeNo(above), 2, FileType::Directory, "..") {
+                return reply.ok();
+            }
+        }
+        let mut from = offset.saturating_sub(2);
+        loop {
+            let page = match self.view.list(dir.0, from, PAGE) {
+                Ok(page) => page,
+                Err(error) => return reply.error(self.refused(dir.0, &error)),
+            };
+            let Some(last) = page.last() else { return reply.ok() };
+            from = last.next;
+            for listed in page {
+                let name = OsStr::from_bytes(listed.name.as_bytes());
+                if reply.add(INodeNo(listed.inode), listed.next.saturating_add(2), type_of(listed.kind), name) {
+                    return reply.ok();
+                }
+            }
+        }
+    }
+
+    fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
+        let name_max = u32::try_from(crate::base::paths::NAME_MAX_BYTES).unwrap_or(u32::MAX);
+        reply.statfs(0, 0, 0, 0, 0, BLOCK_BYTES as u32, name_max, 0);
+    }
+
+    fn getxattr(&self, _: &Request, inode: INodeNo, name: &OsStr, room_bytes: u32, reply: ReplyXattr) {
+        match self.attribute(inode.0, name.as_bytes()) {
+            Ok(value) => answer(&value, room_bytes, reply),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn listxattr(&self, _: &Request, inode: INodeNo, room_bytes: u32, reply: ReplyXattr) {
+        match self.view.attributes(inode.0) {
+            Ok(attributes) => answer(&names(&attributes), room_bytes, reply),
+            Err(error) => reply.error(self.refused(inode.0, &error)),
+        }
+    }
+}
+
+/// Gives names as the system lists them, each with a NUL behind it.
+fn names(attributes: &[Attribute]) -> Vec<u8> {
+    attributes.iter().flat_map(|(name, _)| name.iter().copied().chain([0])).collect()
+}
+
+/// Gives bytes, or how many there are where nothing else was asked for.
+fn answer(bytes: &[u8], room_bytes: u32, reply: ReplyXattr) {
+    match u32::try_from(bytes.len()) {
+        Ok(len_bytes) if room_bytes == 0 => reply.size(len_bytes),
+        Ok(len_bytes) if len_bytes <= room_bytes => reply.data(bytes),
+        _ => reply.error(Answer::ERANGE),
+    }
+}
+
+fn errno(error: &ViewError) -> Answer {
+    match error {
+        ViewError::Unknown => Answer::ESTALE,
+        ViewError::NoEntry => Answer::ENOENT,
+        ViewError::NotADirectory => Answer::ENOTDIR,
+        ViewError::NotAFile => Answer::EISDIR,
+        ViewError::NotALink => Answer::EINVAL,
+        ViewError::TooMany => Answer::ENFILE,
+        ViewError::Damaged(_) => Answer::EIO,
+        ViewError::Gone => Answer::ENODEV,
+    }
+}
+
+fn type_of(kind: FileKind) -> FileType {
+    match kind {
+        FileKind::File => FileType::RegularFile,
+        FileKind::Dir => FileType::Directory,
+        FileKind::Symlink => FileType::Symlink,
+        FileKind::Fifo => FileType::NamedPipe,
+        FileKind::Socket => FileType::Socket,
+        FileKind::CharDevice => FileType::CharDevice,
+        FileKind::BlockDevice => FileType::BlockDevice,
+    }
+}
+
+fn attr(stat: &Stat) -> FileAttr {
+    let time = time(stat.meta.mtime_secs, stat.meta.mtime_nanos);
+    FileAttr {
+        ino: INodeNo(stat.inode),
+        size: stat.len_bytes,
+        blocks: stat.taken_bytes.div_ceil(BLOCK_BYTES),
+        atime: time,
+        mtime: time,
+        ctime: time,
+        crtime: time,
+        kind: type_of(stat.kind),
+        // Permission bits are 12.
+        perm: stat.meta.mode as u16 & 0o7777,
+        nlink: stat.links,
+        uid: stat.meta.uid,
+        gid: stat.meta.gid,
+        rdev: u32::try_from(stat.rdev).unwrap_or(0),
+        blksize: 4096,
+        flags: 0,
+    }
+}
+
+/// Returns a moment; the start of 1970 for one that the system cannot say.
+fn time(secs: i64, nanos: u32) -> SystemTime {
+    let whole = Duration::from_secs(secs.unsigned_abs());
+    let at = if secs < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+    at.and_then(|at| at.checked_add(Duration::from_nanos(u64::from(nanos)))).unwrap_or(UNIX_EPOCH)
+}
