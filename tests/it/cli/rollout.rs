@@ -28,6 +28,7 @@ fn a_release_goes_to_a_group_first_and_then_to_all() {
     assert_eq!((&held["generation"], &held["held"]), (&json!(2), &json!({"generation": 4, "group": "canary"})));
     let said = cli.ok(&["sync", "--store", "other"]);
     assert!(said.stderr.contains("generation 4 is for the group canary so far"), "{said:?}");
+    assert!(said.stdout.starts_with("nothing new for this key: it stays at generation 2"), "{said:?}");
     let fresh = clone(&cli, "fresh", &[]);
     assert_eq!((&fresh["generation"], &fresh["held"]["generation"]), (&json!(2), &json!(4)));
 
