@@ -199,5 +199,18 @@ pub fn on_one_line(text: &str) -> String {
     line
 }
 
+/// stdout as a sink of bytes.
+pub struct Stdout<'a>(pub &'a Output);
+
+impl Write for Stdout<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.bytes(bytes).map(|()| bytes.len()).map_err(io::Error::other)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(io::Error::other)
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -312,6 +312,10 @@ impl Syncing<'_> {
         ignored: &mut Vec<(String, String)>,
         failures: &mut Vec<Error>,
     ) -> std::result::Result<(Vec<Judged>, Option<Held>), TransferError> {
+        let is_for_all = |found: &Judged| found.state.head.head.group.is_all();
+        if self.request.group.is_none() && judged.iter().all(is_for_all) {
+            return Ok((judged, None));
+        }
         let group = self.group()?;
         let (mut meant, mut held): (Vec<Judged>, Option<Held>) = (Vec::new(), None);
         for mut found in judged {

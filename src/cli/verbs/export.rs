@@ -1,6 +1,6 @@
 //! `export`: an archive on stdout or in a file, which takes its name once it is whole.
 
-use std::io::{self, BufWriter, Write};
+use std::io::BufWriter;
 use std::path::Path;
 
 use serde_json::json;
@@ -9,7 +9,7 @@ use crate::base::units::show_size;
 use crate::cli::args::reading::{ArchiveArg, ExportArgs};
 use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
-use crate::cli::output::{Output, shown};
+use crate::cli::output::{Stdout, shown};
 use crate::cli::progress::Progress;
 use crate::disk::host::NewHostFile;
 use crate::error::{Error, ErrorKind, Result};
@@ -93,18 +93,5 @@ fn format_of(args: &ExportArgs) -> ArchiveFormat {
         Some(ArchiveArg::Zip) => ArchiveFormat::Zip,
         None if by_name => ArchiveFormat::Zip,
         Some(ArchiveArg::Tar) | None => ArchiveFormat::Tar,
-    }
-}
-
-/// stdout as a sink of bytes.
-struct Stdout<'a>(&'a Output);
-
-impl Write for Stdout<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.bytes(bytes).map(|()| bytes.len()).map_err(io::Error::other)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush().map_err(io::Error::other)
     }
 }

@@ -12,7 +12,7 @@ use crate::base::{ReplicaId, StoreId};
 use crate::cli::args::fleet::{FleetArgs, FleetOrder, FleetStatusArgs, FleetVerb};
 use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
-use crate::cli::output::{Output, shown};
+use crate::cli::output::{Stdout, shown};
 use crate::cli::remotes::Need;
 use crate::disk::Disk;
 use crate::disk::host::NewHostFile;
@@ -243,19 +243,6 @@ fn short_id(replica: ReplicaId) -> String {
     let mut text = replica.to_string();
     text.truncate(12);
     text
-}
-
-/// stdout as a sink of bytes.
-struct Stdout<'a>(&'a Output);
-
-impl Write for Stdout<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.bytes(bytes).map(|()| bytes.len()).map_err(io::Error::other)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush().map_err(io::Error::other)
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `push`: publishes the store's HEAD, and renews an expiry that is half used where this machine may sign.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::base::units::show_size;
@@ -7,7 +9,9 @@ use crate::cli::args::PushArgs;
 use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
 use crate::cli::remotes::Need;
+use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::head::Group;
 use crate::ops::push::{PushRequest, Pushed, RenewKeys, push};
 use crate::store::{Audience, Store, replica};
 
@@ -30,7 +34,8 @@ pub fn run(args: &PushArgs, context: &Context) -> Result<Outcome> {
     };
     let mut state = context.host_state(store);
     let progress = context.start(Shape::Events)?;
-    let renew = |store: &Store| renew_keys(store, context);
+    let needs_keys = args.group.as_ref().is_some_and(|group| !is_for(&disk, group));
+    let renew = |store: &Store| renew_keys(store, needs_keys, context);
     let request = PushRequest { renew: Some(&renew), group: args.group.clone() };
     let done = push(&disk, &remote, &request, &mut state, context.run(&progress));
     progress.finish();
@@ -39,10 +44,17 @@ pub fn run(args: &PushArgs, context: &Context) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Returns what it takes to renew; nothing where this machine may not sign, or nobody is there to unlock its key.
-fn renew_keys(store: &Store, context: &Context) -> Result<Option<RenewKeys>> {
+/// Returns whether the state is for a group already, as far as that can be told.
+fn is_for(disk: &Arc<dyn Disk>, group: &Group) -> bool {
+    Store::open(Arc::clone(disk)).is_ok_and(|store| store.head().head.group == *group)
+}
+
+/// Returns what it takes to sign a generation; nothing where this machine may not sign, or nobody is there to unlock its key, unless
+/// it is `needed`.
+fn renew_keys(store: &Store, needed: bool, context: &Context) -> Result<Option<RenewKeys>> {
     let writer = match context.writer_key(store.id()) {
         Ok(writer) => writer,
+        Err(error) if needed => return Err(error.within("who a release is for is signed")),
         Err(error) if matches!(error.kind(), ErrorKind::NoIdentity | ErrorKind::Usage) => {
             context.notices.line("chunkstore: the expiry is half used, and there is no writer's key here to renew it");
             return Ok(None);

@@ -51,6 +51,8 @@ fn show(done: &Synced, receipt: Option<bool>, context: &Context) -> Result<()> {
     let output = &context.output;
     if done.changed {
         output.text(format!("now at generation {}", done.generation))?;
+    } else if done.held.is_some() {
+        output.text(format!("nothing new for this key: it stays at generation {}", done.generation))?;
     } else {
         output.text(format!("nothing new: generation {} is the newest", done.generation))?;
     }

@@ -1,14 +1,21 @@
 //! Standing still, and clocks.
 
-use chunkstore::base::Timestamp;
+use chunkstore::base::{Generation, Timestamp};
 use chunkstore::format::trust::{SignedTrust, Trust};
 use chunkstore::store::pack::create_immutable;
 use chunkstore::store::{Store, layout};
 
 use super::List::{Own, Tuf};
 use super::Verb::{Clone, Sync};
-use super::stage::{forge, image, sign_head, sign_trust};
+use super::stage::{Image, Scene, forge, image, sign_head, sign_trust};
 use super::{After, Row, row};
+
+/// The newest state, held to a group that the key is not in.
+fn staged(scene: &Scene, floor: u64) -> Image {
+    let publisher = scene.stage.publisher_at(&scene.stage.next);
+    forge(&publisher, |_, head| (head.group, head.floor) = ("early".parse().unwrap(), Generation(floor)));
+    image(&publisher.disk)
+}
 
 pub const ROWS: &[Row] = &[
     row("freeze", Tuf, "shows generation 3 for ever, 91 days long", (Sync, 19, "stale: the publisher no longer vouches", After::Unchanged), |scene| {
@@ -32,6 +39,42 @@ pub const ROWS: &[Row] = &[
         (Sync, 19, "stale: the publisher no longer vouches", After::Newest),
         |scene| scene.wait_days(120),
     ),
+    row(
+        "freeze, behind a release for others",
+        Own,
+        "shows a release that is held to a group of keys for ever: others stay where they are, and know it when that has expired",
+        (Sync, 19, "stale: the publisher no longer vouches", After::Unchanged),
+        |scene| {
+            let image = staged(scene, 3);
+            scene.server.show(&image);
+            scene.wait_days(91);
+        },
+    )
+    .for_good(),
+    row(
+        "mix-and-match, the floor of a held release",
+        Own,
+        "shows a release that is held to a group of keys, and as the state for all others one of another history, rightly signed",
+        (Sync, 18, "another generation 4 than the one that its HEAD comes from", After::Unchanged),
+        |scene| {
+            let (mut image, path) = (staged(scene, 4), layout::head_record(Generation(4)).to_string());
+            image.insert(path.clone(), scene.stage.fork_next[&path].clone());
+            scene.server.show(&image);
+        },
+    )
+    .for_good(),
+    row(
+        "denial, the floor of a held release",
+        Own,
+        "shows a release that is held to a group of keys, and nothing for all others",
+        (Sync, 13, "the remote lacks heads/", After::Unchanged),
+        |scene| {
+            let mut image = staged(scene, 4);
+            image.remove(layout::head_record(Generation(4)).as_str()).unwrap();
+            scene.server.show(&image);
+        },
+    )
+    .for_good(),
     row(
         "freeze, of a new key",
         Tuf,

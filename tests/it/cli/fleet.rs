@@ -108,6 +108,7 @@ fn assert_lines(json: &[Value], lagging: &str) {
             "event",
             "flags",
             "generation",
+            "held",
             "keys",
             "left_out",
             "purged",

@@ -13,6 +13,8 @@ fn clone(cli: &Cli, key: &str, flags: &[&str]) -> Value {
 #[test]
 fn a_release_goes_to_a_group_first_and_then_to_all() {
     let cli = Cli::with_store();
+    let unsigned = cli.run(&["push", "./mirror", "--store", "pub", "--keys", "none", "--group", "canary"]);
+    assert_eq!(unsigned.code, 17, "{unsigned:?}");
     let publish = ["push", "./mirror", "--store", "pub", "--keys", "k", "--json"];
     let pushed = cli.ok(&publish).last();
     assert_eq!((&pushed["generation"], &pushed["group"], &pushed["floor"]), (&json!(2), &json!("all"), &json!(0)));
@@ -20,6 +22,9 @@ fn a_release_goes_to_a_group_first_and_then_to_all() {
     clone(&cli, "other", &[]);
     cli.write("files/new.txt", b"new");
     cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
+    let unsigned = cli.run(&["push", "./mirror", "--store", "pub", "--keys", "none", "--group", "canary"]);
+    assert_eq!(unsigned.code, 12, "{unsigned:?}");
+    assert!(unsigned.stderr.contains("who a release is for is signed"), "{unsigned:?}");
     let pushed = cli.ok(&[&publish[..], &["--group", "canary"]].concat()).last();
     assert_eq!((&pushed["generation"], &pushed["group"], &pushed["floor"]), (&json!(4), &json!("canary"), &json!(2)));
 
@@ -28,6 +33,7 @@ fn a_release_goes_to_a_group_first_and_then_to_all() {
     assert_eq!((&held["generation"], &held["held"]), (&json!(2), &json!({"generation": 4, "group": "canary"})));
     let said = cli.ok(&["sync", "--store", "other"]);
     assert!(said.stderr.contains("generation 4 is for the group canary so far"), "{said:?}");
+    assert!(said.stdout.starts_with("nothing new for this key: it stays at generation 2"), "{said:?}");
     let fresh = clone(&cli, "fresh", &[]);
     assert_eq!((&fresh["generation"], &fresh["held"]["generation"]), (&json!(2), &json!(4)));
 
