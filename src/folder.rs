@@ -13,5 +13,5 @@ pub mod write;
 pub use read::{Extras, ReadOutcome, ReadSink, StableReader};
 pub use scan::{ExcludeError, Excludes, ScannedDir, Scanner};
 pub use several::SeveralFolders;
-pub use temporary::is_temporary;
+pub use temporary::{RestoreId, is_temporary, marker_of};
 pub use write::{BatchLimits, BatchWriter, NewFile};

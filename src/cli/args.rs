@@ -352,7 +352,9 @@ pub struct CatArgs {
 /// `restore`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  chunkstore restore / out --store key --keys k\n  \
-                  chunkstore restore HEAD~1:/reports out --include '*.pdf' --overwrite if-changed --delete --dry-run")]
+                  chunkstore restore HEAD~1:/reports out --include '*.pdf' --overwrite if-changed --delete --dry-run\n\n\
+                  Cut off, by Ctrl-C or a pulled key, the same command goes on where it stopped; until then files \
+                  .chunkstore-*.part and .restore stay in the target.")]
 pub struct RestoreArgs {
     /// A path from /, after a snapshot and a colon if not HEAD
     #[arg(value_name = "[SNAP:]PATH")]

@@ -5,7 +5,7 @@
 
 use std::io::Read;
 
-use super::DiskError;
+use super::{DiskError, Lock};
 use crate::base::{EntryName, RelPath};
 
 /// The type of an entry.
@@ -65,6 +65,15 @@ pub struct Stat {
     pub birth: Option<FileTime>,
     /// Whether a file takes less room than its length, so that it may have holes.
     pub is_sparse: bool,
+}
+
+impl Stat {
+    /// Returns when the entry was last made or changed by the clock of its file system, whatever times were set on it since. FAT
+    /// and exFAT only know when it was made.
+    #[must_use]
+    pub fn changed(&self) -> FileTime {
+        self.birth.map_or(self.ctime, |birth| birth.max(self.ctime))
+    }
 }
 
 /// Longest name of an extended attribute (Linux's `XATTR_NAME_MAX`).
@@ -135,6 +144,13 @@ pub trait FolderFile: Read + Send {
 
 /// A new file being written.
 pub trait FolderWriter: Send {
+    /// Says how many bytes will be appended, so that the system finds room for them in one piece, or none at all now. A hint
+    /// where the system has no such call; the file's length stays.
+    ///
+    /// # Errors
+    /// [`super::DiskErrorKind::NoSpace`] and others.
+    fn reserve(&mut self, len_bytes: u64) -> Result<(), DiskError>;
+
     /// Appends all bytes.
     ///
     /// # Errors
@@ -209,6 +225,21 @@ pub trait Folder: Send + Sync {
     /// # Errors
     /// [`super::DiskErrorKind::Exists`], [`super::DiskErrorKind::NoSpace`], [`super::DiskErrorKind::BadName`] and others.
     fn create_file(&self, path: &RelPath) -> Result<Box<dyn FolderWriter>, DiskError>;
+
+    /// Opens a regular file that stands, to write on behind its first `keep_bytes` bytes; what follows them goes.
+    ///
+    /// # Durability
+    /// Nothing until [`Folder::sync_all`].
+    ///
+    /// # Errors
+    /// [`super::DiskErrorKind::NotFound`], [`super::DiskErrorKind::WrongType`] for anything but a regular file, and others.
+    fn append_after(&self, path: &RelPath, keep_bytes: u64) -> Result<Box<dyn FolderWriter>, DiskError>;
+
+    /// Makes an empty file where none stands, and locks it for this process alone; nothing when it is locked already.
+    ///
+    /// # Errors
+    /// [`super::DiskErrorKind::WrongType`] for anything but a regular file, and others.
+    fn lock(&self, path: &RelPath) -> Result<Option<Box<dyn Lock>>, DiskError>;
 
     /// Creates a symbolic link that must not exist.
     ///

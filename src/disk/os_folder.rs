@@ -15,10 +15,29 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
+use std::fs::{File, TryLockError};
+use std::io;
+
+use super::Lock;
+
 #[cfg(unix)]
 pub use unix::OsFolder;
 #[cfg(windows)]
 pub use windows::OsFolder;
+
+/// A file that is locked until this is dropped.
+struct LockedFile(#[expect(dead_code, reason = "held for its lock")] File);
+
+impl Lock for LockedFile {}
+
+/// Locks a file for this process alone; nothing when another has it.
+fn lock_alone(file: File) -> io::Result<Option<Box<dyn Lock>>> {
+    match file.try_lock() {
+        Ok(()) => Ok(Some(Box::new(LockedFile(file)))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::folder::{Attributes, ExtendedAttribute, FileKind, Folder, FolderFile, FolderWriter, Hole, Listing, Stat};
 use super::windows_names::windows_takes;
-use super::{DiskError, DiskErrorKind};
+use super::{DiskError, DiskErrorKind, Lock};
 use crate::base::{EntryName, RelPath};
 
 pub use images::ImageBudget;
@@ -73,6 +73,8 @@ pub struct SimCounts {
     pub lists: u64,
     /// Reads of open files.
     pub reads: u64,
+    /// [`FolderWriter::append`].
+    pub appends: u64,
     /// [`Folder::sync_all`].
     pub syncs: u64,
 }
@@ -98,6 +100,7 @@ struct State {
     fault_base: u64,
     denied: BTreeSet<RelPath>,
     hooks: BTreeMap<u64, ReadHook>,
+    locked: BTreeSet<u64>,
 }
 
 /// A folder in memory. Clones share it.
@@ -135,12 +138,13 @@ impl SimFolder {
             fault_base: 0,
             denied: BTreeSet::new(),
             hooks: BTreeMap::new(),
+            locked: BTreeSet::new(),
         })))
     }
 
     /// Makes everything so far durable and forgets how it came about: operations count from here.
     pub fn settle(&self) {
-        let mut state = self.lock();
+        let mut state = self.lock_state();
         state.start = state.tree.clone();
         state.ops.clear();
     }
@@ -148,32 +152,32 @@ impl SimFolder {
     /// Returns the number of operations since the folder settled.
     #[must_use]
     pub fn op_count(&self) -> usize {
-        self.lock().ops.len()
+        self.lock_state().ops.len()
     }
 
     /// Returns the folders that a power cut after the first `at_op` operations may leave.
     #[must_use]
     pub fn crash_images(&self, at_op: usize, budget: &ImageBudget) -> Vec<Self> {
-        let state = self.lock();
+        let state = self.lock_state();
         let trees = crash_trees(&state.start, &state.ops, at_op, budget);
         trees.into_iter().map(|tree| Self::from_tree(tree, state.rules)).collect()
     }
 
     /// Lets a call fail; `None` heals the folder.
     pub fn set_fault(&self, fault: Option<SimFault>) {
-        let mut state = self.lock();
+        let mut state = self.lock_state();
         state.fault = fault;
         state.fault_base = state.counts.calls;
     }
 
     /// Refuses to open or list what stands under a path.
     pub fn deny(&self, path: RelPath) {
-        self.lock().denied.insert(path);
+        self.lock_state().denied.insert(path);
     }
 
     /// Calls `hook` before each read of the file that stands under a path now; it may change the folder.
     pub fn on_read(&self, path: &RelPath, hook: impl FnMut(&SimFolder) + Send + 'static) {
-        let mut state = self.lock();
+        let mut state = self.lock_state();
         if let Ok(Some(number)) = state.tree.find(path, state.rules.fold_case) {
             state.hooks.insert(number, Box::new(hook));
         }
@@ -182,7 +186,7 @@ impl SimFolder {
     /// Returns how often what was called.
     #[must_use]
     pub fn counts(&self) -> SimCounts {
-        self.lock().counts
+        self.lock_state().counts
     }
 
     /// Writes a whole file as some other program would: in place if it stands, else new. Directories are made.
@@ -192,9 +196,9 @@ impl SimFolder {
         for name in names.iter().take(names.len().saturating_sub(1)) {
             above = above.join(name).unwrap_or_default();
             // A directory that stands is what is wanted.
-            let _ = self.lock().make("create", &above, 0o755, Content::Dir(BTreeMap::new()));
+            let _ = self.lock_state().make("create", &above, 0o755, Content::Dir(BTreeMap::new()));
         }
-        let mut state = self.lock();
+        let mut state = self.lock_state();
         let number = match state.tree.find(path, state.rules.fold_case) {
             Ok(Some(number)) => number,
             _ => state.make("create", path, 0o644, Content::File(Vec::new())).unwrap_or(0),
@@ -205,7 +209,7 @@ impl SimFolder {
     /// Returns every entry by path, the root left out.
     #[must_use]
     pub fn entries(&self) -> BTreeMap<RelPath, SimEntry> {
-        let state = self.lock();
+        let state = self.lock_state();
         let mut found = BTreeMap::new();
         let mut open = vec![(RelPath::root(), ROOT)];
         while let Some((dir, number)) = open.pop() {
@@ -225,13 +229,13 @@ impl SimFolder {
         found
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock_state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a call and fails it if it is the one to fail.
     fn enter(&self, act: &'static str, path: &RelPath, need: Need) -> Result<MutexGuard<'_, State>, DiskError> {
-        let mut state = self.lock();
+        let mut state = self.lock_state();
         state.enter(act, path, need)?;
         Ok(state)
     }
@@ -391,6 +395,33 @@ impl Folder for SimFolder {
         Ok(Box::new(SimWriter { folder: self.clone(), path: path.clone(), number, len: 0, ends_in_hole: false }))
     }
 
+    fn append_after(&self, path: &RelPath, keep_bytes: u64) -> Result<Box<dyn FolderWriter>, DiskError> {
+        let mut state = self.enter("write", path, Need::Nothing)?;
+        let number = state.find("write", path)?;
+        if state.kind(number) != Some(FileKind::File) {
+            return Err(simulated(DiskErrorKind::WrongType, "write", path));
+        }
+        let len = usize::try_from(keep_bytes).unwrap_or(FILE_MAX_BYTES);
+        state.log(vec![Change::SetLen(number, len)]);
+        Ok(Box::new(SimWriter { folder: self.clone(), path: path.clone(), number, len, ends_in_hole: false }))
+    }
+
+    fn lock(&self, path: &RelPath) -> Result<Option<Box<dyn Lock>>, DiskError> {
+        let mut state = self.enter("lock", path, Need::Space)?;
+        let number = match state.find("lock", path) {
+            Ok(number) => number,
+            Err(error) if error.kind == DiskErrorKind::NotFound => {
+                state.make("lock", path, 0o600, Content::File(Vec::new()))?
+            }
+            Err(error) => return Err(error),
+        };
+        if state.kind(number) != Some(FileKind::File) {
+            return Err(simulated(DiskErrorKind::WrongType, "lock", path));
+        }
+        let is_free = state.locked.insert(number);
+        Ok(is_free.then(|| Box::new(SimFolderLock { folder: self.clone(), number }) as Box<dyn Lock>))
+    }
+
     fn create_symlink(&self, path: &RelPath, target: &[u8]) -> Result<(), DiskError> {
         let mut state = self.enter("create", path, Need::Space)?;
         state.plain_only("create", path)?;
@@ -499,7 +530,21 @@ impl Folder for SimFolder {
     }
 
     fn is_gone(&self) -> bool {
-        self.lock().rules.is_gone
+        self.lock_state().rules.is_gone
+    }
+}
+
+/// A lock on a file.
+struct SimFolderLock {
+    folder: SimFolder,
+    number: u64,
+}
+
+impl Lock for SimFolderLock {}
+
+impl Drop for SimFolderLock {
+    fn drop(&mut self) {
+        self.folder.lock_state().locked.remove(&self.number);
     }
 }
 
@@ -514,10 +559,10 @@ struct SimFile {
 impl SimFile {
     /// Runs the hook of this file with nothing locked, so that it may change the folder.
     fn run_hook(&self) {
-        let hook = self.folder.lock().hooks.remove(&self.number);
+        let hook = self.folder.lock_state().hooks.remove(&self.number);
         if let Some(mut hook) = hook {
             hook(&self.folder);
-            self.folder.lock().hooks.entry(self.number).or_insert(hook);
+            self.folder.lock_state().hooks.entry(self.number).or_insert(hook);
         }
     }
 }
@@ -589,13 +634,20 @@ struct SimWriter {
 }
 
 impl FolderWriter for SimWriter {
+    fn reserve(&mut self, _: u64) -> Result<(), DiskError> {
+        self.folder.enter("reserve room for", &self.path, Need::Space).map(drop)
+    }
+
     fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         match self.folder.enter("write", &self.path, Need::Space) {
-            Ok(mut state) => state.log(vec![Change::Write(self.number, self.len, bytes.to_vec())]),
+            Ok(mut state) => {
+                state.counts.appends += 1;
+                state.log(vec![Change::Write(self.number, self.len, bytes.to_vec())]);
+            }
             Err(error) => {
                 // A write that fails may have written a part.
                 let half = bytes[..bytes.len() / 2].to_vec();
-                self.folder.lock().log(vec![Change::Write(self.number, self.len, half)]);
+                self.folder.lock_state().log(vec![Change::Write(self.number, self.len, half)]);
                 return Err(error);
             }
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::base::{EntryName, RelPath};
 use crate::disk::folder::{Attributes, ExtendedAttribute, FileKind, Folder, FolderFile, FolderWriter, Listing, Stat};
-use crate::disk::{DiskError, DiskErrorKind};
+use crate::disk::{DiskError, DiskErrorKind, Lock};
 
 /// Folders by the names that they have here.
 pub struct SeveralFolders<F> {
@@ -109,6 +109,14 @@ impl<F: Folder> Folder for SeveralFolders<F> {
 
     fn create_file(&self, path: &RelPath) -> Result<Box<dyn FolderWriter>, DiskError> {
         read_only("create", path)
+    }
+
+    fn append_after(&self, path: &RelPath, _: u64) -> Result<Box<dyn FolderWriter>, DiskError> {
+        read_only("write", path)
+    }
+
+    fn lock(&self, path: &RelPath) -> Result<Option<Box<dyn Lock>>, DiskError> {
+        read_only("lock", path)
     }
 
     fn create_symlink(&self, path: &RelPath, _: &[u8]) -> Result<(), DiskError> {

@@ -7,7 +7,10 @@
 //!
 //! What stands in the way (a directory where a file should go, a file or link where a directory should) is
 //! reported and left alone, and so is what this medium cannot hold. Metadata that cannot be set is reported once
-//! per kind. Limits: directories already made stay when the work is given up; on media where `a` and `A` are
+//! per kind.
+//!
+//! A long file of a restore that has an id is written under a name that the next run finds, and is left there when this one
+//! ends early, so that the next goes on behind what it finds to be right. Limits: directories already made stay when the work is given up; on media where `a` and `A` are
 //! one name the first restored entry keeps it and the others are reported.
 
 mod metadata;
@@ -18,10 +21,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::monitor::{Monitor, Problem};
 use crate::base::units::MIB;
 use crate::base::{Random, RelPath};
-use crate::disk::folder::{Attributes, FileKind, FolderWriter};
+use crate::disk::folder::{Attributes, FileKind, FileTime, FolderFile, FolderWriter};
 use crate::disk::{DiskError, DiskErrorKind, Folder};
 
 use super::read::reason;
+use super::temporary::{RestoreId, is_written, part_beside};
 use metadata::{Metadata, Unset, set_each};
 use place::{Made, Places, make_beside};
 
@@ -44,9 +48,12 @@ impl Default for BatchLimits {
 struct Pending {
     temporary: RelPath,
     target: RelPath,
+    /// Whether it stays when the work is given up.
+    is_part: bool,
 }
 
-/// A file being written under a temporary name, which is removed if the file is dropped unfinished.
+/// A file being written under a temporary name, which is removed if the file is dropped unfinished, unless it is a part that
+/// the next run can go on with.
 ///
 /// It does not borrow the [`BatchWriter`], so several may be written at a time, by several threads; it is made on disk with
 /// its first bytes. Where it turns out to have no place, what is written goes nowhere and [`BatchWriter::finish_file`] reports it.
@@ -54,6 +61,8 @@ pub struct NewFile<'a> {
     folder: &'a dyn Folder,
     random: &'a dyn Random,
     target: RelPath,
+    /// The name under which it stays when the run ends early.
+    part: Option<RelPath>,
     state: FileState,
     bytes: u64,
     unset: Unset,
@@ -68,6 +77,41 @@ enum FileState {
 }
 
 impl NewFile<'_> {
+    /// Opens what an earlier run left of the file; nothing where it left nothing that reads.
+    #[must_use]
+    pub fn left(&self) -> Option<Box<dyn FolderFile>> {
+        let part = self.part.as_ref().filter(|_| matches!(self.state, FileState::Planned))?;
+        self.folder.open(part).ok()
+    }
+
+    /// Goes on behind the first bytes of what an earlier run left; tells whether it can.
+    ///
+    /// # Errors
+    /// [`DiskError`] when the medium fails.
+    pub fn go_on_behind(&mut self, keep_bytes: u64) -> Result<bool, DiskError> {
+        let Some(part) = &self.part else { return Ok(false) };
+        match self.folder.append_after(part, keep_bytes) {
+            Ok(writer) => self.state = FileState::Open(part.clone(), writer),
+            Err(error) if ends_the_run(error.kind) => return Err(error),
+            Err(_) => return Ok(false),
+        }
+        self.bytes = keep_bytes;
+        Ok(true)
+    }
+
+    /// Says how many bytes will follow, as [`FolderWriter::reserve`] does.
+    ///
+    /// # Errors
+    /// [`DiskError`]; drop the file then.
+    pub fn reserve(&mut self, len_bytes: u64) -> Result<(), DiskError> {
+        self.writer()?.map_or(Ok(()), |writer| writer.reserve(len_bytes))
+    }
+
+    /// Drops the file and what was written of it.
+    pub fn discard(mut self) {
+        self.part = None;
+    }
+
     /// Appends bytes.
     ///
     /// # Errors
@@ -108,16 +152,30 @@ impl NewFile<'_> {
 
     fn writer(&mut self) -> Result<Option<&mut Box<dyn FolderWriter>>, DiskError> {
         if matches!(self.state, FileState::Planned) {
-            let folder = self.folder;
-            self.state = match make_beside(&self.target, self.random, |temporary| folder.create_file(temporary))? {
-                Made::Here(temporary, writer) => FileState::Open(temporary, writer),
-                Made::Refused(why) => FileState::Refused(why),
-            };
+            self.state = self.made()?;
         }
         match &mut self.state {
             FileState::Open(_, writer) => Ok(Some(writer)),
             _ => Ok(None),
         }
+    }
+
+    /// Makes the file: under the name of its part in place of what stands there, else under a fresh one.
+    fn made(&mut self) -> Result<FileState, DiskError> {
+        let folder = self.folder;
+        if let Some(part) = &self.part {
+            let made = folder.remove_file(part).and_then(|()| folder.create_file(part));
+            match made {
+                Ok(writer) => return Ok(FileState::Open(part.clone(), writer)),
+                Err(error) if ends_the_run(error.kind) => return Err(error),
+                // A directory may stand there.
+                Err(_) => self.part = None,
+            }
+        }
+        Ok(match make_beside(&self.target, self.random, |temporary| folder.create_file(temporary))? {
+            Made::Here(temporary, writer) => FileState::Open(temporary, writer),
+            Made::Refused(why) => FileState::Refused(why),
+        })
     }
 }
 
@@ -132,7 +190,9 @@ impl Drop for NewFile<'_> {
             FileState::Closed(temporary) => temporary,
             FileState::Planned | FileState::Refused(_) | FileState::Taken => return,
         };
-        let _ = self.folder.remove_file(&temporary);
+        if self.part.as_ref() != Some(&temporary) {
+            let _ = self.folder.remove_file(&temporary);
+        }
     }
 }
 
@@ -148,6 +208,7 @@ pub struct BatchWriter<'a> {
     pending_bytes: u64,
     dir_attributes: BTreeMap<RelPath, Attributes>,
     left_alone: BTreeSet<RelPath>,
+    restore: Option<RestoreId>,
 }
 
 impl<'a> BatchWriter<'a> {
@@ -165,7 +226,33 @@ impl<'a> BatchWriter<'a> {
             pending_bytes: 0,
             dir_attributes: BTreeMap::new(),
             left_alone: BTreeSet::new(),
+            restore: None,
         }
+    }
+
+    /// Names long files so that the next run of the same restore finds them. `standing` is a file of the folder.
+    pub fn keep_parts(&mut self, restore: RestoreId, standing: &RelPath) {
+        self.restore = Some(restore);
+        self.places.probe_case(standing, standing);
+    }
+
+    /// Removes what a run that is dead left in a directory since it began, but for long files.
+    ///
+    /// # Errors
+    /// [`DiskError`] when the medium fails.
+    pub fn clear(&self, dir: &RelPath, since: FileTime) -> Result<(), DiskError> {
+        let listing = match self.folder.list(dir) {
+            Err(error) if ends_the_run(error.kind) => return Err(error),
+            // What does not list is told of when something is written there.
+            listing => listing.unwrap_or_default(),
+        };
+        for (name, stat) in listing.into_iter().filter(|(name, _)| is_written(name)) {
+            let is_of_that_run = stat.is_ok_and(|stat| stat.kind != FileKind::Dir && stat.changed() >= since);
+            if let (true, Ok(path)) = (is_of_that_run, dir.join(&name)) {
+                self.folder.remove_file(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes a directory and those above it; `attributes` are set by [`BatchWriter::finish`].
@@ -193,7 +280,8 @@ impl<'a> BatchWriter<'a> {
             return Ok(None);
         }
         let (folder, random, target) = (self.folder, self.random, path.clone());
-        let mut file = NewFile { folder, random, target, state: FileState::Planned, bytes: 0, unset: Vec::new() };
+        let (state, unset) = (FileState::Planned, Vec::new());
+        let mut file = NewFile { folder, random, target, part: None, state, bytes: 0, unset };
         if !self.places.knows_case() {
             file.writer()?;
             if let FileState::Open(temporary, _) = &file.state {
@@ -201,6 +289,19 @@ impl<'a> BatchWriter<'a> {
             }
         }
         Ok(Some(file))
+    }
+
+    /// Starts a long file, as [`BatchWriter::begin_file`] does; what an earlier run left of it is in [`NewFile::left`].
+    ///
+    /// # Errors
+    /// As [`BatchWriter::begin_file`].
+    pub fn begin_long_file(&mut self, path: &RelPath) -> Result<Option<NewFile<'a>>, DiskError> {
+        let part = self.restore.and_then(|restore| part_beside(path, restore));
+        let begun = self.begin_file(path)?;
+        Ok(begun.map(|mut file| {
+            file.part = part.filter(|_| matches!(file.state, FileState::Planned));
+            file
+        }))
     }
 
     /// Ends a file, closing it where that was not done yet, and adds it to the batch, which is put in place when it is full.
@@ -214,7 +315,10 @@ impl<'a> BatchWriter<'a> {
         self.metadata.report_all(&file.target, &file.unset);
         self.pending_bytes += file.bytes;
         match std::mem::replace(&mut file.state, FileState::Taken) {
-            FileState::Closed(temporary) => self.pending.push(Pending { temporary, target: file.target.clone() }),
+            FileState::Closed(temporary) => {
+                let (target, is_part) = (file.target.clone(), file.part.as_ref() == Some(&temporary));
+                self.pending.push(Pending { temporary, target, is_part });
+            }
             FileState::Refused(why) => {
                 self.left_alone.insert(file.target.clone());
                 self.places.report(&file.target, why);
@@ -331,10 +435,10 @@ impl<'a> BatchWriter<'a> {
         self.folder.sync_all()
     }
 
-    /// Gives up what is not in place yet and removes its temporary names; dropping the writer does the same.
+    /// Gives up what is not in place yet and removes its temporary names, but for parts; dropping the writer does the same.
     pub fn abort(&mut self) {
         self.pending_bytes = 0;
-        for pending in self.pending.drain(..) {
+        for pending in self.pending.drain(..).filter(|pending| !pending.is_part) {
             // On a medium that is gone nothing more can be done; a scan leaves such names out.
             let _ = self.folder.remove_file(&pending.temporary);
         }
@@ -347,7 +451,7 @@ impl<'a> BatchWriter<'a> {
         create: impl Fn(&RelPath) -> Result<T, DiskError>,
     ) -> Result<Option<(Pending, T)>, DiskError> {
         match self.places.make(path, create)? {
-            Some((temporary, made)) => Ok(Some((Pending { temporary, target: path.clone() }, made))),
+            Some((temporary, made)) => Ok(Some((Pending { temporary, target: path.clone(), is_part: false }, made))),
             None => {
                 self.left_alone.insert(path.clone());
                 Ok(None)

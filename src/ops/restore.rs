@@ -8,12 +8,14 @@
 //!
 //! The walk goes through a directory in the order of the packs, so that each chunk is read once. What the target cannot hold
 //! is reported and the rest goes on; a file whose chunks are damaged is left out whole. What stands in the target and not in
-//! the snapshot stays unless it is asked to go; then it goes last, when all that was written is durable.
+//! the snapshot stays unless it is asked to go; then it goes last, when all that was written is durable. The same restore done
+//! again after one that ended early goes on where that stopped ([`resume`]).
 
 mod content;
 mod delete;
 mod pool;
 mod readback;
+mod resume;
 mod select;
 mod standing;
 mod walk;
@@ -26,7 +28,7 @@ use crate::base::monitor::{Amount, CountingMonitor, Problem, Task};
 use crate::crypto::wrap::Identity;
 use crate::disk::{Disk, DiskError, Folder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::folder::{BatchLimits, BatchWriter};
+use crate::folder::{BatchLimits, BatchWriter, RestoreId};
 use crate::format::Pointer;
 use crate::format::codec::Extensions;
 use crate::format::snapshot::Snapshot;
@@ -36,6 +38,7 @@ use crate::ops::open::{Reading, Spot};
 use crate::store::StoreError;
 use crate::tree::read::{Named, entries_max, resolve};
 pub use delete::Deletion;
+use resume::{Marker, PART_MIN_BYTES};
 pub use select::Selection;
 pub use standing::Overwrite;
 use write::Restorer;
@@ -109,10 +112,12 @@ pub struct Restored {
 /// Restores a part of a snapshot into a folder.
 ///
 /// # Durability
-/// Everything is durable when this returns; after a cut within, each final name holds what it held before or the whole entry.
+/// Everything is durable when this returns; after a cut within, each final name holds what it held before or the whole entry,
+/// and the same restore goes on from there.
 ///
 /// # Errors
-/// [`ErrorKind::NoSpace`], [`ErrorKind::Gone`], [`ErrorKind::Interrupted`] and others; temporary files are removed.
+/// [`ErrorKind::NoSpace`], [`ErrorKind::Gone`], [`ErrorKind::Interrupted`] and others; temporary files are removed but for long
+/// ones. [`ErrorKind::Locked`] while another process restores the same there.
 /// [`ErrorKind::Conflict`] where a deletion looks like a mistake, before anything is written.
 pub fn restore(
     disk: Arc<dyn Disk>,
@@ -196,13 +201,29 @@ fn write_all(
     let mut deleted = 0;
     if let Some(plan) = &plan {
         plan.refuse_mistakes(source, request)?;
+    }
+    let marker = if source.is_long() { Marker::place(folder, source.restore)? } else { None };
+    let since = marker.as_ref().and_then(|marker| marker.since);
+    if since.is_some() {
+        run.monitor.note("goes on with a restore of the same that was not finished");
+    }
+    if let Some(plan) = &plan {
         deleted += delete::remove(folder, &plan.in_the_way, run)?;
     }
-    let batch = BatchWriter::new(folder, run.random, run.monitor, BatchLimits::default());
+    let mut batch = BatchWriter::new(folder, run.random, run.monitor, BatchLimits::default());
+    if let Some(marker) = &marker {
+        batch.keep_parts(marker.restore, &marker.path);
+    }
     let (mut restorer, hashes) = pool::with_threads(&reading.reader, request, run, |writers| {
-        let mut restorer = Restorer::new(folder, request, run, batch, writers);
-        walk::walk(&reading.reader, source, &request.options.selection, &mut restorer)?;
-        restorer.wait_for_all()
+        let mut restorer = Restorer::new(folder, request, run, batch, writers, since);
+        let walked = walk::walk(&reading.reader, source, &request.options.selection, &mut restorer);
+        match walked.and_then(|()| restorer.wait_for_all()) {
+            Ok(()) => Ok(restorer.written()),
+            Err(stop) => {
+                restorer.put_in_place(marker.is_some());
+                Err(stop)
+            }
+        }
     })?;
     if let Some(plan) = plan.filter(|plan| !plan.extra.is_empty()) {
         if restorer.done.damaged > 0 {
@@ -211,6 +232,11 @@ fn write_all(
             restorer.batch.flush().and_then(|()| folder.sync_all()).map_err(target_error)?;
             deleted += delete::remove(folder, &plan.extra, run)?;
         }
+    }
+    // Before the times of directories are set.
+    if let Some(marker) = marker {
+        restorer.batch.flush().map_err(target_error)?;
+        marker.lift(folder)?;
     }
     restorer.batch.finish().map_err(target_error)?;
     let restored = Restored { deleted, ..restorer.done };
@@ -229,6 +255,8 @@ fn require_selected(request: &RestoreRequest<'_>, seen: u64) -> Result<()> {
 
 /// What is restored: the content of a directory, or one entry.
 struct Source {
+    /// What tells this restore from others.
+    restore: RestoreId,
     named: Named,
     root: Pointer,
     meta: Meta,
@@ -240,25 +268,38 @@ struct Source {
 
 impl Source {
     fn find(reading: &Reading, spot: &Spot) -> Result<Self> {
-        let (_, snapshot) = reading.snapshot(&spot.snapshot)?;
+        let (id, snapshot) = reading.snapshot(&spot.snapshot)?;
+        let restore = [&reading.store.id().0[..], &id.id.0, spot.path.as_bytes()].concat();
+        let restore = RestoreId(*blake3::hash(&restore).as_bytes());
         let named = resolve(&reading.reader, &snapshot, &spot.path).map_err(|error| reading.store.settle(error))?;
         let none = || Error::new(ErrorKind::Other, format!("the snapshot holds no {}", spot.path));
-        Ok(Self::of(named.ok_or_else(none)?, snapshot))
+        Ok(Self::of(restore, named.ok_or_else(none)?, snapshot))
     }
 
-    fn of(named: Named, snapshot: Snapshot) -> Self {
+    fn of(restore: RestoreId, named: Named, snapshot: Snapshot) -> Self {
         let (totals, entries_max) = (snapshot.totals, entries_max(&snapshot));
         let total = Amount { files: totals.files + totals.others, bytes: totals.bytes };
         match &named {
             Named::Root => {
                 let (root, meta, extensions) = (snapshot.root, snapshot.root_meta, snapshot.extensions);
-                Self { named, root, meta, extensions, total: Some(total), entries_max }
+                Self { restore, named, root, meta, extensions, total: Some(total), entries_max }
             }
             Named::Entry(entry) => {
                 let root = if let Node::Dir { tree } = entry.node { tree } else { snapshot.root };
                 let (meta, extensions) = (entry.meta.clone(), entry.extensions.clone());
-                Self { named, root, meta, extensions, total: None, entries_max }
+                Self { restore, named, root, meta, extensions, total: None, entries_max }
             }
+        }
+    }
+
+    /// Returns whether it is worth to be gone on with.
+    fn is_long(&self) -> bool {
+        match &self.named {
+            Named::Root => true,
+            Named::Entry(entry) => match entry.node {
+                Node::File { len_bytes, .. } => len_bytes >= PART_MIN_BYTES,
+                _ => self.dir().is_some(),
+            },
         }
     }
 

@@ -80,7 +80,9 @@ conform!(
     holes_read_as_zeros,
     an_open_file_tells_its_own_state,
     extended_attributes_come_back_by_name,
-    a_hole_at_the_end_keeps_the_time_that_was_set;
+    a_hole_at_the_end_keeps_the_time_that_was_set,
+    a_file_is_gone_on_with_behind_what_is_kept,
+    a_lock_is_for_one_until_it_is_dropped;
     unix:
     names_are_bytes,
     links_on_the_way_are_refused,
@@ -135,6 +137,8 @@ fn refused_by_all(folder: &dyn Folder, at: &str, expected: DiskErrorKind) {
     assert_eq!(kind(folder.read_link(&at)), expected, "read_link");
     assert_eq!(kind(folder.create_dir(&at)), expected, "create_dir");
     assert_eq!(kind(folder.create_file(&at)), expected, "create_file");
+    assert_eq!(kind(folder.append_after(&at, 0)), expected, "append_after");
+    assert_eq!(kind(folder.lock(&at)), expected, "lock");
     assert_eq!(kind(folder.create_symlink(&at, b"x")), expected, "create_symlink");
     assert_eq!(kind(folder.create_special(&at, FileKind::Fifo, 0)), expected, "create_special");
     assert_eq!(kind(folder.create_hard_link(&other, &at)), expected, "create_hard_link to");
@@ -417,6 +421,34 @@ fn an_open_file_tells_its_own_state(folder: &dyn Folder) {
     folder.rename(&path("g"), &path("f")).unwrap();
     assert_eq!(file.stat().unwrap().len_bytes, 5);
     assert_ne!(file.stat().unwrap().inode, folder.stat(&path("f")).unwrap().unwrap().inode);
+}
+
+fn a_file_is_gone_on_with_behind_what_is_kept(folder: &dyn Folder) {
+    let at = path("part");
+    write(folder, &at, b"right and wrong");
+    let mut writer = folder.append_after(&at, 5).unwrap();
+    writer.reserve(1 << 20).unwrap();
+    assert_eq!(folder.stat(&at).unwrap().unwrap().len_bytes, 5, "room is no length");
+    writer.append(b", still").unwrap();
+    writer.set_attributes(&mtime(7, 0)).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(read(folder, &at), b"right, still");
+    assert_eq!(folder.stat(&at).unwrap().unwrap().mtime, FileTime { secs: 7, nanos: 0 });
+    assert_eq!(kind(folder.append_after(&path("none"), 0)), DiskErrorKind::NotFound);
+    folder.create_dir(&path("dir")).unwrap();
+    assert_eq!(kind(folder.append_after(&path("dir"), 0)), DiskErrorKind::WrongType);
+}
+
+fn a_lock_is_for_one_until_it_is_dropped(folder: &dyn Folder) {
+    let at = path("lock");
+    let lock = folder.lock(&at).unwrap().expect("nobody has it");
+    assert_eq!(folder.stat(&at).unwrap().map(|stat| stat.len_bytes), Some(0));
+    assert!(folder.lock(&at).unwrap().is_none());
+    drop(lock);
+    assert!(folder.lock(&at).unwrap().is_some());
+    folder.remove_file(&at).unwrap();
+    folder.create_dir(&at).unwrap();
+    assert_eq!(kind(folder.lock(&at)), DiskErrorKind::WrongType);
 }
 
 #[test]

@@ -74,6 +74,7 @@ impl Costs {
             stats: now.stats - before.stats,
             lists: now.lists - before.lists,
             reads: now.reads - before.reads,
+            appends: 0,
             syncs: now.syncs - before.syncs,
         };
         (committed.unwrap(), spent, asked)

@@ -3,9 +3,10 @@
 #[cfg(unix)]
 use std::os::unix::fs::{MetadataExt, symlink};
 
+use chunkstore::base::RelPath;
 use chunkstore::base::monitor::RecordingMonitor;
-use chunkstore::disk::folder::{Attributes, ExtendedAttribute, FileTime};
-use chunkstore::disk::sim_folder::SimRules;
+use chunkstore::disk::folder::{Attributes, ExtendedAttribute, FileKind, FileTime};
+use chunkstore::disk::sim_folder::{SimEntry, SimRules};
 use chunkstore::disk::{Folder, OsFolder, SimFolder};
 use chunkstore::error::{ErrorKind, Result};
 use chunkstore::folder::Excludes;
@@ -16,6 +17,7 @@ use chunkstore::ops::restore::{
 };
 use chunkstore::store::{Store, layout};
 
+use crate::gc::StopsAfter;
 use crate::handmade;
 use crate::publisher::holding;
 use crate::reading::bomb;
@@ -475,4 +477,107 @@ fn a_target_whose_medium_went_away_holds_nothing() {
     let request = RestoreRequest { spot, identities: &identities, owners: false, options };
     let looked = preview(scene.shared_disk(), Some(&gone), &request, scene.run(), &mut |_, _| Ok(()));
     assert_eq!(looked.unwrap_err().kind(), ErrorKind::Gone);
+}
+
+/// A restore of all that is told to stop at some moment; true if it did not come to that.
+fn cut_off(scene: &Scene, folder: &SimFolder, steps: i64, options: RestoreOptions) -> bool {
+    let identities = scene.readers();
+    let request = RestoreRequest { spot: Spot::parse(b"/").unwrap(), identities: &identities, owners: false, options };
+    let monitor = StopsAfter::new(steps);
+    let ended = restore(scene.shared_disk(), folder, &request, Run { monitor: &monitor, ..scene.run() });
+    assert!(ended.as_ref().err().is_none_or(|error| error.kind() == ErrorKind::Interrupted), "{ended:?}");
+    ended.is_ok()
+}
+
+fn one_thread() -> RestoreOptions {
+    RestoreOptions { threads: 1, ..RestoreOptions::default() }
+}
+
+fn endings(folder: &SimFolder, ending: &str) -> Vec<RelPath> {
+    folder.entries().into_keys().filter(|path| path.to_string().ends_with(ending)).collect()
+}
+
+// F1
+#[test]
+fn the_same_restore_goes_on_where_one_was_cut_off() {
+    let (scene, source) = (Scene::new(), SimFolder::default());
+    for at in 0..60 {
+        source.put_file(&rel(&format!("dir{}/{at}", at % 3)), &noise(at, 2_000));
+    }
+    scene.commit_folder(&source, "all").unwrap();
+    let mtime = source.entries()[&rel("dir2/2")].stat.mtime;
+    for steps in [20, 60, 100] {
+        let folder = SimFolder::default();
+        // It stood there before, and looks like what is to be written.
+        folder.put_file(&rel("dir2/2"), &[1; 2_000]);
+        let attributes = Attributes { mtime: Some(mtime), ..Attributes::default() };
+        folder.set_attributes(&rel("dir2/2"), &attributes).unwrap();
+        assert!(!cut_off(&scene, &folder, steps, one_thread()));
+        assert_eq!(endings(&folder, ".restore").len(), 1);
+        let is_whole = |(path, entry): (&RelPath, &SimEntry)| {
+            entry.stat.kind == FileKind::File && source.entries().get(path).is_some_and(|of| of.bytes == entry.bytes)
+        };
+        let in_place = folder.entries().iter().filter(|&one| is_whole(one)).count() as u64;
+        let changed = folder.entries().into_keys().find(|path| path.to_string().starts_with("/dir0/"));
+        let changed = u64::from(changed.is_some_and(|path| {
+            folder.put_file(&path, b"changed meanwhile");
+            true
+        }));
+        let done = into(&scene, &folder, one_thread()).unwrap();
+        assert_eq!((done.unchanged, done.files), (in_place - changed, 60 - in_place + changed), "{steps} steps");
+        assert!(in_place > 0, "{steps} steps");
+        assert!(holding(&folder) == holding(&source), "nothing else is left");
+        let again = into(&scene, &folder, one_thread()).unwrap();
+        assert_eq!((again.unchanged, again.files), (0, 60), "one that was done is done anew");
+    }
+}
+
+// F1
+#[test]
+fn a_long_file_goes_on_behind_what_is_right_of_it() {
+    let (scene, source) = (Scene::new(), SimFolder::default());
+    source.put_file(&rel("long"), &noise(1, 40 << 20));
+    scene.commit_folder(&source, "all").unwrap();
+    let options = || RestoreOptions { verify: true, ..one_thread() };
+    let whole = SimFolder::default();
+    into(&scene, &whole, options()).unwrap();
+    let appends = whole.counts().appends;
+    for is_torn in [false, true] {
+        let folder = SimFolder::default();
+        assert!(!cut_off(&scene, &folder, appends as i64 * 3 / 4, options()));
+        let [part] = &endings(&folder, ".part")[..] else { panic!("{:?}", paths(&folder)) };
+        let mut left = folder.entries()[part].bytes.clone();
+        assert!((10 << 20..39 << 20).contains(&left.len()), "{}", left.len());
+        let mut right = left.len();
+        if is_torn {
+            // As after a power cut.
+            right /= 2;
+            left[right..].fill(0);
+            folder.put_file(part, &left);
+        }
+        let before = folder.counts().appends;
+        let done = into(&scene, &folder, options()).unwrap();
+        assert_eq!((done.files, done.differing), (1, 0));
+        assert!(holding(&folder) == holding(&source));
+        let again = folder.counts().appends - before;
+        // The cut goes through a chunk, and chunks differ in length.
+        let most = appends * ((42 << 20) - right as u64) / (40 << 20) + 2;
+        assert!(again <= most, "{again} of {appends} were written again, {right} bytes were right");
+    }
+}
+
+#[test]
+fn two_runs_of_one_restore_do_not_meet_and_removal_spares_what_says_so() {
+    let (scene, source) = committed();
+    let folder = SimFolder::default();
+    assert!(!cut_off(&scene, &folder, 3, one_thread()));
+    let [marker] = &endings(&folder, ".restore")[..] else { panic!("{:?}", paths(&folder)) };
+    let lock = folder.lock(marker).unwrap().expect("nobody has it any more");
+    let error = into(&scene, &folder, one_thread()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
+    drop(lock);
+    folder.put_file(&rel("extra"), b"goes");
+    let done = into(&scene, &folder, RestoreOptions { threads: 1, ..deleting(true) }).unwrap();
+    assert_eq!(done.deleted, 1);
+    assert!(holding(&folder) == holding(&source));
 }

@@ -7,16 +7,19 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Mutex;
 
+#[cfg(target_os = "linux")]
+use rustix::fs::FallocateFlags;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RawMode, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 
 use super::attributes::{is_kept, of_entry, of_file, set_of_entry, set_of_file};
+use super::lock_alone;
 use super::resolve::{Handle, Handles, lock};
 use crate::base::{EntryName, RelPath};
 use crate::disk::folder::{
     Attributes, ExtendedAttribute, FileKind, FileTime, Folder, FolderFile, FolderWriter, Hole, Listing, Stat,
 };
-use crate::disk::{DiskError, DiskErrorKind, Medium};
+use crate::disk::{DiskError, DiskErrorKind, Lock, Medium};
 
 /// A folder on a real file system.
 pub struct OsFolder {
@@ -96,6 +99,17 @@ impl OsFolder {
             }
             errno => failed("open", path, errno),
         })
+    }
+
+    /// Opens a regular file to write, without following a link or waiting on a pipe.
+    fn open_plain(&self, act: &'static str, path: &RelPath, flags: OFlags) -> Result<File, DiskError> {
+        let fd = self.change(act, path, |dir, name| rustix::fs::openat(dir, name, flags, Mode::RUSR | Mode::WUSR));
+        let fd = fd.map_err(|error| match self.stat(path) {
+            Ok(Some(stat)) if stat.kind != FileKind::File => wrong_type(act, path),
+            _ => error,
+        })?;
+        let stat = rustix::fs::fstat(&fd).map_err(|errno| failed(act, path, errno))?;
+        if stat_of(&stat).kind == FileKind::File { Ok(File::from(fd)) } else { Err(wrong_type(act, path)) }
     }
 
     fn set_mode(&self, path: &RelPath, mode: u32) -> Result<(), DiskError> {
@@ -192,6 +206,19 @@ impl Folder for OsFolder {
         let fd =
             self.change("create", path, |dir, name| rustix::fs::openat(dir, name, flags, Mode::RUSR | Mode::WUSR))?;
         Ok(Box::new(OsWriter { file: File::from(fd), path: path.clone(), len_bytes: 0, ends_in_hole: false }))
+    }
+
+    fn append_after(&self, path: &RelPath, keep_bytes: u64) -> Result<Box<dyn FolderWriter>, DiskError> {
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mut file = self.open_plain("write", path, flags)?;
+        let cut = file.set_len(keep_bytes).and_then(|()| file.seek(SeekFrom::Start(keep_bytes)));
+        cut.map_err(|error| DiskError::new("write", path, error))?;
+        Ok(Box::new(OsWriter { file, path: path.clone(), len_bytes: keep_bytes, ends_in_hole: false }))
+    }
+
+    fn lock(&self, path: &RelPath) -> Result<Option<Box<dyn Lock>>, DiskError> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        lock_alone(self.open_plain("lock", path, flags)?).map_err(|error| DiskError::new("lock", path, error))
     }
 
     fn create_symlink(&self, path: &RelPath, target: &[u8]) -> Result<(), DiskError> {
@@ -588,6 +615,17 @@ impl OsWriter {
 }
 
 impl FolderWriter for OsWriter {
+    fn reserve(&mut self, len_bytes: u64) -> Result<(), DiskError> {
+        #[cfg(target_os = "linux")]
+        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.len_bytes, len_bytes) {
+            // File systems without the call, and lengths that it does not take.
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
+            Err(errno) => return Err(failed("reserve room for", &self.path, errno)),
+        }
+        let _ = len_bytes;
+        Ok(())
+    }
+
     fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         if bytes.is_empty() {
             return Ok(());

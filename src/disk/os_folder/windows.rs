@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::lock_alone;
 use crate::base::clock::SystemClock;
 use crate::base::{EntryName, RelPath};
 use crate::disk::folder::{
@@ -23,7 +24,7 @@ use crate::disk::windows::patiently;
 use crate::disk::windows::pins::{Pinned, PinnedRoot, look_at, open_file, open_to_change, open_to_list};
 use crate::disk::windows::volume::Volume;
 use crate::disk::windows_names::windows_takes;
-use crate::disk::{DiskError, DiskErrorKind, Medium};
+use crate::disk::{DiskError, DiskErrorKind, Lock, Medium};
 
 /// Permission bits as other systems have them: of a directory, a link, a file, a file that is read-only.
 const DIR_MODE: u32 = 0o755;
@@ -205,6 +206,24 @@ impl Folder for OsFolder {
             Ok(file)
         })?;
         Ok(Box::new(OsWriter { file, path: path.clone(), len_bytes: 0, ends_in_hole: false }))
+    }
+
+    fn append_after(&self, path: &RelPath, keep_bytes: u64) -> Result<Box<dyn FolderWriter>, DiskError> {
+        let file = self.change("write", path, |full| {
+            let mut file = open_file(full, OpenOptions::new().write(true))?;
+            file.set_len(keep_bytes)?;
+            file.seek(SeekFrom::Start(keep_bytes))?;
+            self.unsynced().files.insert(full.to_owned());
+            Ok(file)
+        })?;
+        Ok(Box::new(OsWriter { file, path: path.clone(), len_bytes: keep_bytes, ends_in_hole: false }))
+    }
+
+    fn lock(&self, path: &RelPath) -> Result<Option<Box<dyn Lock>>, DiskError> {
+        let file = self.change("lock", path, |full| {
+            open_file(full, OpenOptions::new().read(true).write(true).create(true).truncate(false))
+        })?;
+        lock_alone(file).map_err(|error| DiskError::new("lock", path, error))
     }
 
     fn create_symlink(&self, path: &RelPath, _: &[u8]) -> Result<(), DiskError> {
@@ -493,6 +512,10 @@ impl OsWriter {
 }
 
 impl FolderWriter for OsWriter {
+    fn reserve(&mut self, _: u64) -> Result<(), DiskError> {
+        Ok(())
+    }
+
     fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         self.file.write_all(bytes).map_err(|error| DiskError::new("write", &self.path, error))?;
         self.len_bytes += bytes.len() as u64;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::resume::matching_bytes;
 use crate::base::ObjectId;
 use crate::disk::DiskError;
 use crate::folder::NewFile;
@@ -24,6 +25,9 @@ const AHEAD_FILE_MIN_BYTES: u64 = 2 << 20;
 const AHEAD_MAX_BYTES: u64 = 4 << 20;
 /// Length from which on it is remembered that a chunk holds zeros alone.
 const ZEROS_MIN_BYTES: usize = 1 << 20;
+
+/// Length from which on the target is asked for room before a file is written.
+const RESERVE_MIN_BYTES: u64 = 1 << 20;
 
 /// A chunk that is read, or why it does not read.
 type Chunk = Result<Arc<Plaintext>, StoreError>;
@@ -100,6 +104,7 @@ impl<'r> ContentWriter<'r> {
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Option<[u8; 32]>, Failure> {
         let mut hasher = self.hashes.then(blake3::Hasher::new);
+        let kept_bytes = self.go_on(file, wanted, hasher.as_mut(), cancelled)?;
         let mut queue: VecDeque<Coming> = VecDeque::new();
         let (mut at, mut queued_bytes, mut failed) = (0u64, 0, None);
         let ahead = self.ahead.clone().filter(|_| wanted.len_bytes >= AHEAD_FILE_MIN_BYTES);
@@ -121,6 +126,10 @@ impl<'r> ContentWriter<'r> {
             let end = at.saturating_add(extent.len_bytes);
             if end > wanted.len_bytes {
                 return Err(StoreError::damaged("a file that is longer than its entry says"));
+            }
+            if end <= kept_bytes {
+                at = end;
+                return Ok(());
             }
             let chunk = ahead.as_ref().and_then(|ahead| self.ask(ahead, extent, at, wanted.holes));
             queued_bytes += extent.chunk.len_bytes;
@@ -145,6 +154,32 @@ impl<'r> ContentWriter<'r> {
             }
             (None, Ok(())) => Ok(hasher.map(|hasher| *hasher.finalize().as_bytes())),
         }
+    }
+
+    /// Goes on with what an earlier run left of a file, and asks the target for room for the rest; returns how many bytes stand.
+    fn go_on(
+        &self,
+        file: &mut NewFile<'_>,
+        wanted: &Wanted<'_>,
+        hasher: Option<&mut blake3::Hasher>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<u64, Failure> {
+        let mut kept_bytes = 0;
+        if let Some(mut left) = file.left() {
+            let mut fresh = blake3::Hasher::new();
+            let matching_bytes = matching_bytes(self.reader, left.as_mut(), wanted, &mut fresh, cancelled)?;
+            drop(left);
+            if matching_bytes > 0 && file.go_on_behind(matching_bytes).map_err(Failure::Target)? {
+                kept_bytes = matching_bytes;
+                if let Some(hasher) = hasher {
+                    *hasher = fresh;
+                }
+            }
+        }
+        if wanted.holes.is_empty() && wanted.len_bytes >= RESERVE_MIN_BYTES {
+            file.reserve(wanted.len_bytes - kept_bytes).map_err(Failure::Target)?;
+        }
+        Ok(kept_bytes)
     }
 
     /// Asks another thread for a chunk, unless it is known to be zeros that are left out.

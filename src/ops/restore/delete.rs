@@ -15,6 +15,7 @@ use crate::base::{EntryName, RelPath};
 use crate::disk::folder::{FileKind, Stat};
 use crate::disk::{DiskError, DiskErrorKind, Folder};
 use crate::error::{Error, ErrorKind, Result};
+use crate::folder::marker_of;
 use crate::format::Pointer;
 use crate::format::tree::{Entry, Node};
 use crate::ops::Run;
@@ -98,7 +99,8 @@ pub fn plan(
         return Ok(Plan::default());
     };
     let (device, left) = (root.device, source.entries_max);
-    let mut planner = Planner { reader, folder, request, run, device, left, plan: Plan::default() };
+    let own = marker_of(source.restore);
+    let mut planner = Planner { reader, folder, request, run, device, own, left, plan: Plan::default() };
     let is_taken = request.options.selection.takes_root();
     planner.dir(&RelPath::root(), Known::Tree(*tree), is_taken, Goes::Extra)?;
     planner.plan.is_source_empty = Cursor::new(reader, tree).next_entry().is_ok_and(|first| first.is_none());
@@ -125,6 +127,8 @@ struct Planner<'a> {
     request: &'a RestoreRequest<'a>,
     run: Run<'a>,
     device: u64,
+    /// What stands in the target while this restore is not done.
+    own: Option<RelPath>,
     /// How many entries of the snapshot it may still find.
     left: u64,
     plan: Plan,
@@ -179,7 +183,7 @@ impl Planner<'_> {
     ) -> std::result::Result<bool, Stop> {
         let is_dir = stat.kind == FileKind::Dir;
         let Some(is_taken) = self.request.options.selection.takes(&path, is_dir, above) else { return Ok(false) };
-        if self.is_protected(&path) {
+        if self.is_protected(&path) || self.own.as_ref() == Some(&path) {
             return Ok(false);
         }
         if is_dir && stat.device != self.device {

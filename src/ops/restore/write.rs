@@ -4,12 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::content::Failure;
 use super::pool::{Finished, Job, Writers};
+use super::resume::PART_MIN_BYTES;
 use super::standing::mtime;
 use super::walk::{Dir, Visit};
 use super::{Act, Hashes, Overwrite, RestoreRequest, Restored, Stop, Tell, damage, target_error};
 use crate::base::monitor::{Amount, Problem, Task};
 use crate::base::{FileId, RelPath};
-use crate::disk::folder::{Attributes, ExtendedAttribute, FileKind, Stat};
+use crate::disk::folder::{Attributes, ExtendedAttribute, FileKind, FileTime, Stat};
 use crate::disk::{DiskErrorKind, Folder};
 use crate::error::{Error, ErrorKind};
 use crate::folder::BatchWriter;
@@ -23,6 +24,8 @@ use crate::store::StoreError;
 struct Decider<'a> {
     folder: Option<&'a dyn Folder>,
     overwrite: Overwrite,
+    /// Since when an earlier run of the same restore is not done.
+    since: Option<FileTime>,
     /// Whether it is asked what stands there even where that changes nothing.
     asks: bool,
     /// Whether each directory on the way stood before.
@@ -44,7 +47,11 @@ impl Decider<'_> {
     fn decide(&self, path: &RelPath, entry: &Entry) -> Result<(Act, Option<Stat>), Stop> {
         let standing = self.standing(path)?;
         let Some(folder) = self.folder else { return Ok((Act::Create, None)) };
-        let act = self.overwrite.decide(folder, path, entry, standing.as_ref()).map_err(target_error)?;
+        let mut act = self.overwrite.decide(folder, path, entry, standing.as_ref()).map_err(target_error)?;
+        let is_since = standing.as_ref().zip(self.since).is_some_and(|(stat, since)| stat.changed() >= since);
+        if act == Act::Replace && is_since {
+            act = Overwrite::IfChanged.decide(folder, path, entry, standing.as_ref()).map_err(target_error)?;
+        }
         Ok((act, standing))
     }
 
@@ -102,15 +109,17 @@ pub struct Written<'a> {
 }
 
 impl<'a, 'p> Restorer<'a, 'p> {
-    /// Writes into `folder` through `batch` and `writers`.
+    /// Writes into `folder` through `batch` and `writers`; goes on with a run that is not done since a time.
     pub fn new(
         folder: &'a dyn Folder,
         request: &RestoreRequest<'_>,
         run: Run<'a>,
         batch: BatchWriter<'a>,
         writers: Writers<'p, 'a>,
+        since: Option<FileTime>,
     ) -> Self {
         let overwrite = request.options.overwrite;
+        let asks = overwrite.asks() || since.is_some();
         Self {
             batch,
             done: Restored::default(),
@@ -118,7 +127,7 @@ impl<'a, 'p> Restorer<'a, 'p> {
             folder,
             run,
             owners: request.owners,
-            decider: Decider { folder: Some(folder), overwrite, asks: overwrite.asks(), stood: Vec::new() },
+            decider: Decider { folder: Some(folder), overwrite, since, asks, stood: Vec::new() },
             writers,
             above: Vec::new(),
             linked: HashMap::new(),
@@ -129,17 +138,24 @@ impl<'a, 'p> Restorer<'a, 'p> {
         }
     }
 
-    /// Waits for the threads, and lets go of them.
+    /// Lets go of the threads, which are done.
+    pub fn written(self) -> (Written<'a>, Hashes) {
+        let Self { batch, done, seen, hashes, .. } = self;
+        (Written { batch, done, seen }, hashes)
+    }
+
+    /// Puts in place what is whole, as far as the target takes it, when the rest cannot be had; the next run goes on from there.
+    pub fn put_in_place(mut self, goes_on: bool) {
+        if self.batch.flush().is_ok() && goes_on && self.done.files > 0 {
+            self.run.monitor.note("what was whole is in place; the same command goes on from there");
+        }
+    }
+
+    /// Waits for the threads.
     ///
     /// # Errors
     /// Those of the files that were on their way.
-    pub fn wait_for_all(mut self) -> Result<(Written<'a>, Hashes), Stop> {
-        self.drain()?;
-        let Self { batch, done, seen, hashes, .. } = self;
-        Ok((Written { batch, done, seen }, hashes))
-    }
-
-    fn drain(&mut self) -> Result<(), Stop> {
+    pub fn wait_for_all(&mut self) -> Result<(), Stop> {
         let mut ready = Vec::new();
         self.writers.wait(&mut |finished| {
             ready.push(finished);
@@ -205,7 +221,9 @@ impl<'a, 'p> Restorer<'a, 'p> {
             }
             return self.keep(path, entry, standing);
         }
-        let Some(file) = self.batch.begin_file(path).map_err(target_error)? else { return Ok(()) };
+        let is_long = *len_bytes >= PART_MIN_BYTES;
+        let begun = if is_long { self.batch.begin_long_file(path) } else { self.batch.begin_file(path) };
+        let Some(file) = begun.map_err(target_error)? else { return Ok(()) };
         // Holes are a hint; what does not read is written as zeros.
         let holes = extension(&entry.extensions, HOLES_TAG).map(|bytes| decode_holes(bytes, *len_bytes));
         let linked = entry.hard_linked.then_some(entry.file_id);
@@ -231,7 +249,7 @@ impl<'a, 'p> Restorer<'a, 'p> {
     /// Gives a file that was written or kept before one more name; tells whether that could be done.
     fn link(&mut self, path: &RelPath, entry: &Entry, act: Act, standing: Option<&Stat>) -> Result<bool, Stop> {
         if self.linking.contains(&entry.file_id) {
-            self.drain()?;
+            self.wait_for_all()?;
         }
         let Some(first) = self.linked.get(&entry.file_id).cloned() else { return Ok(false) };
         if act == Act::Keep {
@@ -275,6 +293,7 @@ impl<'a, 'p> Restorer<'a, 'p> {
             Ok(hash) => hash,
             Err(Failure::Target(error)) => return Err(target_error(error)),
             Err(Failure::Store(error)) if error.costs_one_entry() => {
+                job.file.discard();
                 self.broken(&job.path, &error);
                 return Ok(());
             }
@@ -313,6 +332,9 @@ fn interrupted() -> Stop {
 impl Visit for Restorer<'_, '_> {
     fn enter(&mut self, dir: &Dir<'_>) -> Result<bool, Stop> {
         let standing = self.decider.enter(dir.path)?;
+        if let (Some(since), Some(_)) = (self.decider.since, &standing) {
+            self.batch.clear(dir.path, since).map_err(target_error)?;
+        }
         let attributes = self.directory_attributes(dir, standing.as_ref())?;
         self.above.push(Above { path: dir.path.clone(), attributes, is_made: false });
         if dir.is_taken { self.make_above() } else { Ok(true) }
@@ -376,7 +398,7 @@ impl<'a> Looking<'a> {
     /// Looks at a folder, if there is one.
     pub fn new(folder: Option<&'a dyn Folder>, request: &RestoreRequest<'_>, run: Run<'a>, tell: Tell<'a>) -> Self {
         let overwrite = request.options.overwrite;
-        let decider = Decider { folder, overwrite, asks: true, stood: Vec::new() };
+        let decider = Decider { folder, overwrite, since: None, asks: true, stood: Vec::new() };
         Self { decider, run, tell, done: Restored::default(), seen: 0 }
     }
 

@@ -4,8 +4,8 @@ use std::os::unix::fs::symlink;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chunkstore::base::RelPath;
-use chunkstore::disk::DiskError;
 use chunkstore::disk::folder::{Attributes, ExtendedAttribute, FolderFile, FolderWriter, Listing, Stat};
+use chunkstore::disk::{DiskError, Lock};
 use chunkstore::error::ErrorKind;
 use chunkstore::ops::restore::Overwrite;
 
@@ -124,6 +124,12 @@ impl Folder for Planted<'_> {
     }
     fn create_file(&self, path: &RelPath) -> Done<Box<dyn FolderWriter>> {
         self.called().create_file(path)
+    }
+    fn append_after(&self, path: &RelPath, keep_bytes: u64) -> Done<Box<dyn FolderWriter>> {
+        self.called().append_after(path, keep_bytes)
+    }
+    fn lock(&self, path: &RelPath) -> Done<Option<Box<dyn Lock>>> {
+        self.called().lock(path)
     }
     fn create_symlink(&self, path: &RelPath, target: &[u8]) -> Done<()> {
         self.called().create_symlink(path, target)
