@@ -180,6 +180,9 @@ pub enum Verb {
     Demo(DemoArgs),
     /// Writes what a shell needs to complete this program's words
     Completions(reading::CompletionsArgs),
+    /// What a shell offers for the last of these words
+    #[command(hide = true)]
+    Complete(reading::CompleteArgs),
     /// Writes a manual page
     Man(reading::ManArgs),
     /// Shows the version
@@ -191,7 +194,7 @@ impl Verb {
     #[must_use]
     pub fn writes_bytes(&self) -> bool {
         match self {
-            Self::Cat(_) | Self::Completions(_) | Self::Man(_) => true,
+            Self::Cat(_) | Self::Completions(_) | Self::Complete(_) | Self::Man(_) => true,
             Self::Export(args) => args.output.is_none(),
             Self::Fleet(args) => args.writes_bytes(),
             _ => false,

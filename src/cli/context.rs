@@ -85,6 +85,12 @@ impl Context {
         }
     }
 
+    /// Has it say nothing on stderr.
+    #[must_use]
+    pub fn hushed(self) -> Self {
+        Self { notices: Notices::silent(), ..self }
+    }
+
     /// Starts long work: signals ask for its end from here on.
     ///
     /// # Errors

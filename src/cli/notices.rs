@@ -5,13 +5,23 @@ use std::io::Write;
 /// Writes lines to stderr.
 #[derive(Clone, Default)]
 pub struct Notices {
+    pub(super) is_silent: bool,
     #[cfg(test)]
     pub(super) kept: Option<std::sync::Arc<std::sync::Mutex<Vec<String>>>>,
 }
 
 impl Notices {
+    /// Makes some that write nothing.
+    #[must_use]
+    pub fn silent() -> Self {
+        Self { is_silent: true, ..Self::default() }
+    }
+
     /// Writes a line.
     pub fn line(&self, text: &str) {
+        if self.is_silent {
+            return;
+        }
         #[cfg(test)]
         if let Some(kept) = &self.kept {
             kept.lock().unwrap().push(text.to_owned());

@@ -22,6 +22,7 @@ use crate::remote::Remote;
 mod cat;
 mod clone;
 mod commit;
+mod complete;
 mod completions;
 mod diff;
 mod export;
@@ -102,6 +103,7 @@ fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Serve(args) => serve::run(args, context),
         Verb::Demo(args) => super::demo::run(args, context),
         Verb::Completions(args) => completions::run(args, context),
+        Verb::Complete(args) => complete::run(args, context),
         Verb::Man(args) => man::run(args, context),
         Verb::Version(_) => version::run(context),
     }
@@ -140,7 +142,12 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
         Verb::Verify(_) | Verb::Repair(_) | Verb::Gc(_) | Verb::Forget(_) | Verb::Purge(_) => with_store(&[]),
         Verb::Writer(_) | Verb::Root(_) | Verb::Trust(_) => with_store(&[]),
         Verb::Find(_) | Verb::Diff(_) | Verb::Stats(_) | Verb::Export(_) => with_store(&[]),
-        Verb::Agent(_) | Verb::Remote(_) | Verb::Completions(_) | Verb::Man(_) | Verb::Version(_) => vec![],
+        Verb::Agent(_)
+        | Verb::Remote(_)
+        | Verb::Completions(_)
+        | Verb::Complete(_)
+        | Verb::Man(_)
+        | Verb::Version(_) => vec![],
         Verb::Serve(_) | Verb::Demo(_) => vec![],
         // It looks after its medium itself, so that it unmounts when that goes away.
         #[cfg(target_os = "linux")]

@@ -148,12 +148,21 @@ pub struct MountArgs {
 /// `completions`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  chunkstore completions bash > ~/.local/share/bash-completion/completions/chunkstore"
+    after_help = "In bash, zsh and fish, paths and snapshots of the store are completed as well, where it opens without a passphrase.\n\n\
+                  Example:\n  chunkstore completions bash > ~/.local/share/bash-completion/completions/chunkstore"
 )]
 pub struct CompletionsArgs {
     /// Which shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+/// `complete`.
+#[derive(Debug, Args)]
+pub struct CompleteArgs {
+    /// The words of the line up to where the key was pressed, the program's name first and the last one unfinished
+    #[arg(last = true, required = true)]
+    pub words: Vec<OsString>,
 }
 
 /// `man`.

@@ -7,7 +7,7 @@ use crate::base::clock::FixedClock;
 fn progress(look: Look) -> (Progress, Arc<FixedClock>, Arc<Mutex<Vec<String>>>) {
     let clock = Arc::new(FixedClock::new(Timestamp(0)));
     let kept = Arc::new(Mutex::new(Vec::new()));
-    let notices = Notices { kept: Some(Arc::clone(&kept)) };
+    let notices = Notices { kept: Some(Arc::clone(&kept)), ..Notices::default() };
     let output = Arc::new(Output::stdout(true, true, false));
     let time: Arc<dyn Clock> = clock.clone();
     (Progress::new(look, output, notices, time, Arc::default()), clock, kept)

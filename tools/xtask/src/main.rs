@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use xtask::cargo::cargo;
+use xtask::dist::{self, DistArgs};
 use xtask::fuzz::{self, FuzzArgs};
 use xtask::mutants::{self, MutantsArgs};
 use xtask::peers::{self, PeersArgs};
@@ -28,6 +29,7 @@ Usage: cargo xtask <chore>
   syncratio [FLAGS]  how much longer a sync by FTP takes than curl of the same packs; exits 1 above 1.3
   agent [FLAGS]  what an agent costs idle and in a sync, and how soon it lets go of a volume; exits 1 if any is over its bound
   windows [setup|build|test|service|run]  the program and its tests built for Windows and run under wine (`cargo xtask windows --help`)
+  dist [--onto DIR]  the program as it travels on a key: one file for Linux, one for Windows, a note (`cargo xtask dist --help`)
   help    print this (also -h, --help)
 
 Environment:
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         ["memory", ref flags @ ..] => exit_code(memory::run(&root, flags)),
         ["agent", ref flags @ ..] => exit_code(agent::run(&root, flags)),
         ["syncratio", ref flags @ ..] => exit_code(syncratio::run(&root, flags)),
+        ["dist", ..] => with_args::<DistArgs>(&words, |args| dist::run(&root, args)),
         ["windows", ..] => with_args::<WindowsArgs>(&words, |args| windows::run(&root, args)),
         ["help" | "-h" | "--help"] => {
             print!("{HELP}");

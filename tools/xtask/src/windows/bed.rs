@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::cargo::cargo;
+use crate::toolchain::{add_target, done, find, install};
 
 /// What Rust calls this Windows.
 pub const TARGET: &str = "x86_64-pc-windows-gnu";
@@ -66,25 +67,13 @@ impl Bed {
     /// # Errors
     /// What is missing and could not be had.
     pub fn set_up(&self) -> Result<(), String> {
-        self.add_target()?;
+        add_target(&self.root, TARGET)?;
         if find(COMPILER).is_none() || wine().is_err() {
-            install()?;
+            install("windows", PACKAGES)?;
         }
         std::fs::create_dir_all(self.logs())
             .map_err(|error| format!("cannot create {}: {error}", self.logs().display()))?;
         self.make_prefix()
-    }
-
-    /// Adds the standard library for the target, unless it is there.
-    fn add_target(&self) -> Result<(), String> {
-        let mut list = Command::new("rustc");
-        list.current_dir(&self.root).args(["--print", "target-libdir", "--target", TARGET]).stderr(Stdio::null());
-        let libraries = list.output().map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-        if libraries.is_ok_and(|dir| !dir.is_empty() && Path::new(&dir).is_dir()) {
-            return Ok(());
-        }
-        let mut add = Command::new("rustup");
-        done(add.current_dir(&self.root).args(["target", "add", TARGET]), "rustup target add")
     }
 
     /// Makes the prefix, with the library that older wines lack and without a display; its last step leaves a mark.
@@ -215,40 +204,6 @@ impl Bed {
     }
 }
 
-/// Runs a command to its end.
-///
-/// # Errors
-/// It did not start, or did not end well.
-pub fn done(command: &mut Command, what: &str) -> Result<(), String> {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{what} failed: {status}")),
-        Err(error) => Err(format!("cannot start {what}: {error}")),
-    }
-}
-
-fn install() -> Result<(), String> {
-    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
-    if !is_root || find("apt-get").is_none() {
-        return Err(format!(
-            "mingw or wine is missing: apt-get install --no-install-recommends {}",
-            PACKAGES.join(" ")
-        ));
-    }
-    println!("windows: installs {}", PACKAGES.join(" "));
-    let mut update = Command::new("apt-get");
-    done(update.args(["update", "-qq"]), "apt-get update")?;
-    let mut install = Command::new("apt-get");
-    install.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
-    done(install.args(["install", "--yes", "-qq", "--no-install-recommends"]).args(PACKAGES), "apt-get install")
-}
-
 fn wine() -> Result<PathBuf, String> {
     WINES.iter().find_map(|name| find(name)).ok_or_else(|| "wine is missing: cargo xtask windows setup".to_owned())
-}
-
-/// Returns where a program is.
-fn find(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|path| path.is_file())
 }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::bed::{Bed, done};
+use super::bed::Bed;
 use crate::content::{Draw, noise};
 use crate::syncratio::vsftpd::Vsftpd;
+use crate::toolchain::done;
 
 /// The service's name, which the program gives it.
 const NAME: &str = "chunkstore-agent";
