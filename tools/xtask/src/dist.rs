@@ -20,6 +20,8 @@ struct Kind {
     target: &'static str,
     /// Its C compiler, and Debian's package that has it.
     compiler: (&'static str, &'static str),
+    /// What links it, where the machine's own linker does not. With Debian's for musl the program would need a loader.
+    linker: Option<&'static str>,
     /// What cargo calls the program, and what it is called on the key.
     built: &'static str,
     shown: &'static str,
@@ -29,12 +31,14 @@ const KINDS: &[Kind] = &[
     Kind {
         target: "x86_64-unknown-linux-musl",
         compiler: ("x86_64-linux-musl-gcc", "musl-tools"),
+        linker: None,
         built: "chunkstore",
         shown: "chunkstore-linux-x86_64",
     },
     Kind {
         target: "x86_64-pc-windows-gnu",
         compiler: ("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64"),
+        linker: Some("x86_64-w64-mingw32-gcc"),
         built: "chunkstore.exe",
         shown: "chunkstore-windows-x86_64.exe",
     },
@@ -120,7 +124,9 @@ fn build(root: &Path, kind: &Kind) -> Result<PathBuf, String> {
     command.args(["--target", kind.target, "--config", &flags(root), "--target-dir"]).arg(&target_dir);
     let under = kind.target.replace('-', "_");
     command.env(format!("CC_{under}"), compiler);
-    command.env(format!("CARGO_TARGET_{}_LINKER", under.to_uppercase()), compiler);
+    if let Some(linker) = kind.linker {
+        command.env(format!("CARGO_TARGET_{}_LINKER", under.to_uppercase()), linker);
+    }
     done(&mut command, kind.target)?;
     Ok(target_dir.join(kind.target).join("dist").join(kind.built))
 }
