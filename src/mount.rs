@@ -1,13 +1,14 @@
 //! A view as a file system of Linux, through `/dev/fuse` and without libfuse.
 //!
-//! Only translates: numbers, types, times and errors. The kernel checks permissions, keeps names and content for as long as it
-//! likes, since neither ever changes under a number, and hands out no devices and no set-user-id bits of what somebody committed.
+//! Only translates: numbers, types, times and errors. The kernel checks permissions where others are let in, keeps names and content for as long as it
+//! likes, since neither ever changes under a number but in the few directories that the view makes, and hands out no devices and no set-user-id bits of what somebody committed.
 //! Content that does not read is `EIO`, content on a medium that went away `ENODEV`; nothing waits for a medium to come back.
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,13 +22,19 @@ use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 
 use crate::base::monitor::Problem;
-use crate::base::{EntryName, Monitor};
+use crate::base::{Clock, EntryName, Monitor};
+use crate::crypto::wrap::Identity;
 use crate::disk::folder::FileKind;
+use crate::error::ErrorKind;
 use crate::format::attributes::Attribute;
 use crate::view::{Stat, View, ViewError};
 
 /// How long the kernel may keep a name or a state: none ever changes, so for about as long as it can count.
 const KEPT: Duration = Duration::from_secs(1 << 24);
+/// How long it may keep what the view makes: half of the second within which a sync is seen, with what loading it takes.
+const KEPT_SHORT: Duration = Duration::from_millis(250);
+/// How often the wish to stop, the medium and HEAD are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Threads that answer: a chunk that is being opened holds up no lookup.
 const THREADS: usize = 4;
 /// Entries that are asked for at a time.
@@ -39,6 +46,19 @@ const BLOCK_BYTES: u64 = 512;
 pub struct Mounted {
     session: Option<BackgroundSession>,
     dir: PathBuf,
+    view: Arc<View>,
+    monitor: Arc<dyn Monitor>,
+}
+
+/// How a mount comes to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was asked for.
+    Asked,
+    /// Somebody unmounted it.
+    Unmounted,
+    /// The medium went away.
+    Gone,
 }
 
 impl Mounted {
@@ -55,14 +75,43 @@ impl Mounted {
             MountOption::NoDev,
             MountOption::NoSuid,
             MountOption::NoAtime,
-            MountOption::DefaultPermissions,
             MountOption::FSName("chunkstore".to_owned()),
             MountOption::Subtype("chunkstore".to_owned()),
         ];
+        if everybody {
+            // Who is let in alone has the key, and may read what lies there whoever it belonged to.
+            config.mount_options.push(MountOption::DefaultPermissions);
+        }
         config.acl = if everybody { SessionACL::All } else { SessionACL::Owner };
         config.n_threads = Some(THREADS);
-        let session = fuser::spawn_mount(Tree { view, monitor }, dir, &config)?;
-        Ok(Self { session: Some(session), dir: dir.to_owned() })
+        let view = Arc::new(view);
+        let tree = Tree { view: Arc::clone(&view), monitor: Arc::clone(&monitor) };
+        let session = fuser::spawn_mount(tree, dir, &config)?;
+        Ok(Self { session: Some(session), dir: dir.to_owned(), view, monitor })
+    }
+
+    /// Shows what a sync or a commit brings, until the monitor asks for the end, somebody unmounts, or the medium goes away.
+    pub fn attend(&self, identities: &[Identity], clock: &dyn Clock) -> End {
+        loop {
+            if self.monitor.cancelled() {
+                return End::Asked;
+            }
+            if self.is_ended() {
+                return End::Unmounted;
+            }
+            if self.view.is_gone() {
+                return End::Gone;
+            }
+            match self.view.refresh(identities, self.monitor.as_ref()) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Gone => return End::Gone,
+                Err(error) => {
+                    let subject = "the store's newer state, which is not shown".to_owned();
+                    self.monitor.problem(Problem { subject, reason: error.in_full() });
+                }
+            }
+            clock.sleep(LOOK_EVERY);
+        }
     }
 
     /// Returns whether somebody unmounted it.
@@ -78,17 +127,34 @@ impl Mounted {
     pub fn end(mut self) -> io::Result<()> {
         let Some(session) = self.session.take().filter(|session| !session.guard.is_finished()) else { return Ok(()) };
         match unmount(&self.dir, UnmountFlags::DETACH) {
-            Ok(()) => Ok(()),
-            // Without root's rights it goes through fusermount3.
-            Err(Errno::PERM) => session.umount_and_join(),
+            // Without root's rights the session goes through fusermount3. Nobody waits for what is open under it.
+            Ok(()) | Err(Errno::PERM) => {
+                drop(session);
+                Ok(())
+            }
             Err(error) => Err(error.into()),
         }
     }
 }
 
+/// Takes a dead mount away, as root or through `fusermount3`.
+///
+/// # Errors
+/// Those of the system.
+pub fn clear(dir: &Path) -> io::Result<()> {
+    match unmount(dir, UnmountFlags::DETACH) {
+        Err(Errno::PERM) => {
+            let mut command = Command::new("fusermount3");
+            let ended = command.args(["-u", "-z", "-q", "--"]).arg(dir).status()?;
+            if ended.success() { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+        }
+        done => Ok(done?),
+    }
+}
+
 /// What answers the kernel.
 struct Tree {
-    view: View,
+    view: Arc<View>,
     monitor: Arc<dyn Monitor>,
 }
 
@@ -99,6 +165,11 @@ impl Tree {
             self.monitor.problem(Problem { subject: format!("inode {inode}"), reason: reason.clone() });
         }
         errno(error)
+    }
+
+    /// Returns how long what stands in a directory, or its own state, may be kept.
+    fn kept(&self, dir: u64) -> Duration {
+        if self.view.may_change(dir) { KEPT_SHORT } else { KEPT }
     }
 
     fn attribute(&self, inode: u64, name: &[u8]) -> Result<Vec<u8>, Answer> {
@@ -115,7 +186,7 @@ impl Filesystem for Tree {
             Err(_) => Err(ViewError::NoEntry),
         };
         match found {
-            Ok(stat) => reply.entry(&KEPT, &attr(&stat), Generation(0)),
+            Ok(stat) => reply.entry(&self.kept(parent.0), &attr(&stat), Generation(0)),
             Err(error) => reply.error(self.refused(parent.0, &error)),
         }
     }
@@ -126,7 +197,7 @@ impl Filesystem for Tree {
 
     fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         match self.view.stat(inode.0) {
-            Ok(stat) => reply.attr(&KEPT, &attr(&stat)),
+            Ok(stat) => reply.attr(&self.kept(inode.0), &attr(&stat)),
             Err(error) => reply.error(self.refused(inode.0, &error)),
         }
     }
@@ -159,8 +230,10 @@ impl Filesystem for Tree {
         }
     }
 
-    fn opendir(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR);
+    fn opendir(&self, _: &Request, dir: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let kept = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR;
+        let flags = if self.view.may_change(dir.0) { FopenFlags::empty() } else { kept };
+        reply.opened(FileHandle(0), flags);
     }
 
     fn readdir(&self, _: &Request, dir: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {

@@ -9,18 +9,22 @@
 //! ```
 //!
 //! and over one snapshot that tree alone. A snapshot stands in one place, since a kernel takes a directory's number for one place.
-//! A number stands for one thing as it is in one snapshot: whoever holds it reads that one, whatever is committed meanwhile.
+//! A number stands for one thing as it is in one snapshot: whoever holds it reads that one, whatever is committed meanwhile. What is
+//! committed or synced is shown from the next [`View::refresh`] on.
 //!
 //! Nothing is written anywhere. The readers' lock of each copy is held until the view is dropped, so that gc waits. Damage costs
 //! what it hits alone, and [`View::reason`] tells why. Memory: the readers' cache, 16 MiB of nodes, and what [`inodes`] knows.
 
 pub mod inodes;
 mod nodes;
+mod shown;
 mod source;
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::base::lru::Lru;
+use crate::base::monitor::Problem;
 use crate::base::paths::PATH_MAX_DEPTH;
 use crate::base::{EntryName, Monitor, Timestamp};
 use crate::crypto::wrap::Identity as Opens;
@@ -29,14 +33,14 @@ use crate::disk::folder::{FileKind, FileTime};
 use crate::error::{Error, ErrorKind, Result as Outcome};
 use crate::format::attributes::{ATTRIBUTES_TAG, Attribute, HOLES_TAG, decode_attributes, decode_holes, extension};
 use crate::format::codec::Extensions;
-use crate::format::sealed::SnapshotRef;
 use crate::format::tree::{Entry, Meta, Node};
-use crate::store::StoreError;
 use crate::store::cache::Plaintext;
 use crate::store::reader::ObjectReader;
+use crate::store::{StoreError, Unlocked, settle};
 use crate::tree::snapshots;
-use inodes::{Dir, Identity, Inodes, Thing};
+use inodes::{Dir, Identity, Inodes, Kept, Root, Thing};
 use nodes::{Nodes, Placed};
+use shown::{Made, Shown};
 use source::Source;
 
 /// The number of the top.
@@ -137,39 +141,18 @@ pub struct Listed {
     pub next: u64,
 }
 
-/// A kept snapshot, and its root once somebody went there.
-struct Kept {
-    named: SnapshotRef,
-    root: OnceLock<Root>,
-}
-
-struct Root {
-    dir: Arc<Dir>,
-    meta: Meta,
-    extensions: Extensions,
-}
-
-/// A name in one of the directories that the view makes.
-struct Made {
-    name: EntryName,
-    inode: u64,
-    kind: FileKind,
-}
-
 /// The tree; shared by threads.
 pub struct View {
     nodes: Nodes,
-    /// In the order of the store, oldest first.
-    kept: Vec<Kept>,
-    /// What the directories hold that the view makes, by name.
-    top: Vec<Made>,
-    times: Vec<Made>,
-    ids: Vec<Made>,
+    /// What the directories hold that the view makes; nothing of one snapshot alone.
+    shown: RwLock<Arc<Shown>>,
     inodes: Mutex<Inodes>,
     reasons: Mutex<Lru<u64, Arc<str>>>,
-    first: Source,
-    #[expect(dead_code, reason = "held for their locks")]
-    others: Vec<Source>,
+    /// Of the first copy: it tells damage from a medium that went away.
+    disk: Arc<dyn Disk>,
+    /// The copies, held for their locks, and renewed by one at a time.
+    sources: Mutex<Vec<Source>>,
+    is_one: bool,
 }
 
 impl View {
@@ -184,69 +167,95 @@ impl View {
         let (first, index) = source::open(&first, request.identities, monitor)?;
         let (disk, keys) = (Arc::clone(first.store.disk()), first.unlocked.keys.clone());
         let mut reader = ObjectReader::new(disk, first.store.id(), keys, index);
-        let mut others = Vec::new();
+        let mut sources = vec![first];
         for (number, copy) in copies.enumerate() {
             let what = format!("copy {} of the store", number + 2);
-            let Some((other, index)) = source::open_other(&copy, &first, &what, request.identities, monitor)? else {
+            let Some((other, index)) = source::open_other(&copy, &sources[0], &what, request.identities, monitor)?
+            else {
                 continue;
             };
             reader = reader.or_from(Arc::clone(other.store.disk()), index);
-            others.push(other);
+            sources.push(other);
         }
-        let one = request.snapshot.map(|name| snapshots::find(&first.unlocked.sealed, name, request.now));
-        let one = one.transpose()?.cloned();
-        let named = one.clone().map_or_else(|| first.unlocked.sealed.snapshots.clone(), |one| vec![one]);
-        let kept = named.into_iter().map(|named| Kept { named, root: OnceLock::new() }).collect();
-        let (inodes, reasons) = (Mutex::default(), Mutex::new(Lru::new(REASONS_BYTES)));
-        let (top, times, ids) = (Vec::new(), Vec::new(), Vec::new());
-        let mut view = Self { nodes: Nodes::new(reader), kept, top, times, ids, inodes, reasons, first, others };
-        if one.is_some() {
-            lock(&view.inodes).pin_as(TOP, Thing::Root(0));
+        let (disk, sealed) = (Arc::clone(sources[0].store.disk()), &sources[0].unlocked.sealed);
+        let one = request.snapshot.map(|name| snapshots::find(sealed, name, request.now)).transpose()?.cloned();
+        let mut inodes = Inodes::default();
+        let shown = match &one {
+            Some(one) => {
+                inodes.pin_as(TOP, Thing::Root(Kept::new(one.clone())));
+                Shown::default()
+            }
+            None => {
+                for (number, thing) in [(TOP, Thing::Top), (SNAPSHOTS, Thing::Snapshots), (BY_ID, Thing::ById)] {
+                    inodes.pin_as(number, thing);
+                }
+                Shown::of(&sealed.snapshots, &Shown::default())
+            }
+        };
+        let view = Self {
+            nodes: Nodes::new(reader),
+            shown: RwLock::new(Arc::new(shown)),
+            inodes: Mutex::new(inodes),
+            reasons: Mutex::new(Lru::new(REASONS_BYTES)),
+            disk,
+            sources: Mutex::new(sources),
+            is_one: one.is_some(),
+        };
+        if view.is_one {
             // What does not open at all is better known at once.
-            view.root(0).map_err(|error| Error::new(error.kind(), error.to_string()))?;
-        } else {
-            view.lay_out()
-                .ok_or_else(|| Error::new(ErrorKind::Corrupt, "the store lists more snapshots than it can hold"))?;
+            view.stat(TOP).map_err(|error| Error::new(error.kind(), error.to_string()))?;
         }
         Ok(view)
     }
 
-    /// Makes the directories over the snapshots.
-    fn lay_out(&mut self) -> Option<()> {
-        let mut inodes = Inodes::default();
-        inodes.pin_as(TOP, Thing::Top);
-        inodes.pin_as(SNAPSHOTS, Thing::Snapshots);
-        inodes.pin_as(BY_ID, Thing::ById);
-        let name = |text: &str| EntryName::new(text.as_bytes()).ok();
-        let made = |text: &str, inode, kind| Some(Made { name: name(text)?, inode, kind });
-        let link = |inodes: &mut Inodes, name: &str, target: String| {
-            let identity = Identity::of_link(name.as_bytes(), target.as_bytes());
-            inodes.pin(identity, Thing::Link(target.into_bytes().into()))
-        };
-        let mut last: Option<(String, usize)> = None;
-        for (at, kept) in self.kept.iter().enumerate() {
-            let (id, time) = (kept.named.id.to_string(), time_name(kept.named.time));
-            let number = inodes.pin(Identity::of_snapshot(&kept.named.id), Thing::Root(at))?;
-            self.ids.push(made(&id, number, FileKind::Dir)?);
-            let count = last.as_ref().filter(|(before, _)| *before == time).map_or(1, |(_, count)| count + 1);
-            let shown = if count == 1 { time.clone() } else { format!("{time}-{count}") };
-            last = Some((time, count));
-            let number = link(&mut inodes, &shown, format!("../by-id/{id}"))?;
-            self.times.push(made(&shown, number, FileKind::Symlink)?);
+    /// Shows what was committed or synced since; returns whether that is anything. A view of one snapshot stays at that one.
+    ///
+    /// Whoever holds a number reads on what it stood for, also of a snapshot that the store no longer lists. Costs one read of HEAD
+    /// for each copy where nothing changed, else what opening costs, in which nobody waits who reads. A state that does not open
+    /// is an error once, and the view stays as it was until HEAD changes again; a copy but the first is told to the monitor.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Gone`] when the medium of the only copy went away; those of opening the first copy.
+    pub fn refresh(&self, identities: &[Opens], monitor: &dyn Monitor) -> Outcome<bool> {
+        let mut sources = lock(&self.sources);
+        let is_alone = sources.len() == 1;
+        if self.is_one {
+            return if is_alone { sources[0].look().map(|_| false) } else { Ok(false) };
         }
-        if let Some(newest) = self.kept.last() {
-            let number = link(&mut inodes, "latest", format!("by-id/{}", newest.named.id))?;
-            self.top.push(made("latest", number, FileKind::Symlink)?);
+        let mut indexes = HashMap::new();
+        for (at, source) in sources.iter_mut().enumerate() {
+            match source.refresh(identities, monitor) {
+                Ok(index) => indexes.extend(index.map(|index| (at, index))),
+                // The others go on without it.
+                Err(error) if error.kind() == ErrorKind::Gone && !is_alone => {}
+                Err(error) if at == 0 => return Err(error),
+                Err(error) => {
+                    let (subject, reason) = (format!("copy {} of the store", at + 1), error.in_full());
+                    monitor.problem(Problem { subject, reason });
+                }
+            }
         }
-        self.top.push(made("by-id", BY_ID, FileKind::Dir)?);
-        self.top.push(made("snapshots", SNAPSHOTS, FileKind::Dir)?);
-        for dir in [&mut self.top, &mut self.times, &mut self.ids] {
-            dir.sort_by(|one, other| one.name.cmp(&other.name));
-            // A list may name a snapshot twice.
-            dir.dedup_by(|one, other| one.name == other.name);
+        if indexes.is_empty() {
+            return Ok(false);
         }
-        self.inodes = Mutex::new(inodes);
-        Some(())
+        let Unlocked { keys, sealed } = &sources[0].unlocked;
+        // First what reads them, so that nothing is shown that would not read.
+        self.nodes.renew(self.nodes.reader().renewed(keys.clone(), indexes));
+        let shown = Shown::of(&sealed.snapshots, &self.shown());
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
+        Ok(true)
+    }
+
+    /// Returns whether the media of all copies are known to be gone; no says nothing.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        lock(&self.sources).iter().all(|source| source.store.disk().is_gone())
+    }
+
+    /// Returns whether what a directory holds may change while the view stands: of those that the view makes.
+    #[must_use]
+    pub fn may_change(&self, dir: u64) -> bool {
+        !self.is_one && matches!(dir, TOP | SNAPSHOTS | BY_ID)
     }
 
     /// Finds a name in a directory and hands out a reference to what it names, which [`View::forget`] takes back.
@@ -257,9 +266,9 @@ impl View {
     /// [`ViewError`].
     pub fn lookup(&self, dir: u64, name: &EntryName) -> Result<Stat> {
         let thing = self.thing(dir)?;
-        if let Some(made) = self.made(&thing) {
+        if let Some(made) = self.shown().dir(&thing) {
             let at = made.binary_search_by(|made| made.name.cmp(name)).map_err(|_| ViewError::NoEntry)?;
-            return self.stat(made[at].inode);
+            return self.refer_to(&made[at]);
         }
         let dir = self.dir(dir, &thing)?;
         let placed = self.nodes.find(&dir.tree, name).map_err(|error| self.broken(dir.number, error))?;
@@ -272,7 +281,7 @@ impl View {
         let make = |number| match entry.node {
             Node::Dir { tree } => {
                 let (above, depth) = (Some((Arc::clone(&dir), placed.position)), dir.depth + 1);
-                Thing::Dir(Arc::new(Dir { number, identity, tree, above, snapshot: dir.snapshot, depth }))
+                Thing::Dir(Arc::new(Dir { number, identity, tree, above, depth }))
             }
             _ => Thing::Entry(Arc::clone(&dir), placed.position),
         };
@@ -306,16 +315,15 @@ impl View {
     pub fn list(&self, dir: u64, from: u64, most: usize) -> Result<Vec<Listed>> {
         let most = most.min(PAGE_MAX);
         let thing = self.thing(dir)?;
-        if let Some(made) = self.made(&thing) {
+        if let Some(made) = self.shown().dir(&thing) {
             let from = usize::try_from(from).unwrap_or(usize::MAX);
+            let inodes = lock(&self.inodes);
             let some = made.iter().enumerate().skip(from).take(most);
-            let listed = some.map(|(at, Made { name, inode, kind })| Listed {
-                name: name.clone(),
-                inode: *inode,
-                kind: *kind,
-                next: at as u64 + 1,
+            let listed = some.map(|(at, made)| {
+                let inode = made.number(&inodes).ok_or(ViewError::TooMany)?;
+                Ok(Listed { name: made.name.clone(), inode, kind: made.kind(), next: at as u64 + 1 })
             });
-            return Ok(listed.collect());
+            return listed.collect();
         }
         let dir = self.dir(dir, &thing)?;
         let mut page = Vec::new();
@@ -349,8 +357,8 @@ impl View {
         match self.thing(inode)? {
             Thing::Top | Thing::Snapshots | Thing::ById => Ok(self.made_stat(inode, FileKind::Dir, 0)),
             Thing::Link(target) => Ok(self.made_stat(inode, FileKind::Symlink, target.len() as u64)),
-            Thing::Root(at) => {
-                let root = self.root(at)?;
+            Thing::Root(kept) => {
+                let root = self.root(&kept)?;
                 Ok(stat_with(inode, FileKind::Dir, root.meta.clone()))
             }
             thing => Ok(stat_of(inode, self.placed(inode, &thing)?.entry())),
@@ -401,7 +409,7 @@ impl View {
         };
         let attributes = match self.thing(inode)? {
             Thing::Top | Thing::Snapshots | Thing::ById | Thing::Link(_) => None,
-            Thing::Root(at) => read(&self.root(at)?.extensions)?,
+            Thing::Root(kept) => read(&self.root(&kept)?.extensions)?,
             thing => read(&self.placed(inode, &thing)?.entry().extensions)?,
         };
         let mut attributes = attributes.unwrap_or_default();
@@ -429,18 +437,23 @@ impl View {
         lock(&self.inodes).thing(inode).ok_or(ViewError::Unknown)
     }
 
-    /// Returns what a directory holds that the view makes.
-    fn made(&self, thing: &Thing) -> Option<&[Made]> {
-        match thing {
-            Thing::Top => Some(&self.top),
-            Thing::Snapshots => Some(&self.times),
-            Thing::ById => Some(&self.ids),
-            _ => None,
-        }
+    fn shown(&self) -> Arc<Shown> {
+        Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Hands out a reference to something that the view makes.
+    fn refer_to(&self, made: &Made) -> Result<Stat> {
+        let number = made.fixed().or_else(|| {
+            let referred = lock(&self.inodes).refer(made.identity, |_| made.thing.clone());
+            referred.map(|(number, _)| number)
+        });
+        let number = number.ok_or(ViewError::TooMany)?;
+        // What is refused is not held.
+        self.stat(number).inspect_err(|_| self.forget(number, 1))
     }
 
     fn made_stat(&self, inode: u64, kind: FileKind, len_bytes: u64) -> Stat {
-        let time = self.kept.last().map_or(0, |newest| newest.named.time.0);
+        let time = self.shown().time.0;
         let (mtime_secs, nanos) = (time.div_euclid(1_000_000_000), time.rem_euclid(1_000_000_000));
         let mode = if kind == FileKind::Dir { 0o555 } else { 0o777 };
         let meta = Meta { mode, mtime_secs, mtime_nanos: nanos as u32, ..Meta::default() };
@@ -450,8 +463,8 @@ impl View {
     /// Returns a directory of a snapshot.
     fn dir(&self, inode: u64, thing: &Thing) -> Result<Arc<Dir>> {
         match thing {
-            Thing::Root(at) => {
-                let dir = &self.root(*at).inspect_err(|error| self.note(inode, error))?.dir;
+            Thing::Root(kept) => {
+                let dir = &self.root(kept).inspect_err(|error| self.note(inode, error))?.dir;
                 Ok(Arc::clone(dir))
             }
             Thing::Dir(dir) => Ok(Arc::clone(dir)),
@@ -474,25 +487,22 @@ impl View {
     }
 
     /// Returns the root of a snapshot, read the first time that it is asked for.
-    fn root(&self, at: usize) -> Result<&Root> {
-        let kept = self.kept.get(at).ok_or(ViewError::Unknown)?;
+    fn root<'a>(&self, kept: &'a Kept) -> Result<&'a Root> {
         if let Some(root) = kept.root.get() {
             return Ok(root);
         }
-        let snapshot = snapshots::load(self.nodes.reader(), &kept.named).map_err(|error| self.settled(error))?;
+        let snapshot = snapshots::load(&self.nodes.reader(), &kept.named).map_err(|error| self.settled(error))?;
         let identity = Identity::of_snapshot(&kept.named.id);
-        let is_top = matches!(lock(&self.inodes).thing(TOP), Some(Thing::Root(_)));
-        let number = if is_top { Some(TOP) } else { lock(&self.inodes).number(&identity) };
+        let number = if self.is_one { Some(TOP) } else { lock(&self.inodes).number(&identity) };
         let number = number.ok_or(ViewError::TooMany)?;
-        let dir = Dir { number, identity, tree: snapshot.root, above: None, snapshot: at, depth: 0 };
-        let extensions = snapshot.extensions;
-        let root = Root { dir: Arc::new(dir), meta: snapshot.root_meta, extensions };
-        Ok(kept.root.get_or_init(|| root))
+        let dir = Arc::new(Dir { number, identity, tree: snapshot.root, above: None, depth: 0 });
+        let (meta, extensions) = (snapshot.root_meta, snapshot.extensions);
+        Ok(kept.root.get_or_init(|| Root { dir, meta, extensions }))
     }
 
     /// Tells damage from a medium that went away.
     fn settled(&self, error: StoreError) -> ViewError {
-        match self.first.store.settle(error) {
+        match settle(self.disk.as_ref(), error) {
             StoreError::Gone(_) => ViewError::Gone,
             error => ViewError::Damaged(Error::from(error).in_full()),
         }
@@ -520,12 +530,6 @@ impl ViewError {
             _ => ErrorKind::Other,
         }
     }
-}
-
-/// Names a moment so that every system takes it for a file's name: to the second, without colons.
-fn time_name(time: Timestamp) -> String {
-    let text = time.to_string();
-    format!("{}Z", text.split(['.', 'Z']).next().unwrap_or_default().replace(':', "-"))
 }
 
 fn kind_of(node: &Node) -> FileKind {

@@ -5,11 +5,13 @@
 //! forgotten with the last. About 100 bytes a thing, and 250 a directory.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::base::{EntryName, ObjectId};
 use crate::format::Pointer;
-use crate::format::tree::{Entry, TreeNode};
+use crate::format::codec::Extensions;
+use crate::format::sealed::SnapshotRef;
+use crate::format::tree::{Entry, Meta, TreeNode};
 
 /// Most things that are known at a time.
 pub const KNOWN_MAX: usize = 1 << 20;
@@ -29,6 +31,12 @@ impl Identity {
     #[must_use]
     pub fn of_snapshot(id: &ObjectId) -> Self {
         Self::of(b"snapshot", &[&id.0])
+    }
+
+    /// What has a number of its own for ever.
+    #[must_use]
+    pub fn of_fixed(number: u64) -> Self {
+        Self::of(b"fixed", &[&number.to_le_bytes()])
     }
 
     /// The link to a snapshot under a name.
@@ -79,10 +87,36 @@ pub struct Dir {
     pub tree: Pointer,
     /// The directory above and its position there; nothing for the root of a snapshot.
     pub above: Option<(Arc<Dir>, u32)>,
-    /// Which snapshot it lies in.
-    pub snapshot: usize,
     /// How deep it lies.
     pub depth: usize,
+}
+
+/// A kept snapshot, and its root once somebody went there.
+#[derive(Debug)]
+pub struct Kept {
+    /// What the store says of it.
+    pub named: SnapshotRef,
+    /// Read the first time that it is asked for.
+    pub root: OnceLock<Root>,
+}
+
+impl Kept {
+    /// Knows no root yet.
+    #[must_use]
+    pub fn new(named: SnapshotRef) -> Arc<Self> {
+        Arc::new(Self { named, root: OnceLock::new() })
+    }
+}
+
+/// The root of a snapshot.
+#[derive(Debug)]
+pub struct Root {
+    /// The directory.
+    pub dir: Arc<Dir>,
+    /// Its state.
+    pub meta: Meta,
+    /// What else the snapshot says of it.
+    pub extensions: Extensions,
 }
 
 /// What a number stands for.
@@ -97,7 +131,7 @@ pub enum Thing {
     /// A link to a snapshot, and where it points.
     Link(Arc<[u8]>),
     /// The root of a snapshot.
-    Root(usize),
+    Root(Arc<Kept>),
     /// A directory below it.
     Dir(Arc<Dir>),
     /// Anything else, in a directory at a position.
@@ -127,15 +161,8 @@ impl Default for Inodes {
 impl Inodes {
     /// Knows something for ever, under one of the numbers below 16.
     pub fn pin_as(&mut self, number: u64, thing: Thing) {
-        let identity = Identity::of(b"fixed", &[&number.to_le_bytes()]);
+        let identity = Identity::of_fixed(number);
         self.known.insert(number, Known { identity, thing, references: PINNED });
-    }
-
-    /// Knows something for ever; returns its number, or nothing where there is no room.
-    pub fn pin(&mut self, identity: Identity, thing: Thing) -> Option<u64> {
-        let number = self.number(&identity)?;
-        self.known.insert(number, Known { identity, thing, references: PINNED });
-        Some(number)
     }
 
     /// Hands out a reference to what `make` makes of its number; returns nothing where too much is known.

@@ -5,7 +5,7 @@
 //!
 //! Memory: 16 MiB of nodes, counted as three times their plaintext.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::base::lru::Lru;
 use crate::base::{EntryName, ObjectId};
@@ -59,7 +59,7 @@ impl Placed {
 
 /// Reads nodes.
 pub struct Nodes {
-    reader: ObjectReader,
+    reader: RwLock<Arc<ObjectReader>>,
     decoded: Mutex<Lru<ObjectId, Decoded>>,
 }
 
@@ -67,13 +67,18 @@ impl Nodes {
     /// Reads through a reader.
     #[must_use]
     pub fn new(reader: ObjectReader) -> Self {
-        Self { reader, decoded: Mutex::new(Lru::new(DECODED_BYTES)) }
+        Self { reader: RwLock::new(Arc::new(reader)), decoded: Mutex::new(Lru::new(DECODED_BYTES)) }
     }
 
     /// Returns the reader.
     #[must_use]
-    pub fn reader(&self) -> &ObjectReader {
-        &self.reader
+    pub fn reader(&self) -> Arc<ObjectReader> {
+        Arc::clone(&self.reader.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads by another reader of the same store from now on.
+    pub fn renew(&self, reader: ObjectReader) {
+        *self.reader.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(reader);
     }
 
     /// Returns the entry of a name; costs at most one node a level.
@@ -191,7 +196,7 @@ impl Nodes {
                 break;
             }
             if to > *at {
-                let chunk = self.reader.read(&extent.chunk)?;
+                let chunk = self.reader().read(&extent.chunk)?;
                 let (skip, upto) = (*at - from, to.min(end) - from);
                 let part = |inner: u64| usize::try_from(extent.offset.saturating_add(inner)).unwrap_or(usize::MAX);
                 let slice = chunk.get(part(skip)..part(upto));
@@ -236,7 +241,7 @@ impl Nodes {
         if let Some(held) = lock(&self.decoded).get(&pointer.id) {
             return Ok(held);
         }
-        let plain = self.reader.read(pointer)?;
+        let plain = self.reader().read(pointer)?;
         let node = if is_list {
             ListNode::decode(&plain).map(|node| match node {
                 ListNode::Leaf(extents) => Decoded::Extents(Arc::new(extents)),

@@ -272,6 +272,89 @@ fn attributes_are_shown_and_the_one_of_damage_is_the_view_s_own() {
     assert_eq!(view.attributes(TOP).unwrap(), []);
 }
 
+#[test]
+fn what_is_committed_is_shown_after_a_refresh_and_who_holds_the_old_reads_on() {
+    let scene = Scene::new();
+    scene.write("f", b"first");
+    let first = scene.commit("one").unwrap().snapshot.to_string();
+    let (view, identities) = (whole(&scene), scene.readers());
+    let refresh = || view.refresh(&identities, &scene.monitor).unwrap();
+    let (old, root) = (at(&view, "/latest/f").unwrap().inode, at(&view, "/latest").unwrap().inode);
+    scene.disk.reset_counts();
+    assert!(!refresh());
+    assert!(scene.disk.counts().reads <= 1, "{:?}", scene.disk.counts());
+    scene.write("f", b"the second");
+    let second = scene.commit("two").unwrap().snapshot.to_string();
+    assert_eq!(content(&view, "/latest/f").unwrap(), b"first", "not before it is asked for");
+    assert!(refresh() && !refresh());
+    assert_eq!(content(&view, "/latest/f").unwrap(), b"the second");
+    assert_eq!(content(&view, &format!("/by-id/{second}/f")).unwrap(), b"the second");
+    assert_eq!(names(&view, "/snapshots"), ["2026-11-21T07-35-00Z", "2026-11-21T07-35-00Z-2"]);
+    assert_eq!(view.read(old, 0, 10).unwrap()[..], *b"first");
+    assert_eq!(at(&view, &format!("/by-id/{first}")).unwrap().inode, root);
+    scene.forget_all_but(1);
+    assert!(scene.gc_at_once().readers, "gc waits for who holds it");
+    assert!(refresh());
+    assert_eq!(names(&view, "/by-id"), [second]);
+    assert_eq!(at(&view, &format!("/by-id/{first}")).unwrap_err(), ViewError::NoEntry);
+    assert_eq!(view.read(old, 0, 10).unwrap()[..], *b"first", "also by its pack, which no state has any more");
+    view.forget(old, 1);
+    view.forget(root, 4);
+    assert_eq!(view.stat(root).unwrap_err(), ViewError::Unknown, "nothing is held of what is gone");
+    for dir in [TOP, at_number(&view, "by-id"), at_number(&view, "snapshots")] {
+        assert!(view.may_change(dir), "{dir}");
+    }
+    assert!(!view.may_change(at(&view, "/latest").unwrap().inode));
+}
+
+#[test]
+fn a_view_of_one_snapshot_stays_at_it_and_a_state_that_does_not_open_is_told_once() {
+    let scene = Scene::new();
+    scene.write("f", b"first");
+    scene.commit("one").unwrap();
+    let (one, all, identities) = (newest(&scene), whole(&scene), scene.readers());
+    scene.write("f", b"the second");
+    scene.commit("two").unwrap();
+    assert!(!one.refresh(&identities, &scene.monitor).unwrap());
+    assert_eq!(content(&one, "/f").unwrap(), b"first");
+    assert!(!one.may_change(TOP));
+    assert_eq!(all.refresh(&[], &scene.monitor).unwrap_err().kind(), ErrorKind::NoIdentity);
+    assert!(!all.refresh(&[], &scene.monitor).unwrap(), "told once");
+    assert_eq!(content(&all, "/latest/f").unwrap(), b"first");
+    scene.write("f", b"the third");
+    scene.commit("three").unwrap();
+    assert!(all.refresh(&identities, &scene.monitor).unwrap());
+    assert_eq!(content(&all, "/latest/f").unwrap(), b"the third");
+    scene.disk.unplug();
+    for view in [&one, &all] {
+        assert_eq!(view.refresh(&identities, &scene.monitor).unwrap_err().kind(), ErrorKind::Gone);
+    }
+}
+
+#[test]
+fn a_copy_that_is_synced_later_is_read_from_as_it_is_then() {
+    let (scene, packs) = two_files();
+    let (first, second) = (scene.disk.settled(), scene.disk.settled());
+    let view = open_copies(&scene, &[&first, &second], None).unwrap();
+    scene.write("d0/f", &noise(9, 200_000));
+    let before = scene.disk.paths();
+    scene.commit("another").unwrap();
+    assert!(!view.refresh(&scene.readers(), &scene.monitor).unwrap(), "neither copy has it");
+    for path in scene.disk.paths().iter().filter(|path| !before.contains(path) || *path == "HEAD") {
+        let bytes = scene.disk.content(path).unwrap();
+        second.put(path, &bytes);
+        first.put(path, &bytes);
+    }
+    assert!(first.wipe(&packs[1]));
+    let new = scene.disk.paths().into_iter().filter(|path| path.starts_with("packs/") && !before.contains(path));
+    assert!(first.wipe(&new.max_by_key(|path| scene.disk.content(path).unwrap().len()).unwrap()));
+    assert!(view.refresh(&scene.readers(), &scene.monitor).unwrap());
+    assert_eq!(content(&view, "/latest/d0/f").unwrap(), noise(9, 200_000), "the second has it");
+    first.unplug();
+    assert!(!view.refresh(&scene.readers(), &scene.monitor).unwrap(), "the second goes on");
+    assert_eq!(content(&view, "/latest/d1/f").unwrap(), noise(1, 200_000));
+}
+
 /// Two files in two packs, and the packs' paths.
 fn two_files() -> (Scene, [String; 2]) {
     let scene = Scene::new();
