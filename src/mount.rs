@@ -14,8 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{
     BackgroundSession, Config, Errno as Answer, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
-    INodeNo, LockOwner, MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEntry, ReplyOpen,
-    ReplyStatfs, ReplyXattr, Request, SessionACL,
+    INodeNo, InitFlags, KernelConfig, LockOwner, MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request, SessionACL,
 };
 
 use rustix::io::Errno;
@@ -27,7 +27,8 @@ use crate::crypto::wrap::Identity;
 use crate::disk::folder::FileKind;
 use crate::error::ErrorKind;
 use crate::format::attributes::Attribute;
-use crate::view::{Stat, View, ViewError};
+use crate::view::inodes::KNOWN_MAX;
+use crate::view::{Listed, Stat, View, ViewError};
 
 /// How long the kernel may keep a name or a state: none ever changes, so for about as long as it can count.
 const KEPT: Duration = Duration::from_secs(1 << 24);
@@ -37,6 +38,8 @@ const KEPT_SHORT: Duration = Duration::from_millis(250);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Threads that answer: a chunk that is being opened holds up no lookup.
 const THREADS: usize = 4;
+/// How many entries stand before those of the view in a listing.
+const DOTS: u64 = 2;
 /// Entries that are asked for at a time.
 const PAGE: usize = 256;
 /// What a block counts in states.
@@ -110,7 +113,17 @@ impl Mounted {
                     self.monitor.problem(Problem { subject, reason: error.in_full() });
                 }
             }
+            self.give_way();
             clock.sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Has the kernel forget what it saw, before more is known than there is room for.
+    fn give_way(&self) {
+        let Some(session) = self.session.as_ref().filter(|_| self.view.known() > KNOWN_MAX / 2) else { return };
+        for (dir, name) in self.view.droppable() {
+            // One that it has forgotten already is as good.
+            let _ = session.notifier().inval_entry(INodeNo(dir), OsStr::from_bytes(name.as_bytes()));
         }
     }
 
@@ -172,6 +185,13 @@ impl Tree {
         if self.view.may_change(dir) { KEPT_SHORT } else { KEPT }
     }
 
+    /// Adds the two entries that stand before those of the view, the directory itself and the one above, as far as they are asked
+    /// for; returns whether the answer is full.
+    fn dots(&self, dir: INodeNo, offset: u64, mut add: impl FnMut(u64, INodeNo, &str) -> bool) -> bool {
+        let above = || INodeNo(self.view.parent(dir.0).unwrap_or(dir.0));
+        (offset == 0 && add(1, dir, ".")) || (offset < DOTS && add(DOTS, above(), ".."))
+    }
+
     fn attribute(&self, inode: u64, name: &[u8]) -> Result<Vec<u8>, Answer> {
         let attributes = self.view.attributes(inode).map_err(|error| self.refused(inode, &error))?;
         let at = attributes.binary_search_by(|(one, _)| one[..].cmp(name)).map_err(|_| Answer::ENODATA)?;
@@ -180,6 +200,15 @@ impl Tree {
 }
 
 impl Filesystem for Tree {
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        // Listings bring what a lookup would, and lookups and listings of one directory do not wait for each other. A kernel that is
+        // too old for one of them does without.
+        for flag in [InitFlags::FUSE_DO_READDIRPLUS, InitFlags::FUSE_PARALLEL_DIROPS, InitFlags::FUSE_CACHE_SYMLINKS] {
+            let _ = config.add_capabilities(flag);
+        }
+        Ok(())
+    }
+
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let found = match EntryName::new(name.as_bytes()) {
             Ok(name) => self.view.lookup(parent.0, &name),
@@ -237,17 +266,11 @@ impl Filesystem for Tree {
     }
 
     fn readdir(&self, _: &Request, dir: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        // Two entries stand before those of the view: the directory itself and the one above.
-        if offset == 0 && reply.add(dir, 1, FileType::Directory, ".") {
+        let is_full = |at, above: INodeNo, name: &str| reply.add(above, at, FileType::Directory, name);
+        if self.dots(dir, offset, is_full) {
             return reply.ok();
         }
-        if offset <= 1 {
-            let above = self.view.parent(dir.0).unwrap_or(dir.0);
-            if reply.add(INodeNo(above), 2, FileType::Directory, "..") {
-                return reply.ok();
-            }
-        }
-        let mut from = offset.saturating_sub(2);
+        let mut from = offset.saturating_sub(DOTS);
         loop {
             let page = match self.view.list(dir.0, from, PAGE) {
                 Ok(page) => page,
@@ -257,10 +280,43 @@ impl Filesystem for Tree {
             from = last.next;
             for listed in page {
                 let name = OsStr::from_bytes(listed.name.as_bytes());
-                if reply.add(INodeNo(listed.inode), listed.next.saturating_add(2), type_of(listed.kind), name) {
+                if reply.add(INodeNo(listed.inode), listed.next.saturating_add(DOTS), type_of(listed.kind), name) {
                     return reply.ok();
                 }
             }
+        }
+    }
+
+    fn readdirplus(&self, _: &Request, dir: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
+        let Ok(own) = self.view.stat(dir.0).map(|stat| attr(&stat)) else { return reply.error(Answer::ESTALE) };
+        // A number of nothing hands out no reference: what is said is a name, a type and a number to show.
+        let mut bare = |at, ino, name: &OsStr, kind| {
+            reply.add(INodeNo(0), at, name, &Duration::ZERO, &FileAttr { ino, kind, ..own }, Generation(0))
+        };
+        if self.dots(dir, offset, |at, above, name| bare(at, above, OsStr::new(name), FileType::Directory)) {
+            return reply.ok();
+        }
+        if self.view.may_change(dir.0) {
+            let page = self.view.list(dir.0, offset.saturating_sub(DOTS), PAGE).unwrap_or_default();
+            for Listed { name, inode, kind, next } in page {
+                let at = next.saturating_add(DOTS);
+                if bare(at, INodeNo(inode), OsStr::from_bytes(name.as_bytes()), type_of(kind)) {
+                    break;
+                }
+            }
+            return reply.ok();
+        }
+        let mut taken = 0;
+        let walked = self.view.walk(dir.0, offset.saturating_sub(DOTS), &mut |name, stat, next| {
+            let (number, name) = (INodeNo(stat.inode), OsStr::from_bytes(name.as_bytes()));
+            let is_taken = !reply.add(number, next.saturating_add(DOTS), name, &KEPT, &attr(stat), Generation(0));
+            taken += u64::from(is_taken);
+            is_taken
+        });
+        match walked {
+            // What was taken is told, and the error the next time.
+            Err(error) if taken == 0 => reply.error(self.refused(dir.0, &error)),
+            _ => reply.ok(),
         }
     }
 

@@ -15,6 +15,7 @@
 //! Nothing is written anywhere. The readers' lock of each copy is held until the view is dropped, so that gc waits. Damage costs
 //! what it hits alone, and [`View::reason`] tells why. Memory: the readers' cache, 16 MiB of nodes, and what [`inodes`] knows.
 
+mod ahead;
 pub mod inodes;
 mod nodes;
 mod shown;
@@ -38,6 +39,7 @@ use crate::store::cache::Plaintext;
 use crate::store::reader::ObjectReader;
 use crate::store::{StoreError, Unlocked, settle};
 use crate::tree::snapshots;
+use ahead::Ahead;
 use inodes::{Dir, Identity, Inodes, Kept, Root, Thing};
 use nodes::{Nodes, Placed};
 use shown::{Made, Shown};
@@ -143,7 +145,8 @@ pub struct Listed {
 
 /// The tree; shared by threads.
 pub struct View {
-    nodes: Nodes,
+    nodes: Arc<Nodes>,
+    ahead: Ahead,
     /// What the directories hold that the view makes; nothing of one snapshot alone.
     shown: RwLock<Arc<Shown>>,
     inodes: Mutex<Inodes>,
@@ -193,7 +196,8 @@ impl View {
             }
         };
         let view = Self {
-            nodes: Nodes::new(reader),
+            nodes: Arc::new(Nodes::new(reader)),
+            ahead: Ahead::default(),
             shown: RwLock::new(Arc::new(shown)),
             inodes: Mutex::new(inodes),
             reasons: Mutex::new(Lru::new(REASONS_BYTES)),
@@ -273,6 +277,11 @@ impl View {
         let dir = self.dir(dir, &thing)?;
         let placed = self.nodes.find(&dir.tree, name).map_err(|error| self.broken(dir.number, error))?;
         let placed = placed.ok_or(ViewError::NoEntry)?;
+        self.refer(&dir, &placed)
+    }
+
+    /// Hands out a reference to an entry.
+    fn refer(&self, dir: &Arc<Dir>, placed: &Placed) -> Result<Stat> {
         let entry = placed.entry();
         let identity = Identity::of_entry(&dir.identity, entry);
         if dir.depth >= PATH_MAX_DEPTH {
@@ -280,12 +289,16 @@ impl View {
         }
         let make = |number| match entry.node {
             Node::Dir { tree } => {
-                let (above, depth) = (Some((Arc::clone(&dir), placed.position)), dir.depth + 1);
+                let (above, depth) = (Some((Arc::clone(dir), placed.position)), dir.depth + 1);
                 Thing::Dir(Arc::new(Dir { number, identity, tree, above, depth }))
             }
-            _ => Thing::Entry(Arc::clone(&dir), placed.position),
+            _ => Thing::Entry {
+                dir: Arc::clone(dir),
+                position: placed.position,
+                has_attributes: extension(&entry.extensions, ATTRIBUTES_TAG).is_some(),
+            },
         };
-        let (number, _) = lock(&self.inodes).refer(identity, make).ok_or(ViewError::TooMany)?;
+        let number = lock(&self.inodes).refer(identity, make).ok_or(ViewError::TooMany)?;
         Ok(stat_of(number, entry))
     }
 
@@ -303,7 +316,7 @@ impl View {
             Thing::Top | Thing::Snapshots | Thing::ById => Ok(TOP),
             Thing::Root(_) => Ok(if dir == TOP { TOP } else { BY_ID }),
             Thing::Dir(dir) => Ok(dir.above.as_ref().map_or(TOP, |(above, _)| above.number)),
-            Thing::Link(_) | Thing::Entry(..) => Err(ViewError::NotADirectory),
+            Thing::Link(_) | Thing::Entry { .. } => Err(ViewError::NotADirectory),
         }
     }
 
@@ -349,6 +362,34 @@ impl View {
         Ok(page)
     }
 
+    /// Shows entries of a directory of a snapshot to `take`, by name from a place on, with all that a lookup would say and where the
+    /// listing goes on behind each, until it returns false or there are no more. Each that it took is a reference handed out. A
+    /// directory that the view makes is not shown.
+    ///
+    /// Costs what [`View::list`] does.
+    ///
+    /// # Errors
+    /// [`ViewError`]; what `take` took before stays taken.
+    pub fn walk(&self, dir: u64, from: u64, take: &mut dyn FnMut(&EntryName, &Stat, u64) -> bool) -> Result<()> {
+        let thing = self.thing(dir)?;
+        let dir = self.dir(dir, &thing)?;
+        let (mut at, mut next): (u64, Option<Placed>) = (from, None);
+        loop {
+            let placed = match next.take() {
+                Some(placed) => Some(placed),
+                None => self.nodes.at(&dir.tree, at).map_err(|error| self.broken(dir.number, error))?,
+            };
+            let Some(placed) = placed else { return Ok(()) };
+            at = u64::from(placed.position) + 1;
+            let stat = self.refer(&dir, &placed)?;
+            if !take(&placed.entry().name, &stat, at) {
+                self.forget(stat.inode, 1);
+                return Ok(());
+            }
+            next = placed.next();
+        }
+    }
+
     /// Returns what a thing is.
     ///
     /// # Errors
@@ -367,19 +408,27 @@ impl View {
 
     /// Reads bytes of a file: as many as asked for and at most [`READ_MAX_BYTES`], but for the end of the file. Holes are zeros.
     ///
-    /// Costs the chunks that hold them, none that is kept, and of a long file one node a level.
+    /// Costs the chunks that hold them, none that is kept, and of a long file one node a level. Where reads follow each other, the chunks
+    /// that come next are opened in the background.
     ///
     /// # Errors
     /// [`ViewError`]; [`ViewError::Damaged`] when any of the bytes does not read.
     pub fn read(&self, file: u64, offset: u64, len_bytes: usize) -> Result<Plaintext> {
         let thing = self.thing(file)?;
-        let Thing::Entry(..) = thing else { return Err(ViewError::NotAFile) };
+        let Thing::Entry { .. } = thing else { return Err(ViewError::NotAFile) };
         let placed = self.placed(file, &thing)?;
         let Node::File { len_bytes: file_bytes, content } = &placed.entry().node else {
             return Err(ViewError::NotAFile);
         };
-        let read = self.nodes.read((*file_bytes, content), offset, len_bytes.min(READ_MAX_BYTES));
-        read.map_err(|error| self.broken(file, error))
+        let content = (*file_bytes, content);
+        let read = self.nodes.read(content, offset, len_bytes.min(READ_MAX_BYTES));
+        let read = read.map_err(|error| self.broken(file, error))?;
+        if let Some((from, to)) = self.ahead.hear(file, offset, offset.saturating_add(read.len() as u64)) {
+            // What does not read is told when it is asked for.
+            let chunks = self.nodes.chunks(content, from, to).unwrap_or_default();
+            self.ahead.open(&self.nodes, &chunks);
+        }
+        Ok(read)
     }
 
     /// Returns where a symbolic link points.
@@ -389,7 +438,7 @@ impl View {
     pub fn readlink(&self, link: u64) -> Result<Vec<u8>> {
         match self.thing(link)? {
             Thing::Link(target) => Ok(target.to_vec()),
-            thing @ Thing::Entry(..) => match &self.placed(link, &thing)?.entry().node {
+            thing @ Thing::Entry { .. } => match &self.placed(link, &thing)?.entry().node {
                 Node::Symlink { target } => Ok(target.clone()),
                 _ => Err(ViewError::NotALink),
             },
@@ -409,6 +458,8 @@ impl View {
         };
         let attributes = match self.thing(inode)? {
             Thing::Top | Thing::Snapshots | Thing::ById | Thing::Link(_) => None,
+            // Listings ask for attributes of every file, and most have none.
+            Thing::Entry { has_attributes: false, .. } => None,
             Thing::Root(kept) => read(&self.root(&kept)?.extensions)?,
             thing => read(&self.placed(inode, &thing)?.entry().extensions)?,
         };
@@ -433,6 +484,25 @@ impl View {
         lock(&self.inodes).len()
     }
 
+    /// Returns names under which most of what is known can be given up, each with the number of its directory: of the snapshots,
+    /// or of what lies right below the only one. A kernel that drops them forgets what nobody has open below.
+    #[must_use]
+    pub fn droppable(&self) -> Vec<(u64, EntryName)> {
+        let near: Vec<Thing> = lock(&self.inodes).near_the_top().cloned().collect();
+        let named = near.iter().filter_map(|thing| match thing {
+            Thing::Root(kept) if !self.is_one => {
+                Some((BY_ID, EntryName::new(kept.named.id.to_string().as_bytes()).ok()?))
+            }
+            Thing::Dir(dir) if self.is_one => {
+                let (above, position) = dir.above.as_ref()?;
+                let placed = self.nodes.at(&above.tree, u64::from(*position)).ok()??;
+                Some((above.number, placed.entry().name.clone()))
+            }
+            _ => None,
+        });
+        named.collect()
+    }
+
     fn thing(&self, inode: u64) -> Result<Thing> {
         lock(&self.inodes).thing(inode).ok_or(ViewError::Unknown)
     }
@@ -443,10 +513,7 @@ impl View {
 
     /// Hands out a reference to something that the view makes.
     fn refer_to(&self, made: &Made) -> Result<Stat> {
-        let number = made.fixed().or_else(|| {
-            let referred = lock(&self.inodes).refer(made.identity, |_| made.thing.clone());
-            referred.map(|(number, _)| number)
-        });
+        let number = made.fixed().or_else(|| lock(&self.inodes).refer(made.identity, |_| made.thing.clone()));
         let number = number.ok_or(ViewError::TooMany)?;
         // What is refused is not held.
         self.stat(number).inspect_err(|_| self.forget(number, 1))
@@ -479,7 +546,7 @@ impl View {
                 Some((above, position)) => (above, *position),
                 None => return Err(ViewError::Unknown),
             },
-            Thing::Entry(dir, position) => (dir, *position),
+            Thing::Entry { dir, position, .. } => (dir, *position),
             _ => return Err(ViewError::Unknown),
         };
         let placed = self.nodes.at(&dir.tree, u64::from(position)).map_err(|error| self.broken(inode, error))?;

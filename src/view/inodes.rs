@@ -134,8 +134,15 @@ pub enum Thing {
     Root(Arc<Kept>),
     /// A directory below it.
     Dir(Arc<Dir>),
-    /// Anything else, in a directory at a position.
-    Entry(Arc<Dir>, u32),
+    /// Anything else, in a directory at a position; without attributes, most often.
+    Entry {
+        /// The directory.
+        dir: Arc<Dir>,
+        /// The place there, by name.
+        position: u32,
+        /// Whether there are attributes.
+        has_attributes: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -166,7 +173,7 @@ impl Inodes {
     }
 
     /// Hands out a reference to what `make` makes of its number; returns nothing where too much is known.
-    pub fn refer(&mut self, identity: Identity, make: impl FnOnce(u64) -> Thing) -> Option<(u64, Thing)> {
+    pub fn refer(&mut self, identity: Identity, make: impl FnOnce(u64) -> Thing) -> Option<u64> {
         let number = self.number(&identity)?;
         if !self.known.contains_key(&number) {
             if self.known.len() >= self.known_max {
@@ -176,7 +183,7 @@ impl Inodes {
         }
         let known = self.known.get_mut(&number)?;
         known.references = known.references.saturating_add(1);
-        Some((number, known.thing.clone()))
+        Some(number)
     }
 
     /// Takes back references; with the last one the thing is forgotten.
@@ -201,6 +208,16 @@ impl Inodes {
         let near = || (0..APART_MAX).map(|apart| FIRST + (own - FIRST + apart) % (i64::MAX as u64 - FIRST));
         let has = |number: &u64| self.known.get(number).is_some_and(|known| known.identity == *identity);
         near().find(has).or_else(|| near().find(|number| !self.known.contains_key(number)))
+    }
+
+    /// Returns the snapshots' roots and the directories right below them that are known.
+    pub fn near_the_top(&self) -> impl Iterator<Item = &Thing> {
+        let things = self.known.values().map(|known| &known.thing);
+        things.filter(|thing| match thing {
+            Thing::Root(_) => true,
+            Thing::Dir(dir) => dir.depth == 1,
+            _ => false,
+        })
     }
 
     /// Returns how many things are known.

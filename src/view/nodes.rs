@@ -180,6 +180,33 @@ impl Nodes {
         Ok(Plaintext::new(out))
     }
 
+    /// Returns the chunks that hold a stretch of a file, in order. Costs one node a level of a long file's list, and shows the chunks
+    /// of one of its leaves at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] and others.
+    pub fn chunks(&self, file: (u64, &Content), from: u64, to: u64) -> Result<Vec<Pointer>, StoreError> {
+        let (file_bytes, content) = file;
+        let pick = |extents: &[Extent], start: u64| {
+            let mut at = start;
+            let held = extents.iter().filter_map(|extent| {
+                let begin = at;
+                at = at.saturating_add(extent.len_bytes);
+                (at > from && begin < to).then_some(extent.chunk)
+            });
+            let mut chunks: Vec<Pointer> = held.collect();
+            chunks.dedup();
+            chunks
+        };
+        match content {
+            _ if from >= file_bytes => Ok(Vec::new()),
+            Content::Inline(extents) => Ok(pick(extents, 0)),
+            Content::List(root) => {
+                self.extents_at(root, file_bytes, from).map(|(extents, start)| pick(&extents, start))
+            }
+        }
+    }
+
     /// Copies what extents from `start` on hold between `at` and `end`, and moves `at` behind it.
     fn copy(
         &self,

@@ -213,6 +213,68 @@ fn a_large_directory_is_listed_in_pages_and_a_name_in_it_costs_a_few_reads() {
 }
 
 #[test]
+fn a_walk_says_of_each_entry_what_a_lookup_says_and_holds_what_it_took() {
+    let scene = Scene::new();
+    commit(&scene, |hand| {
+        let below = hand.file("f", 1, b"below");
+        let below = hand.tree(vec![below]);
+        let mut all: Vec<_> = (0..3000).map(|at| Hand::entry(&format!("n{at:05}"), at + 10, Node::Fifo)).collect();
+        all.insert(0, Hand::over("dir", 2, below));
+        hand.totals.others = 3000;
+        hand.tree(all)
+    });
+    let view = newest(&scene);
+    let (mut walked, mut next) = (Vec::new(), 0);
+    while walked.len() < 3001 {
+        let mut room = 700;
+        view.walk(TOP, next, &mut |name, stat, behind| {
+            room -= 1;
+            if room > 0 {
+                walked.push((name.clone(), stat.clone()));
+                next = behind;
+            }
+            room > 0
+        })
+        .unwrap();
+    }
+    assert_eq!(view.known(), 3002, "the top, and each that was taken");
+    assert_eq!(view.droppable(), [(TOP, name("dir"))]);
+    for (name, stat) in &walked {
+        assert_eq!(view.lookup(TOP, name).unwrap(), *stat);
+        view.forget(stat.inode, 2);
+    }
+    assert_eq!(view.known(), 1);
+    view.walk(TOP, 3001, &mut |_, _, _| panic!("nothing is behind the last")).unwrap();
+    assert_eq!(view.walk(4711, 0, &mut |_, _, _| true).unwrap_err(), ViewError::Unknown);
+    let all = whole(&scene);
+    let root = at(&all, "/latest").unwrap().inode;
+    assert_eq!(all.droppable().len(), 1);
+    assert_eq!(all.lookup(all.droppable()[0].0, &all.droppable()[0].1).unwrap().inode, root);
+}
+
+#[test]
+fn who_reads_a_file_through_costs_each_chunk_once_and_none_is_waited_for_at_the_end() {
+    let scene = Scene::new();
+    let bytes = noise(4, 20 << 20);
+    scene.write("long", &bytes);
+    scene.commit("one").unwrap();
+    let view = newest(&scene);
+    let file = at(&view, "/long").unwrap().inode;
+    scene.disk.reset_counts();
+    for (at, part) in bytes.chunks(128 << 10).enumerate() {
+        assert_eq!(view.read(file, (at as u64) << 17, part.len()).unwrap()[..], *part);
+    }
+    let through = scene.disk.counts().reads;
+    let again = newest(&scene);
+    let file = at(&again, "/long").unwrap().inode;
+    scene.disk.reset_counts();
+    again.read(file, 0, 8 << 20).unwrap();
+    again.read(file, 8 << 20, 8 << 20).unwrap();
+    again.read(file, 16 << 20, 8 << 20).unwrap();
+    assert!(through <= scene.disk.counts().reads + 1, "{through} reads and {:?}", scene.disk.counts());
+}
+
+#[test]
 fn a_number_stands_for_one_content_for_as_long_as_it_is_held() {
     let scene = Scene::new();
     scene.write("a/same", b"same");

@@ -321,3 +321,61 @@ fn a_person_without_rights_mounts_a_store_that_cannot_be_written() {
     println!("{}", ran.stdout);
     assert!(ran.code == 0 && (ran.stdout.contains("well") || ran.stdout.contains("not checked")), "{ran:?}");
 }
+
+/// Row U14. Programs as people use them find in the mount what was committed, from a store that cannot be written, and nothing so much as
+/// tries to write to it.
+#[test]
+fn programs_find_in_the_mount_what_was_committed() {
+    let cli = committed();
+    if !can_mount() {
+        return;
+    }
+    let script = "
+        set -e
+        has() { command -v $1 >/dev/null || { echo not checked here: $1 is missing; return 1; }; }
+        same() { cmp $1 $2 || { echo differs: $3; exit 4; }; }
+        if has git; then
+            git init -q files/repo && cd files/repo
+            git config user.email a@b.c && git config user.name n
+            echo one > one && mkdir dir && echo two > dir/two && git add . && git commit -q -m first && echo three > untracked && cd ../..
+            $CHUNKSTORE commit files --store pub --keys k --quiet
+        fi
+        mount --bind pub pub && mount -o remount,bind,ro pub
+        mkdir -p mnt
+        if has strace; then
+            strace -f -y -o trace -e trace=file,desc $CHUNKSTORE mount mnt HEAD --store pub --keys k > said &
+        else
+            $CHUNKSTORE mount mnt HEAD --store pub --keys k > said &
+        fi
+        trap 'umount -l mnt 2>/dev/null || true' EXIT
+        for n in $(seq 600); do grep -q mounted said && break; sleep 0.1; done
+        diff -r --no-dereference files mnt
+        (cd files && find . -mindepth 1 \\( -type d -printf '%p %y %m %T@\\n' -o -printf '%p %y %s %m %T@ %l\\n' \\) | sort) > one
+        (cd mnt && find . -mindepth 1 \\( -type d -printf '%p %y %m %T@\\n' -o -printf '%p %y %s %m %T@ %l\\n' \\) | sort) > two
+        same one two find
+        tar -C files --sort=name -cf - . | sha256sum > one; tar -C mnt --sort=name -cf - . | sha256sum > two; same one two tar
+        (cd files && find . -type f -print0 | sort -z | xargs -0 sha256sum) > one
+        (cd mnt && find . -type f -print0 | sort -z | xargs -0 sha256sum) > two
+        same one two sha256sum
+        if has rsync; then
+            rsync -aHn --checksum --delete --itemize-changes mnt/ files/ > one; : > two; same one two 'rsync to files'
+            rsync -aH --checksum mnt/ copy/ && diff -r --no-dereference files copy
+        fi
+        if has git; then
+            git -c safe.directory='*' -C files/repo --no-optional-locks status --porcelain > one
+            git -c safe.directory='*' -C mnt/repo --no-optional-locks status --porcelain > two
+            same one two 'git status' && grep -q untracked two
+        fi
+        umount mnt && wait
+        if [ -e trace ]; then
+            ! grep \"$PWD/pub\" trace | grep -E 'O_(WRONLY|RDWR|CREAT|TRUNC)|write\\(|rename|unlink|mkdir|utimens|chmod|truncate' || exit 7
+            grep -q \"$PWD/pub\" trace
+        fi
+        echo well";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "--propagation", "private", "sh", "-c", script]).current_dir(cli.path("."));
+    command.env("CHUNKSTORE", env!("CARGO_BIN_EXE_chunkstore")).env("HOME", cli.path("home"));
+    let ran = super::ended(&mut command);
+    println!("{}", ran.stdout);
+    assert!(ran.code == 0 && ran.stdout.ends_with("well\n"), "{ran:?}");
+}
