@@ -15,6 +15,8 @@ pub mod drives;
 pub mod folder;
 pub mod host;
 pub mod medium;
+#[cfg(target_os = "linux")]
+pub mod mount_point;
 pub mod os;
 pub mod os_folder;
 pub mod served;

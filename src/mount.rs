@@ -1,35 +1,45 @@
 //! A view as a file system of Linux, through `/dev/fuse` and without libfuse.
 //!
-//! Only translates: numbers, types, times and errors. The kernel checks permissions, keeps names and content for as long as it
-//! likes, since neither ever changes under a number, and hands out no devices and no set-user-id bits of what somebody committed.
+//! Only translates: numbers, types, times and errors. The kernel checks permissions where others are let in, keeps names and content for as long as it
+//! likes, since neither ever changes under a number but in the few directories that the view makes, and hands out no devices and no set-user-id bits of what somebody committed.
 //! Content that does not read is `EIO`, content on a medium that went away `ENODEV`; nothing waits for a medium to come back.
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{
     BackgroundSession, Config, Errno as Answer, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
-    INodeNo, LockOwner, MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyEntry, ReplyOpen,
-    ReplyStatfs, ReplyXattr, Request, SessionACL,
+    INodeNo, InitFlags, KernelConfig, LockOwner, MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request, SessionACL,
 };
 
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 
 use crate::base::monitor::Problem;
-use crate::base::{EntryName, Monitor};
+use crate::base::{Clock, EntryName, Monitor};
+use crate::crypto::wrap::Identity;
 use crate::disk::folder::FileKind;
+use crate::error::ErrorKind;
 use crate::format::attributes::Attribute;
-use crate::view::{Stat, View, ViewError};
+use crate::view::inodes::KNOWN_MAX;
+use crate::view::{Listed, Stat, View, ViewError};
 
 /// How long the kernel may keep a name or a state: none ever changes, so for about as long as it can count.
 const KEPT: Duration = Duration::from_secs(1 << 24);
+/// How long it may keep what the view makes: half of the second within which a sync is seen, with what loading it takes.
+const KEPT_SHORT: Duration = Duration::from_millis(250);
+/// How often the wish to stop, the medium and HEAD are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Threads that answer: a chunk that is being opened holds up no lookup.
 const THREADS: usize = 4;
+/// How many entries stand before those of the view in a listing.
+const DOTS: u64 = 2;
 /// Entries that are asked for at a time.
 const PAGE: usize = 256;
 /// What a block counts in states.
@@ -39,6 +49,19 @@ const BLOCK_BYTES: u64 = 512;
 pub struct Mounted {
     session: Option<BackgroundSession>,
     dir: PathBuf,
+    view: Arc<View>,
+    monitor: Arc<dyn Monitor>,
+}
+
+/// How a mount comes to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was asked for.
+    Asked,
+    /// Somebody unmounted it.
+    Unmounted,
+    /// The medium went away.
+    Gone,
 }
 
 impl Mounted {
@@ -55,14 +78,53 @@ impl Mounted {
             MountOption::NoDev,
             MountOption::NoSuid,
             MountOption::NoAtime,
-            MountOption::DefaultPermissions,
             MountOption::FSName("chunkstore".to_owned()),
             MountOption::Subtype("chunkstore".to_owned()),
         ];
+        if everybody {
+            // Who is let in alone has the key, and may read what lies there whoever it belonged to.
+            config.mount_options.push(MountOption::DefaultPermissions);
+        }
         config.acl = if everybody { SessionACL::All } else { SessionACL::Owner };
         config.n_threads = Some(THREADS);
-        let session = fuser::spawn_mount(Tree { view, monitor }, dir, &config)?;
-        Ok(Self { session: Some(session), dir: dir.to_owned() })
+        let view = Arc::new(view);
+        let tree = Tree { view: Arc::clone(&view), monitor: Arc::clone(&monitor) };
+        let session = fuser::spawn_mount(tree, dir, &config)?;
+        Ok(Self { session: Some(session), dir: dir.to_owned(), view, monitor })
+    }
+
+    /// Shows what a sync or a commit brings, until the monitor asks for the end, somebody unmounts, or the medium goes away.
+    pub fn attend(&self, identities: &[Identity], clock: &dyn Clock) -> End {
+        loop {
+            if self.monitor.cancelled() {
+                return End::Asked;
+            }
+            if self.is_ended() {
+                return End::Unmounted;
+            }
+            if self.view.is_gone() {
+                return End::Gone;
+            }
+            match self.view.refresh(identities, self.monitor.as_ref()) {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Gone => return End::Gone,
+                Err(error) => {
+                    let subject = "the store's newer state, which is not shown".to_owned();
+                    self.monitor.problem(Problem { subject, reason: error.in_full() });
+                }
+            }
+            self.give_way();
+            clock.sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Has the kernel forget what it saw, before more is known than there is room for.
+    fn give_way(&self) {
+        let Some(session) = self.session.as_ref().filter(|_| self.view.known() > KNOWN_MAX / 2) else { return };
+        for (dir, name) in self.view.droppable() {
+            // One that it has forgotten already is as good.
+            let _ = session.notifier().inval_entry(INodeNo(dir), OsStr::from_bytes(name.as_bytes()));
+        }
     }
 
     /// Returns whether somebody unmounted it.
@@ -78,17 +140,34 @@ impl Mounted {
     pub fn end(mut self) -> io::Result<()> {
         let Some(session) = self.session.take().filter(|session| !session.guard.is_finished()) else { return Ok(()) };
         match unmount(&self.dir, UnmountFlags::DETACH) {
-            Ok(()) => Ok(()),
-            // Without root's rights it goes through fusermount3.
-            Err(Errno::PERM) => session.umount_and_join(),
+            // Without root's rights the session goes through fusermount3. Nobody waits for what is open under it.
+            Ok(()) | Err(Errno::PERM) => {
+                drop(session);
+                Ok(())
+            }
             Err(error) => Err(error.into()),
         }
     }
 }
 
+/// Takes a dead mount away, as root or through `fusermount3`.
+///
+/// # Errors
+/// Those of the system.
+pub fn clear(dir: &Path) -> io::Result<()> {
+    match unmount(dir, UnmountFlags::DETACH) {
+        Err(Errno::PERM) => {
+            let mut command = Command::new("fusermount3");
+            let ended = command.args(["-u", "-z", "-q", "--"]).arg(dir).status()?;
+            if ended.success() { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+        }
+        done => Ok(done?),
+    }
+}
+
 /// What answers the kernel.
 struct Tree {
-    view: View,
+    view: Arc<View>,
     monitor: Arc<dyn Monitor>,
 }
 
@@ -101,6 +180,18 @@ impl Tree {
         errno(error)
     }
 
+    /// Returns how long what stands in a directory, or its own state, may be kept.
+    fn kept(&self, dir: u64) -> Duration {
+        if self.view.may_change(dir) { KEPT_SHORT } else { KEPT }
+    }
+
+    /// Adds the two entries that stand before those of the view, the directory itself and the one above, as far as they are asked
+    /// for; returns whether the answer is full.
+    fn dots(&self, dir: INodeNo, offset: u64, mut add: impl FnMut(u64, INodeNo, &str) -> bool) -> bool {
+        let above = || INodeNo(self.view.parent(dir.0).unwrap_or(dir.0));
+        (offset == 0 && add(1, dir, ".")) || (offset < DOTS && add(DOTS, above(), ".."))
+    }
+
     fn attribute(&self, inode: u64, name: &[u8]) -> Result<Vec<u8>, Answer> {
         let attributes = self.view.attributes(inode).map_err(|error| self.refused(inode, &error))?;
         let at = attributes.binary_search_by(|(one, _)| one[..].cmp(name)).map_err(|_| Answer::ENODATA)?;
@@ -109,13 +200,22 @@ impl Tree {
 }
 
 impl Filesystem for Tree {
+    fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        // Listings bring what a lookup would, and lookups and listings of one directory do not wait for each other. A kernel that is
+        // too old for one of them does without.
+        for flag in [InitFlags::FUSE_DO_READDIRPLUS, InitFlags::FUSE_PARALLEL_DIROPS, InitFlags::FUSE_CACHE_SYMLINKS] {
+            let _ = config.add_capabilities(flag);
+        }
+        Ok(())
+    }
+
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let found = match EntryName::new(name.as_bytes()) {
             Ok(name) => self.view.lookup(parent.0, &name),
             Err(_) => Err(ViewError::NoEntry),
         };
         match found {
-            Ok(stat) => reply.entry(&KEPT, &attr(&stat), Generation(0)),
+            Ok(stat) => reply.entry(&self.kept(parent.0), &attr(&stat), Generation(0)),
             Err(error) => reply.error(self.refused(parent.0, &error)),
         }
     }
@@ -126,7 +226,7 @@ impl Filesystem for Tree {
 
     fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         match self.view.stat(inode.0) {
-            Ok(stat) => reply.attr(&KEPT, &attr(&stat)),
+            Ok(stat) => reply.attr(&self.kept(inode.0), &attr(&stat)),
             Err(error) => reply.error(self.refused(inode.0, &error)),
         }
     }
@@ -159,22 +259,18 @@ impl Filesystem for Tree {
         }
     }
 
-    fn opendir(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
-        reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR);
+    fn opendir(&self, _: &Request, dir: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let kept = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR;
+        let flags = if self.view.may_change(dir.0) { FopenFlags::empty() } else { kept };
+        reply.opened(FileHandle(0), flags);
     }
 
     fn readdir(&self, _: &Request, dir: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        // Two entries stand before those of the view: the directory itself and the one above.
-        if offset == 0 && reply.add(dir, 1, FileType::Directory, ".") {
+        let is_full = |at, above: INodeNo, name: &str| reply.add(above, at, FileType::Directory, name);
+        if self.dots(dir, offset, is_full) {
             return reply.ok();
         }
-        if offset <= 1 {
-            let above = self.view.parent(dir.0).unwrap_or(dir.0);
-            if reply.add(INodeNo(above), 2, FileType::Directory, "..") {
-                return reply.ok();
-            }
-        }
-        let mut from = offset.saturating_sub(2);
+        let mut from = offset.saturating_sub(DOTS);
         loop {
             let page = match self.view.list(dir.0, from, PAGE) {
                 Ok(page) => page,
@@ -184,10 +280,43 @@ impl Filesystem for Tree {
             from = last.next;
             for listed in page {
                 let name = OsStr::from_bytes(listed.name.as_bytes());
-                if reply.add(INodeNo(listed.inode), listed.next.saturating_add(2), type_of(listed.kind), name) {
+                if reply.add(INodeNo(listed.inode), listed.next.saturating_add(DOTS), type_of(listed.kind), name) {
                     return reply.ok();
                 }
             }
+        }
+    }
+
+    fn readdirplus(&self, _: &Request, dir: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
+        let Ok(own) = self.view.stat(dir.0).map(|stat| attr(&stat)) else { return reply.error(Answer::ESTALE) };
+        // A number of nothing hands out no reference: what is said is a name, a type and a number to show.
+        let mut bare = |at, ino, name: &OsStr, kind| {
+            reply.add(INodeNo(0), at, name, &Duration::ZERO, &FileAttr { ino, kind, ..own }, Generation(0))
+        };
+        if self.dots(dir, offset, |at, above, name| bare(at, above, OsStr::new(name), FileType::Directory)) {
+            return reply.ok();
+        }
+        if self.view.may_change(dir.0) {
+            let page = self.view.list(dir.0, offset.saturating_sub(DOTS), PAGE).unwrap_or_default();
+            for Listed { name, inode, kind, next } in page {
+                let at = next.saturating_add(DOTS);
+                if bare(at, INodeNo(inode), OsStr::from_bytes(name.as_bytes()), type_of(kind)) {
+                    break;
+                }
+            }
+            return reply.ok();
+        }
+        let mut taken = 0;
+        let walked = self.view.walk(dir.0, offset.saturating_sub(DOTS), &mut |name, stat, next| {
+            let (number, name) = (INodeNo(stat.inode), OsStr::from_bytes(name.as_bytes()));
+            let is_taken = !reply.add(number, next.saturating_add(DOTS), name, &KEPT, &attr(stat), Generation(0));
+            taken += u64::from(is_taken);
+            is_taken
+        });
+        match walked {
+            // What was taken is told, and the error the next time.
+            Err(error) if taken == 0 => reply.error(self.refused(dir.0, &error)),
+            _ => reply.ok(),
         }
     }
 

@@ -9,18 +9,23 @@
 //! ```
 //!
 //! and over one snapshot that tree alone. A snapshot stands in one place, since a kernel takes a directory's number for one place.
-//! A number stands for one thing as it is in one snapshot: whoever holds it reads that one, whatever is committed meanwhile.
+//! A number stands for one thing as it is in one snapshot: whoever holds it reads that one, whatever is committed meanwhile. What is
+//! committed or synced is shown from the next [`View::refresh`] on.
 //!
 //! Nothing is written anywhere. The readers' lock of each copy is held until the view is dropped, so that gc waits. Damage costs
 //! what it hits alone, and [`View::reason`] tells why. Memory: the readers' cache, 16 MiB of nodes, and what [`inodes`] knows.
 
+mod ahead;
 pub mod inodes;
 mod nodes;
+mod shown;
 mod source;
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::base::lru::Lru;
+use crate::base::monitor::Problem;
 use crate::base::paths::PATH_MAX_DEPTH;
 use crate::base::{EntryName, Monitor, Timestamp};
 use crate::crypto::wrap::Identity as Opens;
@@ -29,14 +34,15 @@ use crate::disk::folder::{FileKind, FileTime};
 use crate::error::{Error, ErrorKind, Result as Outcome};
 use crate::format::attributes::{ATTRIBUTES_TAG, Attribute, HOLES_TAG, decode_attributes, decode_holes, extension};
 use crate::format::codec::Extensions;
-use crate::format::sealed::SnapshotRef;
 use crate::format::tree::{Entry, Meta, Node};
-use crate::store::StoreError;
 use crate::store::cache::Plaintext;
 use crate::store::reader::ObjectReader;
+use crate::store::{StoreError, Unlocked, settle};
 use crate::tree::snapshots;
-use inodes::{Dir, Identity, Inodes, Thing};
+use ahead::Ahead;
+use inodes::{Dir, Identity, Inodes, Kept, Root, Thing};
 use nodes::{Nodes, Placed};
+use shown::{Made, Shown};
 use source::Source;
 
 /// The number of the top.
@@ -137,39 +143,19 @@ pub struct Listed {
     pub next: u64,
 }
 
-/// A kept snapshot, and its root once somebody went there.
-struct Kept {
-    named: SnapshotRef,
-    root: OnceLock<Root>,
-}
-
-struct Root {
-    dir: Arc<Dir>,
-    meta: Meta,
-    extensions: Extensions,
-}
-
-/// A name in one of the directories that the view makes.
-struct Made {
-    name: EntryName,
-    inode: u64,
-    kind: FileKind,
-}
-
 /// The tree; shared by threads.
 pub struct View {
-    nodes: Nodes,
-    /// In the order of the store, oldest first.
-    kept: Vec<Kept>,
-    /// What the directories hold that the view makes, by name.
-    top: Vec<Made>,
-    times: Vec<Made>,
-    ids: Vec<Made>,
+    nodes: Arc<Nodes>,
+    ahead: Ahead,
+    /// What the directories hold that the view makes; nothing of one snapshot alone.
+    shown: RwLock<Arc<Shown>>,
     inodes: Mutex<Inodes>,
     reasons: Mutex<Lru<u64, Arc<str>>>,
-    first: Source,
-    #[expect(dead_code, reason = "held for their locks")]
-    others: Vec<Source>,
+    /// Of the first copy: it tells damage from a medium that went away.
+    disk: Arc<dyn Disk>,
+    /// The copies, held for their locks, and renewed by one at a time.
+    sources: Mutex<Vec<Source>>,
+    is_one: bool,
 }
 
 impl View {
@@ -184,69 +170,96 @@ impl View {
         let (first, index) = source::open(&first, request.identities, monitor)?;
         let (disk, keys) = (Arc::clone(first.store.disk()), first.unlocked.keys.clone());
         let mut reader = ObjectReader::new(disk, first.store.id(), keys, index);
-        let mut others = Vec::new();
+        let mut sources = vec![first];
         for (number, copy) in copies.enumerate() {
             let what = format!("copy {} of the store", number + 2);
-            let Some((other, index)) = source::open_other(&copy, &first, &what, request.identities, monitor)? else {
+            let Some((other, index)) = source::open_other(&copy, &sources[0], &what, request.identities, monitor)?
+            else {
                 continue;
             };
             reader = reader.or_from(Arc::clone(other.store.disk()), index);
-            others.push(other);
+            sources.push(other);
         }
-        let one = request.snapshot.map(|name| snapshots::find(&first.unlocked.sealed, name, request.now));
-        let one = one.transpose()?.cloned();
-        let named = one.clone().map_or_else(|| first.unlocked.sealed.snapshots.clone(), |one| vec![one]);
-        let kept = named.into_iter().map(|named| Kept { named, root: OnceLock::new() }).collect();
-        let (inodes, reasons) = (Mutex::default(), Mutex::new(Lru::new(REASONS_BYTES)));
-        let (top, times, ids) = (Vec::new(), Vec::new(), Vec::new());
-        let mut view = Self { nodes: Nodes::new(reader), kept, top, times, ids, inodes, reasons, first, others };
-        if one.is_some() {
-            lock(&view.inodes).pin_as(TOP, Thing::Root(0));
+        let (disk, sealed) = (Arc::clone(sources[0].store.disk()), &sources[0].unlocked.sealed);
+        let one = request.snapshot.map(|name| snapshots::find(sealed, name, request.now)).transpose()?.cloned();
+        let mut inodes = Inodes::default();
+        let shown = match &one {
+            Some(one) => {
+                inodes.pin_as(TOP, Thing::Root(Kept::new(one.clone())));
+                Shown::default()
+            }
+            None => {
+                for (number, thing) in [(TOP, Thing::Top), (SNAPSHOTS, Thing::Snapshots), (BY_ID, Thing::ById)] {
+                    inodes.pin_as(number, thing);
+                }
+                Shown::of(&sealed.snapshots, &Shown::default())
+            }
+        };
+        let view = Self {
+            nodes: Arc::new(Nodes::new(reader)),
+            ahead: Ahead::default(),
+            shown: RwLock::new(Arc::new(shown)),
+            inodes: Mutex::new(inodes),
+            reasons: Mutex::new(Lru::new(REASONS_BYTES)),
+            disk,
+            sources: Mutex::new(sources),
+            is_one: one.is_some(),
+        };
+        if view.is_one {
             // What does not open at all is better known at once.
-            view.root(0).map_err(|error| Error::new(error.kind(), error.to_string()))?;
-        } else {
-            view.lay_out()
-                .ok_or_else(|| Error::new(ErrorKind::Corrupt, "the store lists more snapshots than it can hold"))?;
+            view.stat(TOP).map_err(|error| Error::new(error.kind(), error.to_string()))?;
         }
         Ok(view)
     }
 
-    /// Makes the directories over the snapshots.
-    fn lay_out(&mut self) -> Option<()> {
-        let mut inodes = Inodes::default();
-        inodes.pin_as(TOP, Thing::Top);
-        inodes.pin_as(SNAPSHOTS, Thing::Snapshots);
-        inodes.pin_as(BY_ID, Thing::ById);
-        let name = |text: &str| EntryName::new(text.as_bytes()).ok();
-        let made = |text: &str, inode, kind| Some(Made { name: name(text)?, inode, kind });
-        let link = |inodes: &mut Inodes, name: &str, target: String| {
-            let identity = Identity::of_link(name.as_bytes(), target.as_bytes());
-            inodes.pin(identity, Thing::Link(target.into_bytes().into()))
-        };
-        let mut last: Option<(String, usize)> = None;
-        for (at, kept) in self.kept.iter().enumerate() {
-            let (id, time) = (kept.named.id.to_string(), time_name(kept.named.time));
-            let number = inodes.pin(Identity::of_snapshot(&kept.named.id), Thing::Root(at))?;
-            self.ids.push(made(&id, number, FileKind::Dir)?);
-            let count = last.as_ref().filter(|(before, _)| *before == time).map_or(1, |(_, count)| count + 1);
-            let shown = if count == 1 { time.clone() } else { format!("{time}-{count}") };
-            last = Some((time, count));
-            let number = link(&mut inodes, &shown, format!("../by-id/{id}"))?;
-            self.times.push(made(&shown, number, FileKind::Symlink)?);
+    /// Shows what was committed or synced since; returns whether that is anything. A view of one snapshot stays at that one.
+    ///
+    /// Whoever holds a number reads on what it stood for, also of a snapshot that the store no longer lists. Costs one read of HEAD
+    /// for each copy where nothing changed, else what opening costs, in which nobody waits who reads. A state that does not open
+    /// is an error once, and the view stays as it was until HEAD changes again; a copy but the first is told to the monitor.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Gone`] when the medium of the only copy went away; those of opening the first copy.
+    pub fn refresh(&self, identities: &[Opens], monitor: &dyn Monitor) -> Outcome<bool> {
+        let mut sources = lock(&self.sources);
+        let is_alone = sources.len() == 1;
+        if self.is_one {
+            return if is_alone { sources[0].look().map(|_| false) } else { Ok(false) };
         }
-        if let Some(newest) = self.kept.last() {
-            let number = link(&mut inodes, "latest", format!("by-id/{}", newest.named.id))?;
-            self.top.push(made("latest", number, FileKind::Symlink)?);
+        let mut indexes = HashMap::new();
+        for (at, source) in sources.iter_mut().enumerate() {
+            match source.refresh(identities, monitor) {
+                Ok(index) => indexes.extend(index.map(|index| (at, index))),
+                // The others go on without it.
+                Err(error) if error.kind() == ErrorKind::Gone && !is_alone => {}
+                Err(error) if at == 0 => return Err(error),
+                Err(error) => {
+                    let (subject, reason) = (format!("copy {} of the store", at + 1), error.in_full());
+                    monitor.problem(Problem { subject, reason });
+                }
+            }
         }
-        self.top.push(made("by-id", BY_ID, FileKind::Dir)?);
-        self.top.push(made("snapshots", SNAPSHOTS, FileKind::Dir)?);
-        for dir in [&mut self.top, &mut self.times, &mut self.ids] {
-            dir.sort_by(|one, other| one.name.cmp(&other.name));
-            // A list may name a snapshot twice.
-            dir.dedup_by(|one, other| one.name == other.name);
+        if indexes.is_empty() {
+            return Ok(false);
         }
-        self.inodes = Mutex::new(inodes);
-        Some(())
+        let Unlocked { keys, sealed } = &sources[0].unlocked;
+        // First what reads them, so that nothing is shown that would not read.
+        self.nodes.renew(self.nodes.reader().renewed(keys.clone(), indexes));
+        let shown = Shown::of(&sealed.snapshots, &self.shown());
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
+        Ok(true)
+    }
+
+    /// Returns whether the media of all copies are known to be gone; no says nothing.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        lock(&self.sources).iter().all(|source| source.store.disk().is_gone())
+    }
+
+    /// Returns whether what a directory holds may change while the view stands: of those that the view makes.
+    #[must_use]
+    pub fn may_change(&self, dir: u64) -> bool {
+        !self.is_one && matches!(dir, TOP | SNAPSHOTS | BY_ID)
     }
 
     /// Finds a name in a directory and hands out a reference to what it names, which [`View::forget`] takes back.
@@ -257,13 +270,18 @@ impl View {
     /// [`ViewError`].
     pub fn lookup(&self, dir: u64, name: &EntryName) -> Result<Stat> {
         let thing = self.thing(dir)?;
-        if let Some(made) = self.made(&thing) {
+        if let Some(made) = self.shown().dir(&thing) {
             let at = made.binary_search_by(|made| made.name.cmp(name)).map_err(|_| ViewError::NoEntry)?;
-            return self.stat(made[at].inode);
+            return self.refer_to(&made[at]);
         }
         let dir = self.dir(dir, &thing)?;
         let placed = self.nodes.find(&dir.tree, name).map_err(|error| self.broken(dir.number, error))?;
         let placed = placed.ok_or(ViewError::NoEntry)?;
+        self.refer(&dir, &placed)
+    }
+
+    /// Hands out a reference to an entry.
+    fn refer(&self, dir: &Arc<Dir>, placed: &Placed) -> Result<Stat> {
         let entry = placed.entry();
         let identity = Identity::of_entry(&dir.identity, entry);
         if dir.depth >= PATH_MAX_DEPTH {
@@ -271,12 +289,16 @@ impl View {
         }
         let make = |number| match entry.node {
             Node::Dir { tree } => {
-                let (above, depth) = (Some((Arc::clone(&dir), placed.position)), dir.depth + 1);
-                Thing::Dir(Arc::new(Dir { number, identity, tree, above, snapshot: dir.snapshot, depth }))
+                let (above, depth) = (Some((Arc::clone(dir), placed.position)), dir.depth + 1);
+                Thing::Dir(Arc::new(Dir { number, identity, tree, above, depth }))
             }
-            _ => Thing::Entry(Arc::clone(&dir), placed.position),
+            _ => Thing::Entry {
+                dir: Arc::clone(dir),
+                position: placed.position,
+                has_attributes: extension(&entry.extensions, ATTRIBUTES_TAG).is_some(),
+            },
         };
-        let (number, _) = lock(&self.inodes).refer(identity, make).ok_or(ViewError::TooMany)?;
+        let number = lock(&self.inodes).refer(identity, make).ok_or(ViewError::TooMany)?;
         Ok(stat_of(number, entry))
     }
 
@@ -294,7 +316,7 @@ impl View {
             Thing::Top | Thing::Snapshots | Thing::ById => Ok(TOP),
             Thing::Root(_) => Ok(if dir == TOP { TOP } else { BY_ID }),
             Thing::Dir(dir) => Ok(dir.above.as_ref().map_or(TOP, |(above, _)| above.number)),
-            Thing::Link(_) | Thing::Entry(..) => Err(ViewError::NotADirectory),
+            Thing::Link(_) | Thing::Entry { .. } => Err(ViewError::NotADirectory),
         }
     }
 
@@ -306,16 +328,15 @@ impl View {
     pub fn list(&self, dir: u64, from: u64, most: usize) -> Result<Vec<Listed>> {
         let most = most.min(PAGE_MAX);
         let thing = self.thing(dir)?;
-        if let Some(made) = self.made(&thing) {
+        if let Some(made) = self.shown().dir(&thing) {
             let from = usize::try_from(from).unwrap_or(usize::MAX);
+            let inodes = lock(&self.inodes);
             let some = made.iter().enumerate().skip(from).take(most);
-            let listed = some.map(|(at, Made { name, inode, kind })| Listed {
-                name: name.clone(),
-                inode: *inode,
-                kind: *kind,
-                next: at as u64 + 1,
+            let listed = some.map(|(at, made)| {
+                let inode = made.number(&inodes).ok_or(ViewError::TooMany)?;
+                Ok(Listed { name: made.name.clone(), inode, kind: made.kind(), next: at as u64 + 1 })
             });
-            return Ok(listed.collect());
+            return listed.collect();
         }
         let dir = self.dir(dir, &thing)?;
         let mut page = Vec::new();
@@ -341,6 +362,34 @@ impl View {
         Ok(page)
     }
 
+    /// Shows entries of a directory of a snapshot to `take`, by name from a place on, with all that a lookup would say and where the
+    /// listing goes on behind each, until it returns false or there are no more. Each that it took is a reference handed out. A
+    /// directory that the view makes is not shown.
+    ///
+    /// Costs what [`View::list`] does.
+    ///
+    /// # Errors
+    /// [`ViewError`]; what `take` took before stays taken.
+    pub fn walk(&self, dir: u64, from: u64, take: &mut dyn FnMut(&EntryName, &Stat, u64) -> bool) -> Result<()> {
+        let thing = self.thing(dir)?;
+        let dir = self.dir(dir, &thing)?;
+        let (mut at, mut next): (u64, Option<Placed>) = (from, None);
+        loop {
+            let placed = match next.take() {
+                Some(placed) => Some(placed),
+                None => self.nodes.at(&dir.tree, at).map_err(|error| self.broken(dir.number, error))?,
+            };
+            let Some(placed) = placed else { return Ok(()) };
+            at = u64::from(placed.position) + 1;
+            let stat = self.refer(&dir, &placed)?;
+            if !take(&placed.entry().name, &stat, at) {
+                self.forget(stat.inode, 1);
+                return Ok(());
+            }
+            next = placed.next();
+        }
+    }
+
     /// Returns what a thing is.
     ///
     /// # Errors
@@ -349,8 +398,8 @@ impl View {
         match self.thing(inode)? {
             Thing::Top | Thing::Snapshots | Thing::ById => Ok(self.made_stat(inode, FileKind::Dir, 0)),
             Thing::Link(target) => Ok(self.made_stat(inode, FileKind::Symlink, target.len() as u64)),
-            Thing::Root(at) => {
-                let root = self.root(at)?;
+            Thing::Root(kept) => {
+                let root = self.root(&kept)?;
                 Ok(stat_with(inode, FileKind::Dir, root.meta.clone()))
             }
             thing => Ok(stat_of(inode, self.placed(inode, &thing)?.entry())),
@@ -359,19 +408,27 @@ impl View {
 
     /// Reads bytes of a file: as many as asked for and at most [`READ_MAX_BYTES`], but for the end of the file. Holes are zeros.
     ///
-    /// Costs the chunks that hold them, none that is kept, and of a long file one node a level.
+    /// Costs the chunks that hold them, none that is kept, and of a long file one node a level. Where reads follow each other, the chunks
+    /// that come next are opened in the background.
     ///
     /// # Errors
     /// [`ViewError`]; [`ViewError::Damaged`] when any of the bytes does not read.
     pub fn read(&self, file: u64, offset: u64, len_bytes: usize) -> Result<Plaintext> {
         let thing = self.thing(file)?;
-        let Thing::Entry(..) = thing else { return Err(ViewError::NotAFile) };
+        let Thing::Entry { .. } = thing else { return Err(ViewError::NotAFile) };
         let placed = self.placed(file, &thing)?;
         let Node::File { len_bytes: file_bytes, content } = &placed.entry().node else {
             return Err(ViewError::NotAFile);
         };
-        let read = self.nodes.read((*file_bytes, content), offset, len_bytes.min(READ_MAX_BYTES));
-        read.map_err(|error| self.broken(file, error))
+        let content = (*file_bytes, content);
+        let read = self.nodes.read(content, offset, len_bytes.min(READ_MAX_BYTES));
+        let read = read.map_err(|error| self.broken(file, error))?;
+        if let Some((from, to)) = self.ahead.hear(file, offset, offset.saturating_add(read.len() as u64)) {
+            // What does not read is told when it is asked for.
+            let chunks = self.nodes.chunks(content, from, to).unwrap_or_default();
+            self.ahead.open(&self.nodes, &chunks);
+        }
+        Ok(read)
     }
 
     /// Returns where a symbolic link points.
@@ -381,7 +438,7 @@ impl View {
     pub fn readlink(&self, link: u64) -> Result<Vec<u8>> {
         match self.thing(link)? {
             Thing::Link(target) => Ok(target.to_vec()),
-            thing @ Thing::Entry(..) => match &self.placed(link, &thing)?.entry().node {
+            thing @ Thing::Entry { .. } => match &self.placed(link, &thing)?.entry().node {
                 Node::Symlink { target } => Ok(target.clone()),
                 _ => Err(ViewError::NotALink),
             },
@@ -401,7 +458,9 @@ impl View {
         };
         let attributes = match self.thing(inode)? {
             Thing::Top | Thing::Snapshots | Thing::ById | Thing::Link(_) => None,
-            Thing::Root(at) => read(&self.root(at)?.extensions)?,
+            // Listings ask for attributes of every file, and most have none.
+            Thing::Entry { has_attributes: false, .. } => None,
+            Thing::Root(kept) => read(&self.root(&kept)?.extensions)?,
             thing => read(&self.placed(inode, &thing)?.entry().extensions)?,
         };
         let mut attributes = attributes.unwrap_or_default();
@@ -425,22 +484,43 @@ impl View {
         lock(&self.inodes).len()
     }
 
+    /// Returns names under which most of what is known can be given up, each with the number of its directory: of the snapshots,
+    /// or of what lies right below the only one. A kernel that drops them forgets what nobody has open below.
+    #[must_use]
+    pub fn droppable(&self) -> Vec<(u64, EntryName)> {
+        let near: Vec<Thing> = lock(&self.inodes).near_the_top().cloned().collect();
+        let named = near.iter().filter_map(|thing| match thing {
+            Thing::Root(kept) if !self.is_one => {
+                Some((BY_ID, EntryName::new(kept.named.id.to_string().as_bytes()).ok()?))
+            }
+            Thing::Dir(dir) if self.is_one => {
+                let (above, position) = dir.above.as_ref()?;
+                let placed = self.nodes.at(&above.tree, u64::from(*position)).ok()??;
+                Some((above.number, placed.entry().name.clone()))
+            }
+            _ => None,
+        });
+        named.collect()
+    }
+
     fn thing(&self, inode: u64) -> Result<Thing> {
         lock(&self.inodes).thing(inode).ok_or(ViewError::Unknown)
     }
 
-    /// Returns what a directory holds that the view makes.
-    fn made(&self, thing: &Thing) -> Option<&[Made]> {
-        match thing {
-            Thing::Top => Some(&self.top),
-            Thing::Snapshots => Some(&self.times),
-            Thing::ById => Some(&self.ids),
-            _ => None,
-        }
+    fn shown(&self) -> Arc<Shown> {
+        Arc::clone(&self.shown.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Hands out a reference to something that the view makes.
+    fn refer_to(&self, made: &Made) -> Result<Stat> {
+        let number = made.fixed().or_else(|| lock(&self.inodes).refer(made.identity, |_| made.thing.clone()));
+        let number = number.ok_or(ViewError::TooMany)?;
+        // What is refused is not held.
+        self.stat(number).inspect_err(|_| self.forget(number, 1))
     }
 
     fn made_stat(&self, inode: u64, kind: FileKind, len_bytes: u64) -> Stat {
-        let time = self.kept.last().map_or(0, |newest| newest.named.time.0);
+        let time = self.shown().time.0;
         let (mtime_secs, nanos) = (time.div_euclid(1_000_000_000), time.rem_euclid(1_000_000_000));
         let mode = if kind == FileKind::Dir { 0o555 } else { 0o777 };
         let meta = Meta { mode, mtime_secs, mtime_nanos: nanos as u32, ..Meta::default() };
@@ -450,8 +530,8 @@ impl View {
     /// Returns a directory of a snapshot.
     fn dir(&self, inode: u64, thing: &Thing) -> Result<Arc<Dir>> {
         match thing {
-            Thing::Root(at) => {
-                let dir = &self.root(*at).inspect_err(|error| self.note(inode, error))?.dir;
+            Thing::Root(kept) => {
+                let dir = &self.root(kept).inspect_err(|error| self.note(inode, error))?.dir;
                 Ok(Arc::clone(dir))
             }
             Thing::Dir(dir) => Ok(Arc::clone(dir)),
@@ -466,7 +546,7 @@ impl View {
                 Some((above, position)) => (above, *position),
                 None => return Err(ViewError::Unknown),
             },
-            Thing::Entry(dir, position) => (dir, *position),
+            Thing::Entry { dir, position, .. } => (dir, *position),
             _ => return Err(ViewError::Unknown),
         };
         let placed = self.nodes.at(&dir.tree, u64::from(position)).map_err(|error| self.broken(inode, error))?;
@@ -474,25 +554,22 @@ impl View {
     }
 
     /// Returns the root of a snapshot, read the first time that it is asked for.
-    fn root(&self, at: usize) -> Result<&Root> {
-        let kept = self.kept.get(at).ok_or(ViewError::Unknown)?;
+    fn root<'a>(&self, kept: &'a Kept) -> Result<&'a Root> {
         if let Some(root) = kept.root.get() {
             return Ok(root);
         }
-        let snapshot = snapshots::load(self.nodes.reader(), &kept.named).map_err(|error| self.settled(error))?;
+        let snapshot = snapshots::load(&self.nodes.reader(), &kept.named).map_err(|error| self.settled(error))?;
         let identity = Identity::of_snapshot(&kept.named.id);
-        let is_top = matches!(lock(&self.inodes).thing(TOP), Some(Thing::Root(_)));
-        let number = if is_top { Some(TOP) } else { lock(&self.inodes).number(&identity) };
+        let number = if self.is_one { Some(TOP) } else { lock(&self.inodes).number(&identity) };
         let number = number.ok_or(ViewError::TooMany)?;
-        let dir = Dir { number, identity, tree: snapshot.root, above: None, snapshot: at, depth: 0 };
-        let extensions = snapshot.extensions;
-        let root = Root { dir: Arc::new(dir), meta: snapshot.root_meta, extensions };
-        Ok(kept.root.get_or_init(|| root))
+        let dir = Arc::new(Dir { number, identity, tree: snapshot.root, above: None, depth: 0 });
+        let (meta, extensions) = (snapshot.root_meta, snapshot.extensions);
+        Ok(kept.root.get_or_init(|| Root { dir, meta, extensions }))
     }
 
     /// Tells damage from a medium that went away.
     fn settled(&self, error: StoreError) -> ViewError {
-        match self.first.store.settle(error) {
+        match settle(self.disk.as_ref(), error) {
             StoreError::Gone(_) => ViewError::Gone,
             error => ViewError::Damaged(Error::from(error).in_full()),
         }
@@ -520,12 +597,6 @@ impl ViewError {
             _ => ErrorKind::Other,
         }
     }
-}
-
-/// Names a moment so that every system takes it for a file's name: to the second, without colons.
-fn time_name(time: Timestamp) -> String {
-    let text = time.to_string();
-    format!("{}Z", text.split(['.', 'Z']).next().unwrap_or_default().replace(':', "-"))
 }
 
 fn kind_of(node: &Node) -> FileKind {

@@ -266,6 +266,20 @@ impl ObjectIndex {
         self.entries.iter().map(|slot| self.place_of(slot))
     }
 
+    /// Returns a table of what this one has in packs that a newer one does not know, for whoever reads an older state as long as
+    /// its packs stand.
+    #[must_use]
+    pub fn beyond(&self, newer: &Self) -> Self {
+        let known: HashSet<&PackHash> = newer.packs.iter().collect();
+        let mut rest = Self::default();
+        let places = self.packs.iter().map(|pack| (!known.contains(pack)).then(|| rest.add_name(*pack))).collect();
+        let places: Vec<Option<u32>> = places;
+        let slots = self.entries.iter();
+        rest.entries.extend(slots.filter_map(|slot| places[slot.pack as usize].map(|pack| Slot { pack, ..*slot })));
+        rest.sort();
+        rest
+    }
+
     /// Returns how many objects are known.
     #[must_use]
     pub fn len(&self) -> usize {

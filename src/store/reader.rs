@@ -3,14 +3,14 @@
 //! Shared by threads. Keeps at most 32 MiB of plaintext, since files of one directory share chunks. What the store does not give
 //! is asked of other copies of it, one after the other, where there are any.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
 use super::cache::{ObjectCache, Plaintext};
 use super::error::StoreError;
-use super::index::ObjectIndex;
+use super::index::{ObjectIndex, Place};
 use super::keyring::ReaderKeys;
 use super::layout;
 use super::object::Opener;
@@ -29,14 +29,16 @@ pub struct ObjectReader {
     keys: ReaderKeys,
     first: Source,
     others: Vec<Source>,
-    cache: ObjectCache,
+    cache: Arc<ObjectCache>,
     openers: Mutex<Vec<Opener>>,
 }
 
 /// One copy of the store.
 struct Source {
     disk: Arc<dyn Disk>,
-    index: ObjectIndex,
+    index: Arc<ObjectIndex>,
+    /// What earlier states had, each beyond the next.
+    earlier: Vec<Arc<ObjectIndex>>,
     open: Mutex<VecDeque<(PackHash, Arc<dyn ReadAt>)>>,
 }
 
@@ -45,7 +47,8 @@ impl ObjectReader {
     #[must_use]
     pub fn new(disk: Arc<dyn Disk>, store: StoreId, keys: ReaderKeys, index: ObjectIndex) -> Self {
         let (first, others) = (Source::new(disk, index), Vec::new());
-        Self { store, keys, first, others, cache: ObjectCache::new(KEPT_BYTES), openers: Mutex::default() }
+        let cache = Arc::new(ObjectCache::new(KEPT_BYTES));
+        Self { store, keys, first, others, cache, openers: Mutex::default() }
     }
 
     /// Asks another copy of the same store for what those before it do not give: what they lack, what is damaged there, and
@@ -54,6 +57,16 @@ impl ObjectReader {
     pub fn or_from(mut self, disk: Arc<dyn Disk>, index: ObjectIndex) -> Self {
         self.others.push(Source::new(disk, index));
         self
+    }
+
+    /// Returns a reader of a later state of the same store, which shares what this one keeps, and finds what this one finds for as
+    /// long as its pack stands. `indexes` are those of the copies that changed, each with its place; the others stay.
+    #[must_use]
+    pub fn renewed(&self, keys: ReaderKeys, mut indexes: HashMap<usize, ObjectIndex>) -> Self {
+        let mut renew = |at, source: &Source| source.renewed(indexes.remove(&at));
+        let first = renew(0, &self.first);
+        let others = self.others.iter().enumerate().map(|(at, other)| renew(at + 1, other)).collect();
+        Self { store: self.store, keys, first, others, cache: Arc::clone(&self.cache), openers: Mutex::default() }
     }
 
     /// Returns the index.
@@ -94,8 +107,9 @@ impl ObjectReader {
     }
 
     fn load(&self, source: &Source, pointer: &Pointer) -> Result<Plaintext, StoreError> {
-        let place = source.index.find(&pointer.id, pointer.dedup_generation);
-        let place = place.ok_or_else(|| StoreError::damaged(format!("object {} (it is in no pack)", pointer.id)))?;
+        let place = source
+            .find(pointer)
+            .ok_or_else(|| StoreError::damaged(format!("object {} (it is in no pack)", pointer.id)))?;
         let what = format!("pack {}", layout::pack(&place.pack));
         let file = source.open_pack(&place.pack)?;
         // It is opened in place, so plaintext stands in it afterwards.
@@ -111,7 +125,25 @@ impl ObjectReader {
 
 impl Source {
     fn new(disk: Arc<dyn Disk>, index: ObjectIndex) -> Self {
-        Self { disk, index, open: Mutex::default() }
+        Self { disk, index: Arc::new(index), earlier: Vec::new(), open: Mutex::default() }
+    }
+
+    fn renewed(&self, index: Option<ObjectIndex>) -> Self {
+        let (disk, earlier) = (Arc::clone(&self.disk), self.earlier.clone());
+        let Some(index) = index else {
+            return Self { disk, index: Arc::clone(&self.index), earlier, open: Mutex::default() };
+        };
+        let beyond = self.index.beyond(&index);
+        let mut renewed = Self { earlier, ..Self::new(disk, index) };
+        if !beyond.is_empty() {
+            renewed.earlier.push(Arc::new(beyond));
+        }
+        renewed
+    }
+
+    fn find(&self, pointer: &Pointer) -> Option<Place> {
+        let find = |index: &ObjectIndex| index.find(&pointer.id, pointer.dedup_generation);
+        find(&self.index).or_else(|| self.earlier.iter().rev().find_map(|index| find(index)))
     }
 
     fn open_pack(&self, pack: &PackHash) -> Result<Arc<dyn ReadAt>, StoreError> {

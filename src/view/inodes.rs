@@ -5,11 +5,13 @@
 //! forgotten with the last. About 100 bytes a thing, and 250 a directory.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::base::{EntryName, ObjectId};
 use crate::format::Pointer;
-use crate::format::tree::{Entry, TreeNode};
+use crate::format::codec::Extensions;
+use crate::format::sealed::SnapshotRef;
+use crate::format::tree::{Entry, Meta, TreeNode};
 
 /// Most things that are known at a time.
 pub const KNOWN_MAX: usize = 1 << 20;
@@ -29,6 +31,12 @@ impl Identity {
     #[must_use]
     pub fn of_snapshot(id: &ObjectId) -> Self {
         Self::of(b"snapshot", &[&id.0])
+    }
+
+    /// What has a number of its own for ever.
+    #[must_use]
+    pub fn of_fixed(number: u64) -> Self {
+        Self::of(b"fixed", &[&number.to_le_bytes()])
     }
 
     /// The link to a snapshot under a name.
@@ -79,10 +87,36 @@ pub struct Dir {
     pub tree: Pointer,
     /// The directory above and its position there; nothing for the root of a snapshot.
     pub above: Option<(Arc<Dir>, u32)>,
-    /// Which snapshot it lies in.
-    pub snapshot: usize,
     /// How deep it lies.
     pub depth: usize,
+}
+
+/// A kept snapshot, and its root once somebody went there.
+#[derive(Debug)]
+pub struct Kept {
+    /// What the store says of it.
+    pub named: SnapshotRef,
+    /// Read the first time that it is asked for.
+    pub root: OnceLock<Root>,
+}
+
+impl Kept {
+    /// Knows no root yet.
+    #[must_use]
+    pub fn new(named: SnapshotRef) -> Arc<Self> {
+        Arc::new(Self { named, root: OnceLock::new() })
+    }
+}
+
+/// The root of a snapshot.
+#[derive(Debug)]
+pub struct Root {
+    /// The directory.
+    pub dir: Arc<Dir>,
+    /// Its state.
+    pub meta: Meta,
+    /// What else the snapshot says of it.
+    pub extensions: Extensions,
 }
 
 /// What a number stands for.
@@ -97,11 +131,18 @@ pub enum Thing {
     /// A link to a snapshot, and where it points.
     Link(Arc<[u8]>),
     /// The root of a snapshot.
-    Root(usize),
+    Root(Arc<Kept>),
     /// A directory below it.
     Dir(Arc<Dir>),
-    /// Anything else, in a directory at a position.
-    Entry(Arc<Dir>, u32),
+    /// Anything else, in a directory at a position; without attributes, most often.
+    Entry {
+        /// The directory.
+        dir: Arc<Dir>,
+        /// The place there, by name.
+        position: u32,
+        /// Whether there are attributes.
+        has_attributes: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -127,19 +168,12 @@ impl Default for Inodes {
 impl Inodes {
     /// Knows something for ever, under one of the numbers below 16.
     pub fn pin_as(&mut self, number: u64, thing: Thing) {
-        let identity = Identity::of(b"fixed", &[&number.to_le_bytes()]);
+        let identity = Identity::of_fixed(number);
         self.known.insert(number, Known { identity, thing, references: PINNED });
-    }
-
-    /// Knows something for ever; returns its number, or nothing where there is no room.
-    pub fn pin(&mut self, identity: Identity, thing: Thing) -> Option<u64> {
-        let number = self.number(&identity)?;
-        self.known.insert(number, Known { identity, thing, references: PINNED });
-        Some(number)
     }
 
     /// Hands out a reference to what `make` makes of its number; returns nothing where too much is known.
-    pub fn refer(&mut self, identity: Identity, make: impl FnOnce(u64) -> Thing) -> Option<(u64, Thing)> {
+    pub fn refer(&mut self, identity: Identity, make: impl FnOnce(u64) -> Thing) -> Option<u64> {
         let number = self.number(&identity)?;
         if !self.known.contains_key(&number) {
             if self.known.len() >= self.known_max {
@@ -149,7 +183,7 @@ impl Inodes {
         }
         let known = self.known.get_mut(&number)?;
         known.references = known.references.saturating_add(1);
-        Some((number, known.thing.clone()))
+        Some(number)
     }
 
     /// Takes back references; with the last one the thing is forgotten.
@@ -174,6 +208,16 @@ impl Inodes {
         let near = || (0..APART_MAX).map(|apart| FIRST + (own - FIRST + apart) % (i64::MAX as u64 - FIRST));
         let has = |number: &u64| self.known.get(number).is_some_and(|known| known.identity == *identity);
         near().find(has).or_else(|| near().find(|number| !self.known.contains_key(number)))
+    }
+
+    /// Returns the snapshots' roots and the directories right below them that are known.
+    pub fn near_the_top(&self) -> impl Iterator<Item = &Thing> {
+        let things = self.known.values().map(|known| &known.thing);
+        things.filter(|thing| match thing {
+            Thing::Root(_) => true,
+            Thing::Dir(dir) => dir.depth == 1,
+            _ => false,
+        })
     }
 
     /// Returns how many things are known.

@@ -5,7 +5,7 @@
 //!
 //! Memory: 16 MiB of nodes, counted as three times their plaintext.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::base::lru::Lru;
 use crate::base::{EntryName, ObjectId};
@@ -59,7 +59,7 @@ impl Placed {
 
 /// Reads nodes.
 pub struct Nodes {
-    reader: ObjectReader,
+    reader: RwLock<Arc<ObjectReader>>,
     decoded: Mutex<Lru<ObjectId, Decoded>>,
 }
 
@@ -67,13 +67,18 @@ impl Nodes {
     /// Reads through a reader.
     #[must_use]
     pub fn new(reader: ObjectReader) -> Self {
-        Self { reader, decoded: Mutex::new(Lru::new(DECODED_BYTES)) }
+        Self { reader: RwLock::new(Arc::new(reader)), decoded: Mutex::new(Lru::new(DECODED_BYTES)) }
     }
 
     /// Returns the reader.
     #[must_use]
-    pub fn reader(&self) -> &ObjectReader {
-        &self.reader
+    pub fn reader(&self) -> Arc<ObjectReader> {
+        Arc::clone(&self.reader.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads by another reader of the same store from now on.
+    pub fn renew(&self, reader: ObjectReader) {
+        *self.reader.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(reader);
     }
 
     /// Returns the entry of a name; costs at most one node a level.
@@ -175,6 +180,33 @@ impl Nodes {
         Ok(Plaintext::new(out))
     }
 
+    /// Returns the chunks that hold a stretch of a file, in order. Costs one node a level of a long file's list, and shows the chunks
+    /// of one of its leaves at a time.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] and others.
+    pub fn chunks(&self, file: (u64, &Content), from: u64, to: u64) -> Result<Vec<Pointer>, StoreError> {
+        let (file_bytes, content) = file;
+        let pick = |extents: &[Extent], start: u64| {
+            let mut at = start;
+            let held = extents.iter().filter_map(|extent| {
+                let begin = at;
+                at = at.saturating_add(extent.len_bytes);
+                (at > from && begin < to).then_some(extent.chunk)
+            });
+            let mut chunks: Vec<Pointer> = held.collect();
+            chunks.dedup();
+            chunks
+        };
+        match content {
+            _ if from >= file_bytes => Ok(Vec::new()),
+            Content::Inline(extents) => Ok(pick(extents, 0)),
+            Content::List(root) => {
+                self.extents_at(root, file_bytes, from).map(|(extents, start)| pick(&extents, start))
+            }
+        }
+    }
+
     /// Copies what extents from `start` on hold between `at` and `end`, and moves `at` behind it.
     fn copy(
         &self,
@@ -191,7 +223,7 @@ impl Nodes {
                 break;
             }
             if to > *at {
-                let chunk = self.reader.read(&extent.chunk)?;
+                let chunk = self.reader().read(&extent.chunk)?;
                 let (skip, upto) = (*at - from, to.min(end) - from);
                 let part = |inner: u64| usize::try_from(extent.offset.saturating_add(inner)).unwrap_or(usize::MAX);
                 let slice = chunk.get(part(skip)..part(upto));
@@ -236,7 +268,7 @@ impl Nodes {
         if let Some(held) = lock(&self.decoded).get(&pointer.id) {
             return Ok(held);
         }
-        let plain = self.reader.read(pointer)?;
+        let plain = self.reader().read(pointer)?;
         let node = if is_list {
             ListNode::decode(&plain).map(|node| match node {
                 ListNode::Leaf(extents) => Decoded::Extents(Arc::new(extents)),

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::base::Monitor;
+use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::monitor::Problem;
 use crate::crypto::wrap::Identity;
-use crate::disk::Disk;
+use crate::disk::{Disk, read_all};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::index::ObjectIndex;
 use crate::store::lock::ReadLock;
@@ -19,6 +20,58 @@ pub struct Source {
     pub unlocked: Unlocked,
     #[expect(dead_code, reason = "held for its drop")]
     lock: ReadLock,
+    /// HEAD's bytes when it last read; nothing where it never did.
+    seen: Option<Vec<u8>>,
+}
+
+impl Source {
+    /// Opens the copy as it is now; returns the index where it is another state. Costs one read of HEAD where that is the same.
+    ///
+    /// A state that does not open is not tried again before HEAD changes once more, and the one before stays open.
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn refresh(&mut self, identities: &[Identity], monitor: &dyn Monitor) -> Result<Option<ObjectIndex>> {
+        let Some(head) = self.look()? else { return Ok(None) };
+        if self.seen.as_ref() == Some(&head) {
+            return Ok(None);
+        }
+        self.seen = Some(head);
+        let store = self.store.open_again()?;
+        if store.head().bytes() == self.store.head().bytes() {
+            return Ok(None);
+        }
+        let (unlocked, index) = unlock(&store, identities, monitor)?;
+        (self.store, self.unlocked) = (store, unlocked);
+        Ok(Some(index))
+    }
+
+    /// Reads HEAD's bytes; nothing where there are none or they do not read, which tells of nothing new.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Gone`].
+    pub fn look(&self) -> Result<Option<Vec<u8>>> {
+        let gone = match seen_head(self.store.disk().as_ref()) {
+            Ok(None) => self.store.settle(StoreError::damaged("HEAD")),
+            Ok(head) => return Ok(head),
+            Err(error) => self.store.settle(error),
+        };
+        if matches!(gone, StoreError::Gone(_)) { Err(gone.into()) } else { Ok(None) }
+    }
+}
+
+fn seen_head(disk: &dyn Disk) -> std::result::Result<Option<Vec<u8>>, StoreError> {
+    Ok(read_all(disk, &layout::head(), HEAD_MAX_BYTES)?)
+}
+
+/// Opens the sealed layer and reads the index; packs whose index does not read are told to the monitor.
+fn unlock(store: &Store, identities: &[Identity], monitor: &dyn Monitor) -> Result<(Unlocked, ObjectIndex)> {
+    let unlocked = store.unlock(identities).map_err(|error| store.settle(error))?;
+    let index = store.load_index(&unlocked, &mut |pack, error| {
+        monitor.problem(Problem { subject: format!("pack {}", layout::pack(&pack.hash)), reason: error.to_string() });
+    });
+    let index = index.map_err(|error| store.settle(error))?;
+    Ok((unlocked, index))
 }
 
 /// Opens a copy. Packs whose index does not read are told to the monitor. Writes nothing.
@@ -29,14 +82,12 @@ pub fn open(disk: &Arc<dyn Disk>, identities: &[Identity], monitor: &dyn Monitor
     read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
     // Before it is opened, so that gc cannot take away what is read.
     let lock = ReadLock::share(disk.as_ref())?;
+    // Before it is opened as well: what comes after this moment is then seen as new.
+    let seen = seen_head(disk.as_ref()).unwrap_or_default();
     let gone = |error| if matches!(error, StoreError::NoStore) { StoreError::Gone(None) } else { error };
     let store = Store::open(Arc::clone(disk)).map_err(|error| settle(disk.as_ref(), gone(error)))?;
-    let unlocked = store.unlock(identities).map_err(|error| store.settle(error))?;
-    let index = store.load_index(&unlocked, &mut |pack, error| {
-        monitor.problem(Problem { subject: format!("pack {}", layout::pack(&pack.hash)), reason: error.to_string() });
-    });
-    let index = index.map_err(|error| store.settle(error))?;
-    Ok((Source { store, unlocked, lock }, index))
+    let (unlocked, index) = unlock(&store, identities, monitor)?;
+    Ok((Source { store, unlocked, lock, seen }, index))
 }
 
 /// Opens a further copy; one that does not open is told to the monitor.

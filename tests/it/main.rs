@@ -28,6 +28,8 @@ mod heal;
 mod keyless;
 mod known_losses;
 mod last_generation;
+#[cfg(target_os = "linux")]
+mod mounted;
 mod observer;
 mod planted;
 #[path = "../crash/publisher.rs"]

@@ -213,6 +213,68 @@ fn a_large_directory_is_listed_in_pages_and_a_name_in_it_costs_a_few_reads() {
 }
 
 #[test]
+fn a_walk_says_of_each_entry_what_a_lookup_says_and_holds_what_it_took() {
+    let scene = Scene::new();
+    commit(&scene, |hand| {
+        let below = hand.file("f", 1, b"below");
+        let below = hand.tree(vec![below]);
+        let mut all: Vec<_> = (0..3000).map(|at| Hand::entry(&format!("n{at:05}"), at + 10, Node::Fifo)).collect();
+        all.insert(0, Hand::over("dir", 2, below));
+        hand.totals.others = 3000;
+        hand.tree(all)
+    });
+    let view = newest(&scene);
+    let (mut walked, mut next) = (Vec::new(), 0);
+    while walked.len() < 3001 {
+        let mut room = 700;
+        view.walk(TOP, next, &mut |name, stat, behind| {
+            room -= 1;
+            if room > 0 {
+                walked.push((name.clone(), stat.clone()));
+                next = behind;
+            }
+            room > 0
+        })
+        .unwrap();
+    }
+    assert_eq!(view.known(), 3002, "the top, and each that was taken");
+    assert_eq!(view.droppable(), [(TOP, name("dir"))]);
+    for (name, stat) in &walked {
+        assert_eq!(view.lookup(TOP, name).unwrap(), *stat);
+        view.forget(stat.inode, 2);
+    }
+    assert_eq!(view.known(), 1);
+    view.walk(TOP, 3001, &mut |_, _, _| panic!("nothing is behind the last")).unwrap();
+    assert_eq!(view.walk(4711, 0, &mut |_, _, _| true).unwrap_err(), ViewError::Unknown);
+    let all = whole(&scene);
+    let root = at(&all, "/latest").unwrap().inode;
+    assert_eq!(all.droppable().len(), 1);
+    assert_eq!(all.lookup(all.droppable()[0].0, &all.droppable()[0].1).unwrap().inode, root);
+}
+
+#[test]
+fn who_reads_a_file_through_costs_each_chunk_once_and_none_is_waited_for_at_the_end() {
+    let scene = Scene::new();
+    let bytes = noise(4, 20 << 20);
+    scene.write("long", &bytes);
+    scene.commit("one").unwrap();
+    let view = newest(&scene);
+    let file = at(&view, "/long").unwrap().inode;
+    scene.disk.reset_counts();
+    for (at, part) in bytes.chunks(128 << 10).enumerate() {
+        assert_eq!(view.read(file, (at as u64) << 17, part.len()).unwrap()[..], *part);
+    }
+    let through = scene.disk.counts().reads;
+    let again = newest(&scene);
+    let file = at(&again, "/long").unwrap().inode;
+    scene.disk.reset_counts();
+    again.read(file, 0, 8 << 20).unwrap();
+    again.read(file, 8 << 20, 8 << 20).unwrap();
+    again.read(file, 16 << 20, 8 << 20).unwrap();
+    assert!(through <= scene.disk.counts().reads + 1, "{through} reads and {:?}", scene.disk.counts());
+}
+
+#[test]
 fn a_number_stands_for_one_content_for_as_long_as_it_is_held() {
     let scene = Scene::new();
     scene.write("a/same", b"same");
@@ -270,6 +332,89 @@ fn attributes_are_shown_and_the_one_of_damage_is_the_view_s_own() {
     let shown = view.attributes(at(&view, "/f").unwrap().inode).unwrap();
     assert_eq!(shown, [(b"user.a".to_vec(), b"1".to_vec()), (b"user.z".to_vec(), b"2".to_vec())]);
     assert_eq!(view.attributes(TOP).unwrap(), []);
+}
+
+#[test]
+fn what_is_committed_is_shown_after_a_refresh_and_who_holds_the_old_reads_on() {
+    let scene = Scene::new();
+    scene.write("f", b"first");
+    let first = scene.commit("one").unwrap().snapshot.to_string();
+    let (view, identities) = (whole(&scene), scene.readers());
+    let refresh = || view.refresh(&identities, &scene.monitor).unwrap();
+    let (old, root) = (at(&view, "/latest/f").unwrap().inode, at(&view, "/latest").unwrap().inode);
+    scene.disk.reset_counts();
+    assert!(!refresh());
+    assert!(scene.disk.counts().reads <= 1, "{:?}", scene.disk.counts());
+    scene.write("f", b"the second");
+    let second = scene.commit("two").unwrap().snapshot.to_string();
+    assert_eq!(content(&view, "/latest/f").unwrap(), b"first", "not before it is asked for");
+    assert!(refresh() && !refresh());
+    assert_eq!(content(&view, "/latest/f").unwrap(), b"the second");
+    assert_eq!(content(&view, &format!("/by-id/{second}/f")).unwrap(), b"the second");
+    assert_eq!(names(&view, "/snapshots"), ["2026-11-21T07-35-00Z", "2026-11-21T07-35-00Z-2"]);
+    assert_eq!(view.read(old, 0, 10).unwrap()[..], *b"first");
+    assert_eq!(at(&view, &format!("/by-id/{first}")).unwrap().inode, root);
+    scene.forget_all_but(1);
+    assert!(scene.gc_at_once().readers, "gc waits for who holds it");
+    assert!(refresh());
+    assert_eq!(names(&view, "/by-id"), [second]);
+    assert_eq!(at(&view, &format!("/by-id/{first}")).unwrap_err(), ViewError::NoEntry);
+    assert_eq!(view.read(old, 0, 10).unwrap()[..], *b"first", "also by its pack, which no state has any more");
+    view.forget(old, 1);
+    view.forget(root, 4);
+    assert_eq!(view.stat(root).unwrap_err(), ViewError::Unknown, "nothing is held of what is gone");
+    for dir in [TOP, at_number(&view, "by-id"), at_number(&view, "snapshots")] {
+        assert!(view.may_change(dir), "{dir}");
+    }
+    assert!(!view.may_change(at(&view, "/latest").unwrap().inode));
+}
+
+#[test]
+fn a_view_of_one_snapshot_stays_at_it_and_a_state_that_does_not_open_is_told_once() {
+    let scene = Scene::new();
+    scene.write("f", b"first");
+    scene.commit("one").unwrap();
+    let (one, all, identities) = (newest(&scene), whole(&scene), scene.readers());
+    scene.write("f", b"the second");
+    scene.commit("two").unwrap();
+    assert!(!one.refresh(&identities, &scene.monitor).unwrap());
+    assert_eq!(content(&one, "/f").unwrap(), b"first");
+    assert!(!one.may_change(TOP));
+    assert_eq!(all.refresh(&[], &scene.monitor).unwrap_err().kind(), ErrorKind::NoIdentity);
+    assert!(!all.refresh(&[], &scene.monitor).unwrap(), "told once");
+    assert_eq!(content(&all, "/latest/f").unwrap(), b"first");
+    scene.write("f", b"the third");
+    scene.commit("three").unwrap();
+    assert!(all.refresh(&identities, &scene.monitor).unwrap());
+    assert_eq!(content(&all, "/latest/f").unwrap(), b"the third");
+    scene.disk.unplug();
+    for view in [&one, &all] {
+        assert_eq!(view.refresh(&identities, &scene.monitor).unwrap_err().kind(), ErrorKind::Gone);
+    }
+}
+
+#[test]
+fn a_copy_that_is_synced_later_is_read_from_as_it_is_then() {
+    let (scene, packs) = two_files();
+    let (first, second) = (scene.disk.settled(), scene.disk.settled());
+    let view = open_copies(&scene, &[&first, &second], None).unwrap();
+    scene.write("d0/f", &noise(9, 200_000));
+    let before = scene.disk.paths();
+    scene.commit("another").unwrap();
+    assert!(!view.refresh(&scene.readers(), &scene.monitor).unwrap(), "neither copy has it");
+    for path in scene.disk.paths().iter().filter(|path| !before.contains(path) || *path == "HEAD") {
+        let bytes = scene.disk.content(path).unwrap();
+        second.put(path, &bytes);
+        first.put(path, &bytes);
+    }
+    assert!(first.wipe(&packs[1]));
+    let new = scene.disk.paths().into_iter().filter(|path| path.starts_with("packs/") && !before.contains(path));
+    assert!(first.wipe(&new.max_by_key(|path| scene.disk.content(path).unwrap().len()).unwrap()));
+    assert!(view.refresh(&scene.readers(), &scene.monitor).unwrap());
+    assert_eq!(content(&view, "/latest/d0/f").unwrap(), noise(9, 200_000), "the second has it");
+    first.unplug();
+    assert!(!view.refresh(&scene.readers(), &scene.monitor).unwrap(), "the second goes on");
+    assert_eq!(content(&view, "/latest/d1/f").unwrap(), noise(1, 200_000));
 }
 
 /// Two files in two packs, and the packs' paths.

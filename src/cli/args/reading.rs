@@ -130,10 +130,12 @@ pub struct ExportArgs {
 Example:
   chunkstore mount mnt --store key --keys k
   chunkstore mount mnt @2w --store key --keys k
+  chunkstore mount mnt --store key --keys k --background && ls mnt/latest && fusermount3 -u mnt
 
-Without a snapshot the directory shows latest, snapshots/TIME and by-id/ID. Nothing is written to the store; gc removes no
-files as long as it is mounted. A file that is damaged gives an error of its own, and says why in the attribute
-user.chunkstore.damage. It takes root's rights, or the program fusermount3.")]
+Without a snapshot the directory shows latest, snapshots/TIME and by-id/ID, and what a sync or a commit brings within a second;
+files that are open stay as they are. A mount of one snapshot, also of HEAD or a tag, stays at that one. Nothing is written to
+the store; gc removes no files as long as it is mounted. A file that is damaged gives an error of its own, and says why in the
+attribute user.chunkstore.damage. It takes root's rights, or the program fusermount3.")]
 pub struct MountArgs {
     /// Where: a directory
     pub dir: PathBuf,
@@ -143,6 +145,15 @@ pub struct MountArgs {
     /// Lets other users in, as far as owners and permissions do
     #[arg(long)]
     pub everybody: bool,
+    /// Returns once it is mounted, and goes on in the background until it is unmounted
+    #[arg(long)]
+    pub background: bool,
+    /// What --background starts
+    #[arg(long, hide = true)]
+    pub background_child: bool,
+    /// What every mount starts: unmounts when that is killed
+    #[arg(long, hide = true)]
+    pub guard: bool,
 }
 
 /// `completions`.

@@ -1,5 +1,5 @@
 //! Upkeep at scale: [`make`] makes a store of millions of objects with the program's own parts, [`big`] times what the verbs take
-//! on it, [`monday`] has hundreds of agents ask one server at once, [`fleet`] plays a week of many more, and [`weeks`] counts what a key fetches of packs that were made anew after a year of weekly commits.
+//! on it, [`mount`] what reading through a mount takes, [`monday`] has hundreds of agents ask one server at once, [`fleet`] plays a week of many more, and [`weeks`] counts what a key fetches of packs that were made anew after a year of weekly commits.
 //!
 //! `README.md` beside this crate holds the figures. Everything follows from a seed, but for the keys.
 #![allow(clippy::disallowed_methods, reason = "a tool may read files and the clock")]
@@ -19,6 +19,7 @@ pub mod fetched;
 pub mod fleet;
 pub mod make;
 pub mod monday;
+pub mod mount;
 pub mod table;
 pub mod weeks;
 

@@ -8,6 +8,7 @@ use scale::big::{self, BigArgs};
 use scale::fleet::{self, FleetArgs};
 use scale::make::{Sizes, make};
 use scale::monday::{self, MondayArgs};
+use scale::mount::{self, MountArgs};
 use scale::weeks::{self, WeeksArgs};
 
 /// What upkeep takes on a big store, and what a key fetches after it
@@ -33,6 +34,8 @@ enum Part {
     Fleet(FleetArgs),
     /// Starts hundreds of agents at once against one vsftpd that takes few sessions (tools/test-tools.sh fetches it)
     Monday(MondayArgs),
+    /// Times reads through a mount beside an empty fuser tree, `restore` and direct reads (root, for cold ones)
+    Mount(MountArgs),
     /// Counts what a key fetches of packs that gc made anew after weekly commits
     Weeks(WeeksArgs),
 }
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Part::Big(args) => big::run(&root, &args),
         Part::Fleet(args) => fleet::run(&root, &args),
         Part::Monday(args) => monday::run(&root, &args),
+        Part::Mount(args) => mount::run(&root, &args),
         Part::Weeks(args) => weeks::run(&root, &args),
     };
     match done {
