@@ -44,6 +44,10 @@ pub enum DiskErrorKind {
     NoSpace,
     /// The medium went away.
     Gone,
+    /// What holds it is reached over a wire, and that does not work now.
+    Offline,
+    /// Someone asked to stop while the call waited.
+    Interrupted,
     /// The medium or file cannot be written.
     ReadOnly,
     /// Rights are missing.
@@ -54,6 +58,14 @@ pub enum DiskErrorKind {
     WrongType,
     /// Any other failure, a bad sector among them.
     Io,
+}
+
+impl DiskErrorKind {
+    /// Returns whether no other file of the medium can be read now either.
+    #[must_use]
+    pub fn is_of_the_medium(self) -> bool {
+        matches!(self, Self::Gone | Self::Offline | Self::Interrupted)
+    }
 }
 
 /// A call to the disk that failed: what was done, to what, and why.
@@ -309,6 +321,11 @@ pub trait Disk: Send + Sync {
     /// Returns whether the medium is known to be gone, so that a long run ends before a call fails: a system may take writes
     /// for a key that was pulled until its cache is full. No says nothing.
     fn is_gone(&self) -> bool {
+        false
+    }
+
+    /// Returns whether each call is a question over a wire, so that nothing is asked for beforehand which shows when it is read.
+    fn is_far(&self) -> bool {
         false
     }
 }

@@ -28,6 +28,7 @@ use crate::format::{INNER_VERSION, pack::SEAL_OVERHEAD_BYTES};
 
 pub mod cache;
 pub mod error;
+pub mod far;
 pub mod grace;
 pub mod head;
 pub mod index;
