@@ -15,6 +15,7 @@ pub mod drives;
 pub mod folder;
 pub mod host;
 pub mod medium;
+pub mod near;
 pub mod os;
 pub mod os_folder;
 pub mod served;
@@ -327,6 +328,11 @@ pub trait Disk: Send + Sync {
     /// Returns whether each call is a question over a wire, so that nothing is asked for beforehand which shows when it is read.
     fn is_far(&self) -> bool {
         false
+    }
+
+    /// Returns where sealed bytes that were read from here are kept, if anywhere.
+    fn near(&self) -> Option<&near::Near> {
+        None
     }
 }
 

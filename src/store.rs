@@ -37,6 +37,7 @@ pub mod keys;
 pub mod layout;
 pub mod lock;
 pub mod manifest;
+pub mod near;
 pub mod object;
 pub mod order;
 pub mod pack;

@@ -276,7 +276,7 @@ fn choose_login(sources: &[Login<'_>]) -> Option<Credentials> {
 }
 
 /// Returns the scheme of an address; a drive letter is none.
-fn scheme_of(text: &str) -> Option<&str> {
+pub fn scheme_of(text: &str) -> Option<&str> {
     let (scheme, _) = text.split_once("://")?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"+-.".contains(&b);
     (scheme.len() > 1 && scheme.bytes().all(plain)).then_some(scheme)

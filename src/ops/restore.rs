@@ -19,12 +19,10 @@ mod standing;
 mod walk;
 mod write;
 
-use std::sync::Arc;
-
 use crate::base::RelPath;
 use crate::base::monitor::{Amount, CountingMonitor, Problem, Task};
 use crate::crypto::wrap::Identity;
-use crate::disk::{Disk, DiskError, Folder};
+use crate::disk::{DiskError, Folder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::{BatchLimits, BatchWriter};
 use crate::format::Pointer;
@@ -32,7 +30,7 @@ use crate::format::codec::Extensions;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Meta, Node};
 use crate::ops::Run;
-use crate::ops::open::{Reading, Spot};
+use crate::ops::open::{Copies, Reading, Spot};
 use crate::store::StoreError;
 use crate::tree::read::{Named, entries_max, resolve};
 pub use delete::Deletion;
@@ -115,12 +113,12 @@ pub struct Restored {
 /// [`ErrorKind::NoSpace`], [`ErrorKind::Gone`], [`ErrorKind::Interrupted`] and others; temporary files are removed.
 /// [`ErrorKind::Conflict`] where a deletion looks like a mistake, before anything is written.
 pub fn restore(
-    disk: Arc<dyn Disk>,
+    copies: impl Into<Copies>,
     folder: &dyn Folder,
     request: &RestoreRequest<'_>,
     run: Run<'_>,
 ) -> Result<Restored> {
-    let reading = Reading::open(disk, request.identities, run)?;
+    let reading = Reading::open(copies, request.identities, run)?;
     let source = Source::find(&reading, &request.spot)?;
     let monitor = CountingMonitor::new(run.monitor);
     let run = Run { monitor: &monitor, ..run };
@@ -146,13 +144,13 @@ pub fn restore(
 /// # Errors
 /// Those of reading the store; whatever `tell` returns.
 pub fn preview(
-    disk: Arc<dyn Disk>,
+    copies: impl Into<Copies>,
     folder: Option<&dyn Folder>,
     request: &RestoreRequest<'_>,
     run: Run<'_>,
     tell: Tell<'_>,
 ) -> Result<Restored> {
-    let reading = Reading::open(disk, request.identities, run)?;
+    let reading = Reading::open(copies, request.identities, run)?;
     let source = Source::find(&reading, &request.spot)?;
     let monitor = CountingMonitor::new(run.monitor);
     let run = Run { monitor: &monitor, ..run };

@@ -49,11 +49,8 @@ const HEAD_TRIES: u32 = 4;
 /// How long to wait in between.
 const HEAD_DELAY: Duration = Duration::from_millis(500);
 /// How a call is tried again: whoever waits for it is a person.
-const POLICY: RetryPolicy = RetryPolicy {
-    attempts: 3,
-    first_delay: Duration::from_secs(1),
-    longest_delay: Duration::from_secs(4),
-};
+const POLICY: RetryPolicy =
+    RetryPolicy { attempts: 3, first_delay: Duration::from_secs(1), longest_delay: Duration::from_secs(4) };
 /// How long a remote that failed counts as offline at first; it doubles with each further failure.
 const OFFLINE_FIRST: Duration = Duration::from_secs(15);
 /// The longest that it counts as offline.

@@ -8,6 +8,7 @@ use super::error::StoreError;
 use super::keyring::ReaderKeys;
 use super::layout;
 use super::manifest::PackSet;
+use super::near::{Kept, through};
 use super::object::Opener;
 use super::pack::{PackState, pack_state, read_exactly, read_index};
 use crate::base::limits::PACK_MAX_BYTES;
@@ -399,10 +400,14 @@ pub fn read_part(
 ) -> Result<IndexPart, StoreError> {
     let path = layout::pack(&part.pack);
     let what = format!("pack {path}");
-    let file = disk.open(&path)?;
-    let mut frame = read_exactly(file.as_ref(), part.offset, part.sealed_len_bytes, &what)?;
-    let plain = opener.open(keys, &part.pointer, part.codec, &mut frame)?;
-    IndexPart::decode(&plain).map_err(|error| StoreError::format("a merged index", error))
+    let fetch = || {
+        let file = disk.open(&path)?;
+        read_exactly(file.as_ref(), part.offset, part.sealed_len_bytes, &what)
+    };
+    through(disk, Kept::Object(part.pointer.id, part.pointer.dedup_generation), fetch, |mut frame| {
+        let plain = opener.open(keys, &part.pointer, part.codec, &mut frame)?;
+        IndexPart::decode(&plain).map_err(|error| StoreError::format("a merged index", error))
+    })
 }
 
 #[cfg(test)]

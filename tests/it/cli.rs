@@ -8,6 +8,7 @@ use serde_json::Value;
 mod contract;
 mod copies;
 mod failures;
+mod far;
 mod fleet;
 mod folders;
 mod forget;

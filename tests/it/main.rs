@@ -19,6 +19,7 @@ mod commit;
 mod costs;
 mod damaged_stores;
 mod env;
+mod far;
 mod fixture;
 mod fleet;
 mod forget;
