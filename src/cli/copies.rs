@@ -1,7 +1,9 @@
 //! The ways to the copies of a store that a verb reads from: paths and addresses, each opened with what this host knows of it.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use super::context::Context;
 use super::environment::absolute;
@@ -19,9 +21,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::SignedHead;
 use crate::ops::meet::{Meeting, meet};
 use crate::ops::open::Copies;
+use crate::remote::Remote;
 use crate::remote::url::FtpUrl;
 use crate::store::far::{FarDisk, FarOptions};
 use crate::store::{Store, StoreError, layout, read_marker};
+
+/// How often the wish to stop is looked for while a store is read over a wire.
+const STOP_GAP: Duration = Duration::from_millis(250);
 
 /// One copy, as it was named.
 enum Place {
@@ -151,11 +157,25 @@ impl Context {
         }
     }
 
+    /// Ends every wait for a remote when somebody asks to stop, so that no silent server is sat out.
+    fn hang_up_at_a_stop(&self, remote: &Arc<dyn Remote>) -> Result<()> {
+        let (remote, clock, stop) = (Arc::clone(remote), Arc::clone(&self.clock), self.stop_flag());
+        let watch = move || {
+            while !stop.load(Ordering::Relaxed) {
+                clock.sleep(STOP_GAP);
+            }
+            remote.hang_up();
+        };
+        let spawned = std::thread::Builder::new().name("hang-up".to_owned()).spawn(watch);
+        spawned.map(drop).map_err(|error| Error::with_source(ErrorKind::Other, "cannot start a thread", error))
+    }
+
     fn reach(&self, place: &Place) -> Result<Reached> {
         match place {
             Place::Path(path) => Ok(Reached { disk: open_disk(path)?, address: None }),
             Place::Address(word) => {
                 let remote = self.remotes().find(word, Need::Read)?;
+                self.hang_up_at_a_stop(&remote)?;
                 let notices = self.notices.clone();
                 let options = FarOptions {
                     clock: Arc::clone(&self.clock),

@@ -181,7 +181,12 @@ impl HttpSession {
     }
 
     /// Reads some bytes of a body under the rule for transfers that crawl; 0 at the end.
-    fn read(&mut self, body: &mut dyn Read, most: usize, meter: &mut Meter) -> Result<usize, (RemoteErrorKind, String)> {
+    fn read(
+        &mut self,
+        body: &mut dyn Read,
+        most: usize,
+        meter: &mut Meter,
+    ) -> Result<usize, (RemoteErrorKind, String)> {
         let (clock, options) = (&self.shared.clock, &self.shared.options);
         let start = clock.monotonic();
         let most = most.min(self.buffer.len());

@@ -13,6 +13,7 @@ mod fleet;
 mod folders;
 mod forget;
 mod healing;
+mod http;
 #[cfg(target_os = "linux")]
 mod messages;
 #[cfg(target_os = "linux")]

@@ -56,5 +56,6 @@ mod tight;
 mod trust;
 mod verify;
 mod view;
+mod web_server;
 #[cfg(windows)]
 mod windows;

@@ -3,8 +3,18 @@
 use std::sync::Arc;
 
 use chunkstore::base::clock::SystemClock;
+use chunkstore::base::monitor::SilentMonitor;
+use chunkstore::base::random::OsRandom;
 use chunkstore::disk::served::ServedDir;
+use chunkstore::ops::Run;
+use chunkstore::ops::list::cat;
+use chunkstore::ops::local_keys::KeyDir;
+use chunkstore::ops::open::{Reading, Spot};
+use chunkstore::remote::ftp::{FtpOptions, FtpRemote};
+use chunkstore::remote::url::FtpUrl;
 use chunkstore::serve::{Faults, ServeOptions, Server};
+use chunkstore::store::Store;
+use chunkstore::store::far::{FarDisk, FarOptions};
 
 use super::{Cli, Ran};
 use crate::env::copy_dir;
@@ -162,9 +172,38 @@ fn one_small_file_of_a_big_store_costs_little_over_ftp_and_nothing_the_second_ti
     };
     let (bare, first, second) = (sent(&["--no-cache"]), sent(&[]), sent(&[]));
     println!("without a cache {bare:?}, first {first:?}, second {second:?}");
-    assert!(bare.0 < 30 && bare.1 < (1 << 20), "{bare:?}");
+    assert!(bare.0 < 30, "{bare:?}");
     assert_eq!(bare.2, 1, "one session is enough");
     assert!(second.0 <= 4 && second.1 < 8192, "only what is never kept: {second:?}");
+}
+
+/// What the server's program wrote may wait in its system for good, so the wire is looked at from the other end.
+#[test]
+fn one_small_file_of_a_big_store_moves_few_bytes() {
+    let (cli, server) = big_scene();
+    let remote =
+        FtpRemote::new(FtpUrl::parse(&url(&server)).unwrap(), None, FtpOptions::default(), Arc::new(SystemClock));
+    let options = FarOptions {
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+        stop: Arc::default(),
+        tell: Box::new(|text| panic!("{text}")),
+    };
+    let far = FarDisk::new(Arc::new(remote), options);
+    let store = Store::open(Arc::new(far.clone())).unwrap();
+    let identities = KeyDir::new(&cli.path("k"), store.id()).load_reader(&|_| unreachable!()).unwrap();
+    let run = Run { clock: &SystemClock, random: &OsRandom, monitor: &SilentMonitor };
+    let reading = Reading::open(Arc::new(far.clone()), &identities, run).unwrap();
+    let opened = far.wire_bytes();
+    let (mut bytes, spot) = (Vec::new(), Spot::parse(b"/deep/er/small.txt").unwrap());
+    cat(&reading, &spot, &mut |piece| {
+        bytes.extend_from_slice(piece);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(bytes, b"a marker of plaintext 4711");
+    println!("opening {opened} bytes, and with the file {}", far.wire_bytes());
+    assert!(far.wire_bytes() < 1 << 20, "{}", far.wire_bytes());
 }
 
 fn files_below(dir: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
@@ -218,7 +257,8 @@ fn content_is_kept_where_it_was_asked_for_within_its_bound_and_never_in_the_stor
     assert_eq!(read(&cli, "pub", &SMALL).code, 0);
     assert_eq!(read(&cli, &url, &[&SMALL[..], &["--no-cache"]].concat()).code, 0);
     assert_eq!(kept_bytes(&cli, "home/.cache"), 0, "a store that is near is not kept, nor what was refused");
-    assert_eq!(read(&cli, &url, &[&SMALL[..], &["--cache", "pub/own"]].concat()).code, 0);
+    let trust = fingerprint(&cli);
+    assert_eq!(read(&cli, &url, &[&SMALL[..], &["--cache", "pub/own", "--trust", &trust]].concat()).code, 0);
     assert_eq!(read(&cli, "pub", &[&SMALL[..], &["--cache", "pub/own", "--cache-bytes", "1M"]].concat()).code, 0);
     assert_eq!(kept_bytes(&cli, "pub"), 0, "never in the store itself");
     assert_eq!(read(&cli, "pub", &[&SMALL[..], &["--cache-bytes", "1M"]].concat()).code, 0);
@@ -230,10 +270,7 @@ fn content_is_kept_where_it_was_asked_for_within_its_bound_and_never_in_the_stor
     {
         // A file where the folder should be: it goes on without.
         cli.write("in-the-way", b"");
-        assert_eq!(
-            read(&cli, &url, &[&SMALL[..], &["--cache", "in-the-way", "--trust", &fingerprint(&cli)]].concat()).code,
-            0
-        );
+        assert_eq!(read(&cli, &url, &[&SMALL[..], &["--cache", "in-the-way", "--trust", &trust]].concat()).code, 0);
     }
     let nonsense = read(&cli, &url, &[&SMALL[..], &["--cache-bytes", "much"]].concat());
     assert_eq!(nonsense.code, 2, "{nonsense:?}");
