@@ -119,8 +119,8 @@ impl Context {
         let head = read_all(disk, &layout::head(), HEAD_MAX_BYTES).ok()??;
         let era = SignedHead::decode(&head).ok()?.head.epoch.0;
         let dir = cache.join(store.to_string()).join("sealed");
-        let is_in_store = real_path(&self.store_path())
-            .is_some_and(|store| dir.ancestors().any(|above| real_path(above).is_some_and(|above| above == store)));
+        // Whether of this copy or of another one.
+        let is_in_store = dir.ancestors().any(|above| real_path(&above.join(layout::marker().as_str())).is_some());
         if is_in_store || Medium::below(&dir).is_pluggable() {
             return None;
         }

@@ -19,7 +19,7 @@ fn scene() -> Cli {
 }
 
 fn cat(cli: &Cli, url: &str, flags: &[&str]) -> Ran {
-    cli.run(&[&["cat", "/a.txt", "--store", url, "--keys", "k", "--timeout", "2s"], flags].concat())
+    cli.run(&[&["cat", "/a.txt", "--store", url, "--keys", "k"], flags].concat())
 }
 
 #[test]
@@ -66,10 +66,10 @@ fn every_way_to_serve_files_will_do_and_every_other_is_an_error_in_time() {
     ];
     for (conduct, word) in bad {
         server.behave(conduct);
-        let ran = cat(&cli, &url, &["--no-cache"]);
+        let ran = cat(&cli, &url, &["--no-cache", "--timeout", "2s"]);
         assert!([13, 14, 18].contains(&ran.code), "{conduct:?}: {ran:?}");
         assert!(ran.stdout.is_empty() && ran.stderr.contains(word), "{conduct:?}: {ran:?}");
-        let other = cat(&cli, "pub", &["--also", &url]);
+        let other = cat(&cli, "pub", &["--also", &url, "--timeout", "2s"]);
         assert_eq!((other.code, other.stdout.as_str()), (0, "first"), "{conduct:?}: {other:?}");
     }
     server.behave(Conduct::Silent);
@@ -91,9 +91,11 @@ fn addresses_that_are_not_for_reading_or_not_for_http_are_refused() {
         assert_eq!(ran.code, 2, "{ran:?}");
         assert!(ran.stderr.contains(word) && !ran.stderr.contains("secret"), "{ran:?}");
     }
+    cli.write("files/more.txt", b"more");
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k", "-m", "three"]);
     let pushed = cli.run(&["push", &server.url(), "--store", "pub", "--keys", "k"]);
     assert_eq!(pushed.code, 14, "{pushed:?}");
     assert!(pushed.stderr.contains("can only be read"), "{pushed:?}");
-    let (missing, _) = (cat(&cli, &format!("{}nowhere/", server.url()), &[]), ());
+    let missing = cat(&cli, &format!("{}nowhere/", server.url()), &[]);
     assert_eq!(missing.code, 10, "{missing:?}");
 }
