@@ -17,8 +17,10 @@ mod agent;
 mod args;
 mod config;
 mod context;
+mod copies;
 mod demo;
 mod environment;
+mod fingerprint;
 mod notices;
 mod outcome;
 mod output;
@@ -52,6 +54,8 @@ pub fn main() -> ExitCode {
         args::Verb::Agent(_) => settings::Settings::in_parts(line.global, surroundings),
         _ => settings::Settings::new(line.global, surroundings),
     };
+    let copies = line.verb.copies().map(settings::CopySettings::new).transpose();
+    let settings = settings.and_then(|settings| Ok(settings::Settings { copies: copies?, ..settings }));
     let color = settings.as_ref().is_ok_and(|settings| settings.color);
     let output = Arc::new(output::Output::stdout(json, quiet, color));
     let ended = settings.and_then(|settings| carry_out(&line.verb, settings, &output));

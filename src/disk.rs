@@ -17,6 +17,7 @@ pub mod host;
 pub mod medium;
 #[cfg(target_os = "linux")]
 pub mod mount_point;
+pub mod near;
 pub mod os;
 pub mod os_folder;
 pub mod served;
@@ -46,6 +47,10 @@ pub enum DiskErrorKind {
     NoSpace,
     /// The medium went away.
     Gone,
+    /// What holds it is reached over a wire, and that does not work now.
+    Offline,
+    /// Someone asked to stop while the call waited.
+    Interrupted,
     /// The medium or file cannot be written.
     ReadOnly,
     /// Rights are missing.
@@ -56,6 +61,14 @@ pub enum DiskErrorKind {
     WrongType,
     /// Any other failure, a bad sector among them.
     Io,
+}
+
+impl DiskErrorKind {
+    /// Returns whether no other file of the medium can be read now either.
+    #[must_use]
+    pub fn is_of_the_medium(self) -> bool {
+        matches!(self, Self::Gone | Self::Offline | Self::Interrupted)
+    }
 }
 
 /// A call to the disk that failed: what was done, to what, and why.
@@ -312,6 +325,16 @@ pub trait Disk: Send + Sync {
     /// for a key that was pulled until its cache is full. No says nothing.
     fn is_gone(&self) -> bool {
         false
+    }
+
+    /// Returns whether each call is a question over a wire, so that nothing is asked for beforehand which shows when it is read.
+    fn is_far(&self) -> bool {
+        false
+    }
+
+    /// Returns where sealed bytes that were read from here are kept, if anywhere.
+    fn near(&self) -> Option<&near::Near> {
+        None
     }
 }
 

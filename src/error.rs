@@ -139,6 +139,7 @@ impl From<StoreError> for Error {
             StoreError::NoStore => ErrorKind::NoStore,
             StoreError::Locked => ErrorKind::Locked,
             StoreError::Gone(_) => ErrorKind::Gone,
+            StoreError::Offline(_) => ErrorKind::Remote,
             StoreError::NoSpace { .. } => ErrorKind::NoSpace,
             StoreError::Corrupt { .. } | StoreError::Degraded => ErrorKind::Corrupt,
             StoreError::NotTrusted(_) | StoreError::NoGenerationLeft => ErrorKind::NotTrusted,
@@ -210,6 +211,8 @@ fn chain_of(error: &(dyn std::error::Error + 'static)) -> String {
 fn kind_of_disk(kind: DiskErrorKind) -> ErrorKind {
     match kind {
         DiskErrorKind::Gone => ErrorKind::Gone,
+        DiskErrorKind::Offline => ErrorKind::Remote,
+        DiskErrorKind::Interrupted => ErrorKind::Interrupted,
         DiskErrorKind::NoSpace => ErrorKind::NoSpace,
         _ => ErrorKind::Other,
     }

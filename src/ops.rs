@@ -19,6 +19,7 @@ pub mod host_state;
 pub mod init;
 pub mod list;
 pub mod local_keys;
+pub mod meet;
 pub mod merged_index;
 pub mod open;
 pub mod purge;

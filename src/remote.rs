@@ -10,6 +10,7 @@ use crate::base::StorePath;
 use crate::base::units::MIB;
 
 pub mod ftp;
+pub mod http;
 pub mod mem;
 pub mod proxy;
 pub mod rate;

@@ -28,6 +28,7 @@ use crate::format::{INNER_VERSION, pack::SEAL_OVERHEAD_BYTES};
 
 pub mod cache;
 pub mod error;
+pub mod far;
 pub mod grace;
 pub mod head;
 pub mod index;
@@ -36,6 +37,7 @@ pub mod keys;
 pub mod layout;
 pub mod lock;
 pub mod manifest;
+pub mod near;
 pub mod object;
 pub mod order;
 pub mod pack;

@@ -61,7 +61,8 @@ pub struct GlobalArgs {
     /// A profile of the configuration file [env: CHUNKSTORE_PROFILE]
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
-    /// The store [env: CHUNKSTORE_STORE] [default: the working directory, if it is a store]
+    /// The store: a path, and to read from an address as well [env: CHUNKSTORE_STORE] [default: the working directory, if it is a
+    /// store]
     #[arg(long, global = true, value_name = "PATH")]
     pub store: Option<PathBuf>,
     /// Where this machine's keys live [env: CHUNKSTORE_KEYS] [default: the configuration folder]
@@ -201,6 +202,24 @@ impl Verb {
         }
     }
 
+    /// Returns where it finds the store besides `--store`, where it reads what is in one; nothing for whatever writes to stores.
+    #[must_use]
+    pub fn copies(&self) -> Option<&reading::CopiesArgs> {
+        match self {
+            Self::Log(args) => Some(&args.copies),
+            Self::Ls(args) => Some(&args.copies),
+            Self::Cat(args) => Some(&args.copies),
+            Self::Find(args) => Some(&args.copies),
+            Self::Diff(args) => Some(&args.copies),
+            Self::Stats(args) => Some(&args.copies),
+            Self::Export(args) => Some(&args.copies),
+            Self::Restore(args) => Some(&args.copies),
+            #[cfg(target_os = "linux")]
+            Self::Mount(args) => Some(&args.copies),
+            _ => None,
+        }
+    }
+
     /// Returns whether it runs for the machine and for no person: a service that has no folders but those of the machine.
     #[must_use]
     pub fn is_of_the_machine(&self) -> bool {
@@ -327,7 +346,11 @@ pub struct SyncArgs {
 /// `log`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  chunkstore log --store key --keys k")]
-pub struct LogArgs {}
+pub struct LogArgs {
+    /// Other copies.
+    #[command(flatten)]
+    pub copies: reading::CopiesArgs,
+}
 
 /// `ls`.
 #[derive(Debug, Args)]
@@ -341,6 +364,9 @@ pub struct LsArgs {
     /// Goes into directories
     #[arg(short, long)]
     pub recursive: bool,
+    /// Other copies.
+    #[command(flatten)]
+    pub copies: reading::CopiesArgs,
 }
 
 /// `cat`.
@@ -350,6 +376,9 @@ pub struct CatArgs {
     /// A path from /, after a snapshot and a colon if not HEAD
     #[arg(value_name = "[SNAP:]PATH")]
     pub path: std::ffi::OsString,
+    /// Other copies.
+    #[command(flatten)]
+    pub copies: reading::CopiesArgs,
 }
 
 /// `restore`.
@@ -385,6 +414,9 @@ pub struct RestoreArgs {
     /// Reads back what was written and compares it
     #[arg(long, conflicts_with = "dry_run")]
     pub verify: bool,
+    /// Other copies.
+    #[command(flatten)]
+    pub copies: reading::CopiesArgs,
 }
 
 /// What becomes of files that stand in the target.

@@ -1,11 +1,12 @@
 //! What every verb is given: settings, where results go, time and randomness, and the ways to a store and its keys.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use zeroize::Zeroizing;
 
+use super::copies::{open_disk, shown_address};
 use super::environment::absolute;
 use super::notices::Notices;
 use super::output::{Output, on_one_line, shown};
@@ -20,7 +21,7 @@ use crate::base::monitor::SilentMonitor;
 use crate::base::random::OsRandom;
 use crate::base::{Clock, Monitor, Random, StoreId};
 use crate::crypto::wrap::{Identity, WrapError, unwrap_with_passphrase};
-use crate::disk::{Disk, DiskErrorKind, Medium, OsDisk};
+use crate::disk::{Disk, Medium};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::Run;
 use crate::ops::freshness::{Freshness, ahead_remark};
@@ -53,6 +54,8 @@ pub struct Context {
     told_stale: AtomicBool,
     told_open: AtomicBool,
     told_old_trust: AtomicBool,
+    /// Of a verb that reads, the first that opens in front; none yet.
+    pub(super) opened_copies: Mutex<Vec<Arc<dyn Disk>>>,
 }
 
 /// What is said of a HEAD that has expired.
@@ -82,6 +85,7 @@ impl Context {
             told_stale: AtomicBool::default(),
             told_open: AtomicBool::default(),
             told_old_trust: AtomicBool::default(),
+            opened_copies: Mutex::default(),
         }
     }
 
@@ -115,9 +119,19 @@ impl Context {
         Remotes::new(&self.settings, Arc::clone(&self.clock))
     }
 
-    /// Returns the path of the store: the one named, else the working directory.
+    /// Returns what becomes true when somebody asks to stop.
+    #[must_use]
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
+    /// Returns the path of the store: the one named, else the working directory. An address stays as it is, less its login, and is
+    /// no path of anything.
     #[must_use]
     pub fn store_path(&self) -> PathBuf {
+        if let Some(address) = self.store_address() {
+            return shown_address(address).into();
+        }
         absolute(self.settings.store.as_deref().unwrap_or(Path::new(".")))
     }
 
@@ -129,12 +143,21 @@ impl Context {
         if Medium::below(&self.store_path()).is_pluggable() { 1 } else { processors.min(HASHING_THREADS_MAX) }
     }
 
-    /// Opens the store's directory, which may hold none.
+    /// Opens the store's directory, which may hold none; for a verb that reads, the first copy of the store that opens.
     ///
     /// # Errors
-    /// [`ErrorKind::NoStore`] when there is no such directory.
+    /// [`ErrorKind::NoStore`] when there is no such directory; [`ErrorKind::Usage`] for an address where nothing is only read.
     pub fn disk(&self) -> Result<Arc<dyn Disk>> {
-        open_disk(&self.store_path())
+        match (&self.settings.copies, self.store_address()) {
+            (Some(_), _) => Ok(self.copies()?.first),
+            (None, None) => open_disk(&self.store_path()),
+            (None, Some(address)) => {
+                let shown = shown_address(address);
+                let text =
+                    format!("{shown} can only be read: this verb takes a store in a folder (clone it, or push to it)");
+                Err(Error::new(ErrorKind::Usage, text))
+            }
+        }
     }
 
     /// Opens the directory of a store and reads which one it is.
@@ -143,7 +166,7 @@ impl Context {
     /// [`ErrorKind::NoStore`] when there is none, and those of reading its marker.
     pub fn marked_disk(&self) -> Result<(Arc<dyn Disk>, StoreId)> {
         let path = self.store_path();
-        let disk = open_disk(&path)?;
+        let disk = self.disk()?;
         let marker = read_marker(disk.as_ref()).and_then(|marker| marker.ok_or(StoreError::NoStore));
         let marker = marker.map_err(|error| Error::from(error).within(format!("cannot open {}", shown(&path))))?;
         Ok((disk, marker.store))
@@ -155,7 +178,7 @@ impl Context {
     /// [`ErrorKind::NoStore`] when there is none, and those of opening.
     pub fn store(&self) -> Result<Store> {
         let path = self.store_path();
-        let opened = Store::open(open_disk(&path)?);
+        let opened = Store::open(self.disk()?);
         let store = opened.map_err(|error| Error::from(error).within(format!("cannot open {}", shown(&path))))?;
         let state = self.host_state(store.id());
         state.check_fingerprint(&store).map_err(|error| error.within(format!("cannot open {}", shown(&path))))?;
@@ -167,7 +190,9 @@ impl Context {
     #[must_use]
     pub fn host_state(&self, store: StoreId) -> HostState {
         let mut state = HostState::load(self.settings.cache.as_deref(), store);
-        state.stands_at(self.place());
+        if self.store_address().is_none() {
+            state.stands_at(self.place());
+        }
         state
     }
 
@@ -280,7 +305,7 @@ impl Context {
         let store = self.store()?;
         let identities = self.identities_for(&store)?;
         drop(store);
-        Reading::open(self.disk()?, &identities, self.run(monitor))
+        Reading::open(self.copies()?, &identities, self.run(monitor))
     }
 
     /// Returns this machine's key for changing what a store lists, or why there is none. A store that was cloned has a
@@ -405,14 +430,4 @@ pub fn short_time(mut text: String) -> String {
         text.truncate(dot);
     }
     text.replace('T', " ")
-}
-
-fn open_disk(path: &Path) -> Result<Arc<dyn Disk>> {
-    match OsDisk::open(path) {
-        Ok(disk) => Ok(Arc::new(disk)),
-        Err(error) if matches!(error.kind, DiskErrorKind::NotFound | DiskErrorKind::WrongType) => {
-            Err(Error::with_source(ErrorKind::NoStore, format!("there is no store at {}", shown(path)), error.source))
-        }
-        Err(error) => Err(error.into()),
-    }
 }

@@ -18,14 +18,16 @@ use crate::disk::{DiskErrorKind, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path_remote::PathRemote;
 use crate::remote::Remote;
-use crate::remote::ftp::{FtpOptions, FtpRemote};
+use crate::remote::ftp::{FtpOptions, FtpRemote, TlsTrust};
+use crate::remote::http::{HttpOptions, HttpRemote, HttpUrl};
 use crate::remote::proxy::{NoProxy, Proxy};
 use crate::remote::rate::{RateLimit, Throttle};
 use crate::remote::url::{Credentials, FtpUrl, Password};
 
 mod password;
 
-const UNDERSTOOD: &str = "understood are ftp://, ftps://, ftps+implicit:// and paths";
+/// Says which addresses there are.
+pub const UNDERSTOOD: &str = "understood are ftp://, ftps://, ftps+implicit://, https:// (to read) and paths";
 
 /// What a remote is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +161,10 @@ impl<'a> Remotes<'a> {
     /// Finds the named remote of an address, whose login may be needed. Another user's is another remote.
     fn entry_at(&self, text: &str) -> Option<&RemoteEntry> {
         let wanted = FtpUrl::parse(text).ok();
+        if let Ok(wanted) = HttpUrl::parse(text) {
+            let same = |entry: &&RemoteEntry| HttpUrl::parse(&entry.url).is_ok_and(|url| url == wanted);
+            return self.settings.config.remotes.values().find(same);
+        }
         let same = |entry: &&RemoteEntry| match (&wanted, FtpUrl::parse(&entry.url)) {
             (Some(wanted), Ok(url)) => {
                 let user = entry.user.as_ref().or(url.user.as_ref());
@@ -182,6 +188,12 @@ impl<'a> Remotes<'a> {
                 Error::with_source(ErrorKind::Usage, "cannot understand the remote's address", error)
             })?;
             return self.ftp(url, fallback, entry);
+        }
+        if HttpUrl::is_http(text) {
+            let url = HttpUrl::parse(text).map_err(|error| {
+                Error::with_source(ErrorKind::Usage, "cannot understand the remote's address", error)
+            })?;
+            return self.http(url, entry);
         }
         match scheme_of(text) {
             Some(scheme) => {
@@ -213,13 +225,12 @@ impl<'a> Remotes<'a> {
 
     fn ftp(&self, url: FtpUrl, fallback: Login<'_>, entry: Option<&RemoteEntry>) -> Result<Arc<dyn Remote>> {
         let settings = &self.settings.remote;
-        let own_trust = entry.map(|entry| tls_trust(entry.tls_ca.as_deref(), entry.tls_pin.as_deref())).transpose()?;
         let options = FtpOptions {
             connections: settings.connections,
             timeout: settings.timeout,
             throttle: self.throttle.clone(),
             proxy: self.proxy_for(&url.host)?,
-            trust: settings.typed_trust.clone().or(own_trust.flatten()).unwrap_or_else(|| settings.trust.clone()),
+            trust: self.trust_for(entry)?,
             ..FtpOptions::default()
         };
         let noted = entry.and_then(|entry| FtpUrl::parse(&entry.url).ok());
@@ -233,6 +244,27 @@ impl<'a> Remotes<'a> {
             fallback,
         ]);
         Ok(Arc::new(FtpRemote::new(url, credentials, options, Arc::clone(&self.clock))))
+    }
+
+    fn http(&self, url: HttpUrl, entry: Option<&RemoteEntry>) -> Result<Arc<dyn Remote>> {
+        let (settings, habits) = (&self.settings.remote, FtpOptions::default());
+        let options = HttpOptions {
+            connections: settings.connections,
+            timeout: settings.timeout,
+            least_bytes_per_sec: habits.least_bytes_per_sec,
+            rate_window: habits.rate_window,
+            throttle: self.throttle.clone(),
+            proxy: self.proxy_for(&url.host)?,
+            trust: self.trust_for(entry)?,
+        };
+        Ok(Arc::new(HttpRemote::new(url, options, Arc::clone(&self.clock))?))
+    }
+
+    /// Returns which certificates are accepted: as it was typed, as the remote's own entry has it, or as everywhere.
+    fn trust_for(&self, entry: Option<&RemoteEntry>) -> Result<TlsTrust> {
+        let settings = &self.settings.remote;
+        let own = entry.map(|entry| tls_trust(entry.tls_ca.as_deref(), entry.tls_pin.as_deref())).transpose()?;
+        Ok(settings.typed_trust.clone().or(own.flatten()).unwrap_or_else(|| settings.trust.clone()))
     }
 
     /// Returns the proxy by which a host is reached, as the environment has it.
@@ -276,7 +308,7 @@ fn choose_login(sources: &[Login<'_>]) -> Option<Credentials> {
 }
 
 /// Returns the scheme of an address; a drive letter is none.
-fn scheme_of(text: &str) -> Option<&str> {
+pub fn scheme_of(text: &str) -> Option<&str> {
     let (scheme, _) = text.split_once("://")?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"+-.".contains(&b);
     (scheme.len() > 1 && scheme.bytes().all(plain)).then_some(scheme)

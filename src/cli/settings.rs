@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::args::reading::CopiesArgs;
 use super::args::{GlobalArgs, When};
 use super::config::parts::{self, Faults};
 use super::config::{Config, Preset};
@@ -17,6 +18,8 @@ use crate::remote::url::Password;
 
 const CONNECTIONS_MAX: usize = 32;
 const CA_MAX_BYTES: u64 = 4 << 20;
+/// Bytes of sealed content that are kept unless told otherwise.
+const CACHE_BYTES: u64 = 512 << 20;
 
 /// Who answers for passphrases.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,11 +68,45 @@ pub struct RemoteSettings {
     pub password: Option<Password>,
 }
 
+/// Where a verb that reads finds the store besides `--store`.
+#[derive(Debug, Clone)]
+pub struct CopySettings {
+    /// Other copies, as they were typed.
+    pub also: Vec<String>,
+    /// The fingerprint that was typed.
+    pub trust: Option<String>,
+    /// Less is taken than was shown before.
+    pub accept_older: bool,
+    /// Most bytes of sealed content that are kept on this machine; 0 for none.
+    pub cache_bytes: u64,
+    /// They are kept of a store that is near as well.
+    pub caches_all: bool,
+}
+
+impl CopySettings {
+    /// Checks flags.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`].
+    pub fn new(args: &CopiesArgs) -> Result<Self> {
+        let typed = args.cache_bytes.as_ref().map(|text| parse_size("--cache-bytes", text)).transpose()?;
+        Ok(Self {
+            also: args.also.clone(),
+            trust: args.trust.clone(),
+            accept_older: args.accept_older,
+            cache_bytes: if args.no_cache { 0 } else { typed.unwrap_or(CACHE_BYTES) },
+            caches_all: typed.is_some(),
+        })
+    }
+}
+
 /// What a run goes by.
 #[derive(Clone)]
 pub struct Settings {
     /// The store, if one was named.
     pub store: Option<PathBuf>,
+    /// Where a verb that reads finds the store besides; nothing for other verbs.
+    pub copies: Option<CopySettings>,
     /// Remotes of `push` and `sync` where none are typed.
     pub remotes: Vec<String>,
     /// The folder of the keys, if there is any.
@@ -144,6 +181,7 @@ impl Settings {
         let first = |flag: Vec<PathBuf>, then: Vec<PathBuf>| if flag.is_empty() { then } else { flag };
         Ok(Self {
             remote: remote_settings(&args, &environment, &preset)?,
+            copies: None,
             remotes: preset.remotes,
             store: args.store.or(environment.store).or(preset.store),
             keys: args.keys.or(environment.keys).or(preset.keys).or(environment.config_dir).map(|dir| absolute(&dir)),

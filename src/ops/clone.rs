@@ -2,7 +2,7 @@
 //!
 //! The marker is written last, so a clone that was cut off is no store; another `clone` goes on from what is there.
 
-mod known;
+pub(in crate::ops) mod known;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -12,11 +12,40 @@ use crate::format::sealed::{SealedPart, SnapshotRef};
 use crate::format::snapshot::Snapshot;
 use crate::ops::Run;
 use crate::ops::transfer::settle;
+use crate::store::index::ObjectIndex;
 use crate::store::lock::ReadLock;
 use crate::store::reader::ObjectReader;
 use crate::store::{Store, StoreError, Unlocked, layout, read_marker};
 use crate::tree::read::{Named, resolve};
 use crate::tree::snapshots;
+
+/// Copies of one store.
+pub struct Copies {
+    /// Says what there is.
+    pub first: Arc<dyn Disk>,
+    /// Are asked, one after the other, for what those before them do not give.
+    pub others: Vec<Arc<dyn Disk>>,
+}
+
+impl Copies {
+    /// Returns all of them, the first in front.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<Arc<dyn Disk>> {
+        [self.first].into_iter().chain(self.others).collect()
+    }
+}
+
+impl From<Arc<dyn Disk>> for Copies {
+    fn from(first: Arc<dyn Disk>) -> Self {
+        Self { first, others: Vec::new() }
+    }
+}
+
+impl<D: Disk + 'static> From<Arc<D>> for Copies {
+    fn from(first: Arc<D>) -> Self {
+        (first as Arc<dyn Disk>).into()
+    }
+}
 
 /// A store open for reading.
 pub struct Reading {
@@ -28,23 +57,25 @@ pub struct Reading {
     pub reader: Arc<ObjectReader>,
     /// When it was opened; what `@2w` and such count from.
     opened: Timestamp,
-    #[expect(dead_code, reason = "held for its drop")]
-    lock: ReadLock,
+    #[expect(dead_code, reason = "held for their drop")]
+    locks: Vec<ReadLock>,
 }
 
 impl Reading {
-    /// Opens a store with whichever identity fits. Packs whose index does not read are told to the monitor.
+    /// Opens a store with whichever identity fits, from one copy or several. Packs whose index does not read are told to the
+    /// monitor, and so are copies but the first that do not open, which are left out.
     ///
     /// # Errors
-    /// [`ErrorKind::NoStore`], [`ErrorKind::NoIdentity`], [`ErrorKind::Corrupt`] and others.
-    #[expect(clippy::needless_pass_by_value, reason = "an op is handed its disk")]
-    pub fn open(disk: Arc<dyn Disk>, identities: &[Identity], run: Run<'_>) -> Result<Self> {
+    /// [`ErrorKind::NoStore`], [`ErrorKind::NoIdentity`], [`ErrorKind::Corrupt`] and others; [`ErrorKind::Usage`] for a copy of
+    /// another store.
+    pub fn open(copies: impl Into<Copies>, identities: &[Identity], run: Run<'_>) -> Result<Self> {
+        let Copies { first: disk, others } = copies.into();
         read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
         // Before it is opened, so that gc cannot take away what is read.
         let lock = ReadLock::share(disk.as_ref())?;
         // A store stood here a moment ago, so where there is none now the medium went away.
         let store = Store::open(Arc::clone(&disk)).map_err(|error| settle(disk.as_ref(), error.into()))?;
-        Self::with(store, lock, identities, run)
+        Self::with(store, lock, &others, identities, run)
     }
 
     /// Opens a store that was opened already, by another way than its marker.
@@ -53,19 +84,35 @@ impl Reading {
     /// As [`Reading::open`].
     pub fn over(store: &Store, identities: &[Identity], run: Run<'_>) -> Result<Self> {
         let lock = ReadLock::share(store.disk().as_ref())?;
-        Self::with(store.open_again()?, lock, identities, run)
+        Self::with(store.open_again()?, lock, &[], identities, run)
     }
 
-    fn with(store: Store, lock: ReadLock, identities: &[Identity], run: Run<'_>) -> Result<Self> {
-        let disk = Arc::clone(store.disk());
-        let unlocked = store.unlock(identities).map_err(|error| store.settle(error))?;
-        let index = store.load_index(&unlocked, &mut |pack, error| {
-            let subject = format!("pack {}", layout::pack(&pack.hash));
-            run.monitor.problem(Problem { subject, reason: error.to_string() });
-        });
-        let index = index.map_err(|error| store.settle(error))?;
-        let reader = Arc::new(ObjectReader::new(disk, store.id(), unlocked.keys.clone(), index));
-        Ok(Self { store, unlocked, reader, opened: run.clock.now(), lock })
+    fn with(
+        store: Store,
+        lock: ReadLock,
+        others: &[Arc<dyn Disk>],
+        identities: &[Identity],
+        run: Run<'_>,
+    ) -> Result<Self> {
+        let (unlocked, index) = unlock(&store, identities, run)?;
+        let mut reader = ObjectReader::new(Arc::clone(store.disk()), store.id(), unlocked.keys.clone(), index);
+        let mut locks = vec![lock];
+        for (number, disk) in others.iter().enumerate() {
+            let what = format!("copy {} of the store", number + 2);
+            require_copy(disk.as_ref(), &store, &what)?;
+            match open_other(disk, identities, run) {
+                Ok((lock, index)) => {
+                    reader = reader.or_from(Arc::clone(disk), index);
+                    locks.push(lock);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+                Err(error) => {
+                    let reason = format!("it is left out: {}", error.in_full());
+                    run.monitor.problem(Problem { subject: what, reason });
+                }
+            }
+        }
+        Ok(Self { store, unlocked, reader: Arc::new(reader), opened: run.clock.now(), locks })
     }
 
     /// Finds and reads the snapshot of a name.
@@ -92,6 +139,36 @@ impl Reading {
             _ => Ok(()),
         }
     }
+}
+
+/// Opens the sealed layer and reads the index; what of that does not read is told to the monitor.
+fn unlock(store: &Store, identities: &[Identity], run: Run<'_>) -> Result<(Unlocked, ObjectIndex)> {
+    let unlocked = store.unlock(identities).map_err(|error| store.settle(error))?;
+    let index = store.load_index(&unlocked, &mut |pack, error| {
+        let subject = format!("pack {}", layout::pack(&pack.hash));
+        run.monitor.problem(Problem { subject, reason: error.to_string() });
+    });
+    Ok((unlocked, index.map_err(|error| store.settle(error))?))
+}
+
+/// Refuses what shows that it is a copy of another store.
+fn require_copy(disk: &dyn Disk, first: &Store, what: &str) -> Result<()> {
+    match read_marker(disk) {
+        Ok(Some(marker)) if marker.store != first.id() => {
+            let (other, own) = (marker.store, first.id());
+            Err(Error::new(ErrorKind::Usage, format!("{what} is of the store {other}, and the first of {own}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Opens a further copy; what it holds is told from what it should by the pointers that lead there.
+fn open_other(disk: &Arc<dyn Disk>, identities: &[Identity], run: Run<'_>) -> Result<(ReadLock, ObjectIndex)> {
+    read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
+    let lock = ReadLock::share(disk.as_ref())?;
+    let store = Store::open(Arc::clone(disk)).map_err(|error| settle(disk.as_ref(), error.into()))?;
+    let (_, index) = unlock(&store, identities, run)?;
+    Ok((lock, index))
 }
 
 /// Finds a kept snapshot by its name, as [`snapshots::find`].

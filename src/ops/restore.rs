@@ -21,12 +21,10 @@ mod standing;
 mod walk;
 mod write;
 
-use std::sync::Arc;
-
 use crate::base::RelPath;
 use crate::base::monitor::{Amount, CountingMonitor, Problem, Task};
 use crate::crypto::wrap::Identity;
-use crate::disk::{Disk, DiskError, Folder};
+use crate::disk::{DiskError, Folder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::{BatchLimits, BatchWriter, RestoreId};
 use crate::format::Pointer;
@@ -34,7 +32,7 @@ use crate::format::codec::Extensions;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Meta, Node};
 use crate::ops::Run;
-use crate::ops::open::{Reading, Spot};
+use crate::ops::open::{Copies, Reading, Spot};
 use crate::store::StoreError;
 use crate::tree::read::{Named, entries_max, resolve};
 pub use delete::Deletion;
@@ -120,12 +118,12 @@ pub struct Restored {
 /// ones. [`ErrorKind::Locked`] while another process restores the same there.
 /// [`ErrorKind::Conflict`] where a deletion looks like a mistake, before anything is written.
 pub fn restore(
-    disk: Arc<dyn Disk>,
+    copies: impl Into<Copies>,
     folder: &dyn Folder,
     request: &RestoreRequest<'_>,
     run: Run<'_>,
 ) -> Result<Restored> {
-    let reading = Reading::open(disk, request.identities, run)?;
+    let reading = Reading::open(copies, request.identities, run)?;
     let source = Source::find(&reading, &request.spot)?;
     let monitor = CountingMonitor::new(run.monitor);
     let run = Run { monitor: &monitor, ..run };
@@ -151,13 +149,13 @@ pub fn restore(
 /// # Errors
 /// Those of reading the store; whatever `tell` returns.
 pub fn preview(
-    disk: Arc<dyn Disk>,
+    copies: impl Into<Copies>,
     folder: Option<&dyn Folder>,
     request: &RestoreRequest<'_>,
     run: Run<'_>,
     tell: Tell<'_>,
 ) -> Result<Restored> {
-    let reading = Reading::open(disk, request.identities, run)?;
+    let reading = Reading::open(copies, request.identities, run)?;
     let source = Source::find(&reading, &request.spot)?;
     let monitor = CountingMonitor::new(run.monitor);
     let run = Run { monitor: &monitor, ..run };

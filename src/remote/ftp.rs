@@ -21,12 +21,12 @@ use crate::base::Clock;
 use hang_up::HangUp;
 use watch::Watches;
 
-mod dial;
+pub(in crate::remote) mod dial;
 mod hang_up;
 mod link;
-mod reply;
+pub(in crate::remote) mod reply;
 mod session;
-mod tls;
+pub(in crate::remote) mod tls;
 mod watch;
 
 pub use tls::TlsTrust;
@@ -119,6 +119,12 @@ struct Target {
 }
 
 impl Target {
+    fn place(&self) -> dial::Place<'_> {
+        let (options, clock) = (&self.options, &self.clock);
+        let (host, port, proxy) = (self.url.host.as_str(), self.url.port, options.proxy.as_ref());
+        dial::Place { host, port, proxy, timeout: options.timeout, clock }
+    }
+
     fn count(&self, bytes: usize) {
         self.wire_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }

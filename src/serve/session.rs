@@ -326,7 +326,9 @@ impl Session<'_> {
             DiskErrorKind::NoSpace => self.go(452, "No space left."),
             DiskErrorKind::ReadOnly | DiskErrorKind::Denied => self.go(550, "Permission denied."),
             DiskErrorKind::BadName | DiskErrorKind::WrongType => self.go(553, "Not possible there."),
-            DiskErrorKind::Gone | DiskErrorKind::Io => self.go(451, "The disk failed."),
+            DiskErrorKind::Gone | DiskErrorKind::Offline | DiskErrorKind::Interrupted | DiskErrorKind::Io => {
+                self.go(451, "The disk failed.")
+            }
         }
     }
 

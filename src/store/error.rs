@@ -21,6 +21,9 @@ pub enum StoreError {
     /// The medium went away.
     #[error("the medium went away")]
     Gone(#[source] Option<DiskError>),
+    /// What holds the store is not to be reached now.
+    #[error(transparent)]
+    Offline(DiskError),
     /// There is no room.
     #[error("not enough space: {} needed, {} free", show_size(*needed_bytes), show_size(*free_bytes))]
     NoSpace {
@@ -104,6 +107,12 @@ impl StoreError {
         }
     }
 
+    /// Returns whether it says nothing of what was asked for: the disk did not answer.
+    #[must_use]
+    pub fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Gone(_) | Self::Offline(_) | Self::Interrupted | Self::Disk(_))
+    }
+
     /// Returns whether what was asked for is damaged, or on a bad sector.
     #[must_use]
     pub fn is_damage(&self) -> bool {
@@ -119,6 +128,8 @@ impl From<DiskError> for StoreError {
     fn from(error: DiskError) -> Self {
         match error.kind {
             DiskErrorKind::Gone => Self::Gone(Some(error)),
+            DiskErrorKind::Offline => Self::Offline(error),
+            DiskErrorKind::Interrupted => Self::Interrupted,
             // A file in a directory's place, a directory, a link or far too many bytes where a store has a small file: someone else's, so damage.
             DiskErrorKind::WrongType | DiskErrorKind::Exists => {
                 Self::Corrupt { what: error.subject.clone(), source: Some(Box::new(error)) }

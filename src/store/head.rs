@@ -119,7 +119,7 @@ pub fn find_newest(disk: &dyn Disk, store: StoreId, trust: &TrustChain) -> Resul
                 let trust_version = records[0].head.trust_version;
                 return Ok(Found { head: (*record).clone(), packs, soundness, hidden, trust_version, is_settled });
             }
-            Err(error @ (StoreError::Gone(_) | StoreError::Disk(_))) => return Err(error),
+            Err(error) if error.is_of_the_disk() => return Err(error),
             Err(error) => failure = failure.or(Some(error)),
         }
     }
@@ -145,7 +145,7 @@ pub fn newest_valid(
         }
         match PackSet::load_from_disk(disk, store, record.head.manifest, record.head.manifest_len_bytes) {
             Ok(packs) => valid.push((record.clone(), packs)),
-            Err(error @ (StoreError::Gone(_) | StoreError::Disk(_))) => return Err(error),
+            Err(error) if error.is_of_the_disk() => return Err(error),
             Err(_) => {}
         }
     }
@@ -206,7 +206,7 @@ fn read_candidate(
     let bytes = match read_all(disk, path, HEAD_MAX_BYTES) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => return Ok(nothing()),
-        Err(error) if error.kind == DiskErrorKind::Gone => return Err(error.into()),
+        Err(error) if error.kind.is_of_the_medium() => return Err(error.into()),
         // A bad sector or a foreign thing in the way costs this record, not the store.
         Err(error) => {
             let may_be_whole = matches!(error.kind, DiskErrorKind::Io | DiskErrorKind::Denied);

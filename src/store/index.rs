@@ -8,6 +8,7 @@ use super::error::StoreError;
 use super::keyring::ReaderKeys;
 use super::layout;
 use super::manifest::PackSet;
+use super::near::{Kept, through};
 use super::object::Opener;
 use super::pack::{PackState, pack_state, read_exactly, read_index};
 use crate::base::limits::PACK_MAX_BYTES;
@@ -129,7 +130,8 @@ impl ObjectIndex {
     ///
     /// What lies in packs that the set does not hold, or that do not stand in their full length, is left out, so that nobody
     /// takes it for stored. A damaged merged index is passed over, since the packs say the same; a damaged pack is told to
-    /// `problem` and the others are used. Costs a look at the length of every pack once there are merged indexes.
+    /// `problem` and the others are used. Costs a look at the length of every pack once there are merged indexes,
+    /// but for a store over a wire, where a missing pack shows when it is read.
     ///
     /// # Errors
     /// [`StoreError::NoIdentity`], [`StoreError::Gone`] and others that are no damage.
@@ -144,7 +146,8 @@ impl ObjectIndex {
         let mut opener = Opener::new(store)?;
         let mut merged: HashMap<PackHash, usize> = HashMap::new();
         let mut all_read = true;
-        let mut lost = if sealed.indexes.is_empty() { HashSet::new() } else { lost_packs(disk, set)? };
+        let is_looked_at = !sealed.indexes.is_empty() && !disk.is_far();
+        let mut lost = if is_looked_at { lost_packs(disk, set)? } else { HashSet::new() };
         lost.extend(left_out);
         for (place, part) in sealed.indexes.iter().enumerate() {
             match read_part(disk, part, keys, &mut opener) {
@@ -411,10 +414,14 @@ pub fn read_part(
 ) -> Result<IndexPart, StoreError> {
     let path = layout::pack(&part.pack);
     let what = format!("pack {path}");
-    let file = disk.open(&path)?;
-    let mut frame = read_exactly(file.as_ref(), part.offset, part.sealed_len_bytes, &what)?;
-    let plain = opener.open(keys, &part.pointer, part.codec, &mut frame)?;
-    IndexPart::decode(&plain).map_err(|error| StoreError::format("a merged index", error))
+    let fetch = || {
+        let file = disk.open(&path)?;
+        read_exactly(file.as_ref(), part.offset, part.sealed_len_bytes, &what)
+    };
+    through(disk, Kept::Object(part.pointer.id, part.pointer.dedup_generation), fetch, |mut frame| {
+        let plain = opener.open(keys, &part.pointer, part.codec, &mut frame)?;
+        IndexPart::decode(&plain).map_err(|error| StoreError::format("a merged index", error))
+    })
 }
 
 #[cfg(test)]

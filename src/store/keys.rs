@@ -4,11 +4,12 @@ use super::error::StoreError;
 use super::keyring::{KeyFileContent, ReaderKeys, WriterKeys, decode_key_file};
 use super::layout;
 use super::manifest::PackSet;
+use super::near::read_known;
 use super::pack::create_immutable;
 use crate::base::limits::KEY_FILE_MAX_BYTES;
 use crate::base::{Epoch, KeyListHash, StoreId};
 use crate::crypto::wrap::{Identity, Recipient, WrapError, unwrap, wrap};
-use crate::disk::{Disk, read_all};
+use crate::disk::Disk;
 use crate::format::keylist::{KeyEntry, KeyList, KeyRole, KeyTag};
 use crate::format::manifest::{KeyShards, SHARD_BITS_MAX};
 
@@ -125,7 +126,7 @@ pub fn read_key_list(
 ) -> Result<KeyList, StoreError> {
     let path = layout::key_list(hash);
     let what = || format!("key list {path}");
-    let bytes = read_all(disk, &path, len_bytes).map_err(|error| StoreError::unread(what(), error))?;
+    let bytes = read_known(disk, &path, &hash.0, len_bytes).map_err(|error| StoreError::unread(what(), error))?;
     let bytes = bytes.ok_or_else(|| StoreError::damaged(what()))?;
     check_key_list(&bytes, store, hash)
 }
@@ -190,7 +191,9 @@ fn open_listed(
 ) -> Result<Option<KeyFileContent>, StoreError> {
     let path = layout::key_file(epoch, entry.tag);
     let unread = |error| StoreError::unread(format!("key file {path}"), error);
-    let Some(bytes) = read_all(disk, &path, KEY_FILE_MAX_BYTES).map_err(unread)? else { return Ok(None) };
+    let Some(bytes) = read_known(disk, &path, &entry.hash, KEY_FILE_MAX_BYTES).map_err(unread)? else {
+        return Ok(None);
+    };
     if *blake3::hash(&bytes).as_bytes() != entry.hash {
         return Err(StoreError::damaged(format!("key file {path}")));
     }
@@ -221,7 +224,7 @@ pub fn read_identities(
         }
         let path = layout::key_file(epoch, entry.tag);
         let unread = |error| StoreError::unread(format!("key file {path}"), error);
-        let Some(bytes) = read_all(disk, &path, KEY_FILE_MAX_BYTES).map_err(unread)? else { continue };
+        let Some(bytes) = read_known(disk, &path, &entry.hash, KEY_FILE_MAX_BYTES).map_err(unread)? else { continue };
         if *blake3::hash(&bytes).as_bytes() != entry.hash {
             return Err(StoreError::damaged(format!("key file {path}")));
         }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::error::StoreError;
 use super::layout;
+use super::near::read_known;
 use crate::base::limits::MANIFEST_CHAIN_MAX;
 use crate::base::{Epoch, Generation, HeadHash, ManifestHash, PackHash, StoreId};
-use crate::disk::{Disk, read_all};
+use crate::disk::Disk;
 use crate::format::manifest::{Base, CondemnedPack, FileRef, HEADS_MAX, KeyShards, Manifest, PackRef, RecipeRef};
 
 /// Gets the bytes of a manifest by its hash and length.
@@ -105,7 +106,7 @@ impl PackSet {
     ) -> Result<Self, StoreError> {
         Self::load(store, hash, len_bytes, &mut |hash, len_bytes| {
             let path = layout::manifest(hash);
-            match read_all(disk, &path, len_bytes) {
+            match read_known(disk, &path, &hash.0, len_bytes) {
                 Ok(Some(bytes)) => Ok(bytes),
                 Ok(None) => Err(StoreError::damaged(format!("manifest {path}"))),
                 Err(error) => Err(StoreError::unread(format!("manifest {path}"), error)),

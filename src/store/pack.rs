@@ -6,6 +6,7 @@
 
 use super::error::StoreError;
 use super::layout;
+use super::near::{Kept, through};
 use super::object::{Purpose, SealedObject, open_outer, seal_outer};
 use crate::base::limits::{PACK_MAX_BYTES, PACK_TARGET_BYTES};
 use crate::base::{Epoch, PackHash, StoreId, StorePath};
@@ -274,16 +275,26 @@ pub fn read_index(
 ) -> Result<Vec<(u64, PackEntry)>, StoreError> {
     let path = layout::pack(&pack.hash);
     let what = format!("pack {path}");
-    let file = disk.open(&path)?;
-    let header = read_exactly(file.as_ref(), 0, PACK_HEADER_BYTES as u64, &what)?;
-    let header = PackHeader::decode(&header, store).map_err(|error| StoreError::format(&what, error))?;
-    if header.len_bytes != pack.len_bytes || header.class != pack.class {
-        return Err(StoreError::damaged(what));
-    }
-    let sealed = read_exactly(file.as_ref(), header.index_offset(), u64::from(header.index_len_bytes), &what)?;
-    let key = index_key(header.epoch).ok_or(StoreError::NoIdentity)?;
-    let plain = open_outer(store, Purpose::PackIndex, &key, &what, &sealed)?;
-    decode_index(&plain, &header).map_err(|error| StoreError::format(&what, error))
+    let decode_header = |bytes: &[u8]| {
+        let header = PackHeader::decode(bytes, store).map_err(|error| StoreError::format(&what, error))?;
+        let is_listed = header.len_bytes == pack.len_bytes && header.class == pack.class;
+        if is_listed { Ok(header) } else { Err(StoreError::damaged(&what)) }
+    };
+    let fetch = || {
+        let file = disk.open(&path)?;
+        let mut bytes = read_exactly(file.as_ref(), 0, PACK_HEADER_BYTES as u64, &what)?;
+        let header = decode_header(&bytes)?;
+        let index_len_bytes = u64::from(header.index_len_bytes);
+        bytes.extend(read_exactly(file.as_ref(), header.index_offset(), index_len_bytes, &what)?);
+        Ok(bytes)
+    };
+    through(disk, Kept::Index(pack.hash), fetch, |bytes| {
+        let (header, sealed) = bytes.split_at_checked(PACK_HEADER_BYTES).ok_or_else(|| StoreError::damaged(&what))?;
+        let header = decode_header(header)?;
+        let key = index_key(header.epoch).ok_or(StoreError::NoIdentity)?;
+        let plain = open_outer(store, Purpose::PackIndex, &key, &what, sealed)?;
+        decode_index(&plain, &header).map_err(|error| StoreError::format(&what, error))
+    })
 }
 
 /// Reads a stretch of a pack that must be there.

@@ -13,6 +13,7 @@ use super::error::StoreError;
 use super::index::{ObjectIndex, Place};
 use super::keyring::ReaderKeys;
 use super::layout;
+use super::near::{Kept, through};
 use super::object::Opener;
 use super::pack::read_exactly;
 use crate::base::{PackHash, StoreId};
@@ -111,15 +112,20 @@ impl ObjectReader {
             .find(pointer)
             .ok_or_else(|| StoreError::damaged(format!("object {} (it is in no pack)", pointer.id)))?;
         let what = format!("pack {}", layout::pack(&place.pack));
-        let file = source.open_pack(&place.pack)?;
-        // It is opened in place, so plaintext stands in it afterwards.
-        let frame = read_exactly(file.as_ref(), place.offset, place.entry.sealed_len_bytes, &what)?;
-        let mut frame = Zeroizing::new(frame);
-        let opener = lock(&self.openers).pop();
-        let mut opener = opener.map_or_else(|| Opener::new(self.store), Ok)?;
-        let plaintext = opener.open(&self.keys, pointer, place.entry.codec, &mut frame);
-        lock(&self.openers).push(opener);
-        plaintext.map(Plaintext::new).map_err(|error| StoreError::corrupt(what, error))
+        let fetch = || {
+            let file = source.open_pack(&place.pack)?;
+            read_exactly(file.as_ref(), place.offset, place.entry.sealed_len_bytes, &what)
+        };
+        let kept = Kept::Object(pointer.id, pointer.dedup_generation);
+        through(source.disk.as_ref(), kept, fetch, |frame| {
+            // It is opened in place, so plaintext stands in it afterwards.
+            let mut frame = Zeroizing::new(frame);
+            let opener = lock(&self.openers).pop();
+            let mut opener = opener.map_or_else(|| Opener::new(self.store), Ok)?;
+            let plaintext = opener.open(&self.keys, pointer, place.entry.codec, &mut frame);
+            lock(&self.openers).push(opener);
+            plaintext.map(Plaintext::new).map_err(|error| StoreError::corrupt(&what, error))
+        })
     }
 }
 

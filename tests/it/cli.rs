@@ -9,10 +9,12 @@ mod completing;
 mod contract;
 mod copies;
 mod failures;
+mod far;
 mod fleet;
 mod folders;
 mod forget;
 mod healing;
+mod http;
 #[cfg(target_os = "linux")]
 mod messages;
 #[cfg(target_os = "linux")]

@@ -19,6 +19,7 @@ mod commit;
 mod costs;
 mod damaged_stores;
 mod env;
+mod far;
 mod fixture;
 mod fleet;
 mod forget;
@@ -57,5 +58,6 @@ mod tight;
 mod trust;
 mod verify;
 mod view;
+mod web_server;
 #[cfg(windows)]
 mod windows;

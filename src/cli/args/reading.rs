@@ -5,6 +5,28 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+/// Where a verb that reads finds the store besides `--store`, and what it keeps near.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Copies of the store")]
+pub struct CopiesArgs {
+    /// Another copy of the store, a path or an address, for what those before it do not give; repeatable
+    #[arg(long, value_name = "COPY")]
+    pub also: Vec<String>,
+    /// The fingerprint of a store that is read from an address; without it, it is shown and asked for once on this machine
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub trust: Option<String>,
+    /// Reads an address that shows less than it showed to this machine before
+    #[arg(long)]
+    pub accept_older: bool,
+    /// Keeps at most so many bytes of sealed content in this machine's cache folder, of a slow key as well [default: 512M, and
+    /// only of what is read from an address]
+    #[arg(long, value_name = "N", conflicts_with = "no_cache")]
+    pub cache_bytes: Option<String>,
+    /// Keeps no content in this machine's cache folder
+    #[arg(long)]
+    pub no_cache: bool,
+}
+
 /// A type of entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TypeArg {
@@ -52,6 +74,9 @@ pub struct FindArgs {
     /// Only what changed at or before this date or time
     #[arg(long, value_name = "DATE")]
     pub older: Option<String>,
+    /// Other copies.
+    #[command(flatten)]
+    pub copies: CopiesArgs,
 }
 
 /// `diff`.
@@ -73,6 +98,9 @@ pub struct DiffArgs {
     /// Only at and below this path
     #[arg(default_value = "/")]
     pub path: OsString,
+    /// Other copies.
+    #[command(flatten)]
+    pub copies: CopiesArgs,
 }
 
 /// `stats`.
@@ -94,6 +122,9 @@ pub struct StatsArgs {
     /// What directories take, down to so many levels below the path [default: 1]
     #[arg(long, value_name = "DEPTH", num_args = 0..=1, default_missing_value = "1")]
     pub by_path: Option<String>,
+    /// Other copies.
+    #[command(flatten)]
+    pub copies: CopiesArgs,
 }
 
 /// A kind of archive.
@@ -121,6 +152,9 @@ pub struct ExportArgs {
     /// The archive; it takes this name once it is whole [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Other copies.
+    #[command(flatten)]
+    pub copies: CopiesArgs,
 }
 
 /// `mount`.
@@ -154,6 +188,9 @@ pub struct MountArgs {
     /// What every mount starts: unmounts when that is killed
     #[arg(long, hide = true)]
     pub guard: bool,
+    /// Other copies.
+    #[command(flatten)]
+    pub copies: CopiesArgs,
 }
 
 /// `completions`.

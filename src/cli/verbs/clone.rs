@@ -1,13 +1,12 @@
 //! `clone`: a new key from a remote. Whoever runs it confirms the fingerprint, by flag or by word.
 
-use std::io::{BufRead, Write};
-
 use serde_json::json;
 
 use crate::base::units::show_size;
 use crate::cli::args::CloneArgs;
 use crate::cli::context::{Context, Shape};
 use crate::cli::environment::absolute;
+use crate::cli::fingerprint::{confirm_fingerprint, require_fingerprint};
 use crate::cli::outcome::Outcome;
 use crate::cli::output::shown;
 use crate::cli::remotes::Need;
@@ -16,11 +15,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::Group;
 use crate::ops::clone::{CloneRequest, Cloned, clone_store};
 use crate::ops::receipt::RunEnd;
-
-/// Length of a fingerprint, as `init` prints it.
-const FINGERPRINT_DIGITS: usize = 32;
-/// Longest answer that is read.
-const ANSWER_MAX_BYTES: u64 = 1024;
 
 /// Clones a remote.
 ///
@@ -36,7 +30,7 @@ pub fn run(args: &CloneArgs, context: &Context) -> Result<Outcome> {
     let remote = remotes.find(&args.remote, Need::Read)?;
     let path = absolute(&args.path);
     let disk: std::sync::Arc<dyn Disk> = std::sync::Arc::new(OsDisk::create(&path)?);
-    let ask = |fingerprint: &str| confirm(fingerprint, context);
+    let ask = |fingerprint: &str| confirm_fingerprint(fingerprint, context);
     let request = CloneRequest {
         trust: args.trust.clone(),
         confirm: &ask,
@@ -57,32 +51,6 @@ pub fn run(args: &CloneArgs, context: &Context) -> Result<Outcome> {
     let receipt = args.receipt.then(give).flatten();
     show(&done, receipt, &shown(&path), context)?;
     Ok(if done.stale { Outcome::Stale } else { Outcome::Done })
-}
-
-/// Tells a slip of the pen from another store, of which nobody need be warned.
-fn require_fingerprint(text: &str) -> Result<()> {
-    let text = text.trim();
-    if text.len() == FINGERPRINT_DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return Ok(());
-    }
-    let what = format!("--trust takes a fingerprint, {FINGERPRINT_DIGITS} hex digits, not {text:?}");
-    Err(Error::new(ErrorKind::Usage, what))
-}
-
-fn confirm(fingerprint: &str, context: &Context) -> Result<bool> {
-    if !context.settings.can_ask {
-        let text = format!("nobody can confirm the fingerprint {fingerprint} without a terminal: --trust answers it");
-        return Err(Error::new(ErrorKind::Usage, text));
-    }
-    let cannot_ask = |error| Error::with_source(ErrorKind::Usage, "cannot ask for the fingerprint: use --trust", error);
-    let mut stderr = std::io::stderr().lock();
-    write!(stderr, "fingerprint {fingerprint}\nis it the one that the publisher told you? [y/N] ")
-        .map_err(cannot_ask)?;
-    stderr.flush().map_err(cannot_ask)?;
-    let mut answer = String::new();
-    let mut stdin = std::io::Read::take(std::io::stdin().lock(), ANSWER_MAX_BYTES);
-    stdin.read_line(&mut answer).map_err(cannot_ask)?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 fn show(done: &Cloned, receipt: Option<bool>, path: &str, context: &Context) -> Result<()> {

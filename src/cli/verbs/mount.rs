@@ -43,7 +43,7 @@ pub fn run(args: &MountArgs, context: &Context) -> Result<Outcome> {
     let progress = Arc::new(context.start(Shape::Events)?);
     let view = View::open(
         ViewRequest {
-            copies: vec![context.disk()?],
+            copies: context.copies()?.into_vec(),
             identities: &identities,
             snapshot: args.snapshot.as_deref(),
             now: context.clock.now(),

@@ -8,7 +8,9 @@ use crate::cli::context::Context;
 use crate::cli::environment::absolute;
 use crate::cli::outcome::Outcome;
 use crate::cli::output::on_one_line;
+use crate::cli::remotes::UNDERSTOOD;
 use crate::error::{Error, ErrorKind, Result};
+use crate::remote::http::HttpUrl;
 use crate::remote::url::{FtpUrl, Password};
 
 /// Names or lists remotes.
@@ -46,11 +48,13 @@ fn place_of(text: &str) -> Result<Place> {
             .map_err(|error| Error::with_source(ErrorKind::Usage, "cannot understand the remote's address", error))?;
         return Ok(Place { url: parsed.to_string(), user: parsed.user, password: parsed.password });
     }
+    if HttpUrl::is_http(text) {
+        let parsed = HttpUrl::parse(text)
+            .map_err(|error| Error::with_source(ErrorKind::Usage, "cannot understand the remote's address", error))?;
+        return Ok(Place { url: parsed.to_string(), user: None, password: None });
+    }
     if let Some((scheme, _)) = text.split_once("://") {
-        let what = format!(
-            "cannot use {}:// as a remote: understood are ftp://, ftps://, ftps+implicit:// and paths",
-            on_one_line(scheme)
-        );
+        let what = format!("cannot use {}:// as a remote: {UNDERSTOOD}", on_one_line(scheme));
         return Err(Error::new(ErrorKind::Usage, what));
     }
     let path = absolute(text.as_ref()).into_os_string().into_string();
@@ -64,6 +68,7 @@ fn list(context: &Context) -> Result<Outcome> {
         // A person may have put a login into the address by hand.
         let url = match FtpUrl::parse(&entry.url) {
             Ok(url) => url.to_string(),
+            Err(_) if HttpUrl::parse(&entry.url).is_ok() => entry.url.clone(),
             Err(_) if entry.url.contains("://") => "(an address that cannot be used)".to_owned(),
             Err(_) => entry.url.clone(),
         };

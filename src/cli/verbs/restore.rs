@@ -47,7 +47,7 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<Outcome> {
     }
     let folder = open_target(&target)?;
     let progress = context.start(Shape::Document)?;
-    let done = restore(context.disk()?, &folder, &request, context.run(&progress));
+    let done = restore(context.copies()?, &folder, &request, context.run(&progress));
     progress.finish();
     let done = done.map_err(within)?;
     show(&done, &target, context)?;
@@ -75,7 +75,7 @@ fn look(request: &RestoreRequest<'_>, target: &Path, context: &Context) -> Resul
         output.json(&event.into())
     };
     let folder = folder.as_ref().map(|folder| folder as &dyn Folder);
-    let found = preview(context.disk()?, folder, request, context.run(&progress), &mut tell);
+    let found = preview(context.copies()?, folder, request, context.run(&progress), &mut tell);
     progress.finish();
     let found = found?;
     let size = show_size(found.bytes);

@@ -155,6 +155,12 @@ impl HostState {
         }
     }
 
+    /// Returns the fingerprint by which this host knows the store.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.memory.seen.fingerprint.as_deref()
+    }
+
     /// Remembers the fingerprint of a store, as the one that a person named or the first that was met.
     pub fn knows_as(&mut self, fingerprint: String) {
         self.memory.seen.fingerprint = Some(fingerprint);

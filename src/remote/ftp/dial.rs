@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use super::Target;
 use super::reply::Trouble;
 use crate::base::Clock;
 use crate::remote::RemoteErrorKind;
@@ -19,12 +18,27 @@ const WAYS_MAX: usize = 8;
 /// A quiet connection is asked for life after this long, so that firewalls keep it and dead peers are noticed.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
+/// Where a server is, and how it is to be reached.
+#[derive(Clone, Copy)]
+pub(in crate::remote) struct Place<'a> {
+    /// A name or an address.
+    pub host: &'a str,
+    /// The port.
+    pub port: u16,
+    /// What all connections go through, if anything.
+    pub proxy: Option<&'a Proxy>,
+    /// Longest wait of a socket.
+    pub timeout: Duration,
+    /// Bounds what a proxy takes.
+    pub clock: &'a Arc<dyn Clock>,
+}
+
 /// One way to a server: the address of the server, or of the proxy that leads there.
 ///
 /// Data connections take it, too: the address in a reply to PASV is the server's to choose, and no business of ours. A proxy
 /// that looks names up does so once more for each of them.
 #[derive(Clone)]
-pub(super) struct Way {
+pub(in crate::remote) struct Way {
     first_hop: SocketAddr,
     tunnel: Option<Tunnel>,
     timeout: Duration,
@@ -40,11 +54,11 @@ struct Tunnel {
 }
 
 impl Way {
-    /// Connects to the first address of the target's host that answers, by the way that led there.
-    pub(super) fn find(target: &Target) -> Result<(TcpStream, Self), Trouble> {
+    /// Connects to the first address of a host that answers, by the way that led there.
+    pub(in crate::remote) fn find(place: &Place<'_>) -> Result<(TcpStream, Self), Trouble> {
         let mut last = Trouble::new(RemoteErrorKind::Unreachable, "host name has no address");
-        for way in ways(target)?.into_iter().take(WAYS_MAX) {
-            match way.dial(target.url.port, None) {
+        for way in ways(place)?.into_iter().take(WAYS_MAX) {
+            match way.dial(place.port, None) {
                 Ok(tcp) => return Ok((tcp, way)),
                 Err(trouble) if trouble.kind == RemoteErrorKind::Unreachable => last = trouble,
                 Err(trouble) => return Err(trouble),
@@ -92,22 +106,21 @@ fn connect(address: SocketAddr, timeout: Duration, receive_bytes: Option<usize>)
     Ok(socket.into())
 }
 
-/// Lists every way to the target's host.
-fn ways(target: &Target) -> Result<Vec<Way>, Trouble> {
-    let (host, options) = (&target.url.host, &target.options);
+/// Lists every way to a host.
+fn ways(place: &Place<'_>) -> Result<Vec<Way>, Trouble> {
     let servers = || {
-        let resolved = (host.as_str(), target.url.port).to_socket_addrs();
+        let resolved = (place.host, place.port).to_socket_addrs();
         resolved.map_err(|error| Trouble::new(RemoteErrorKind::Unreachable, error))
     };
     let way = |first_hop, tunnel| {
-        let clock = Arc::clone(&target.clock);
-        Way { first_hop, tunnel, timeout: options.timeout, clock }
+        let clock = Arc::clone(place.clock);
+        Way { first_hop, tunnel, timeout: place.timeout, clock }
     };
-    let Some(proxy) = &options.proxy else { return Ok(servers()?.map(|address| way(address, None)).collect()) };
+    let Some(proxy) = place.proxy else { return Ok(servers()?.map(|address| way(address, None)).collect()) };
     let hosts = if proxy.takes_addresses() {
         servers()?.map(|address| address.ip().to_string()).collect()
     } else {
-        vec![host.clone()]
+        vec![place.host.to_owned()]
     };
     let hops = proxy.addresses()?;
     let pairs = hops.iter().flat_map(|hop| hosts.iter().map(|host| (*hop, host.clone())));

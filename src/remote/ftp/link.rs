@@ -118,7 +118,7 @@ impl Link {
 
     /// Connects and hears the greeting.
     fn greet(target: &Arc<Target>) -> Result<Self, Trouble> {
-        let (tcp, way) = Way::find(target)?;
+        let (tcp, way) = Way::find(&target.place())?;
         let watch = Watch::new(&tcp, Arc::clone(&target.clock)).map_err(|error| Trouble::of_io(&error))?;
         target.watches.add(&watch);
         watch.arm(target.options.timeout);
@@ -133,7 +133,7 @@ impl Link {
     /// The crate dials by itself here and without a limit of time, so a first connection, closed at once, finds out
     /// whether and where the server answers.
     fn greet_implicit(target: &Arc<Target>) -> Result<Self, Trouble> {
-        let (probe, way) = Way::find(target)?;
+        let (probe, way) = Way::find(&target.place())?;
         drop(probe);
         let slot = Slot::default();
         let connector = Connector::new(&target.options.trust, Arc::clone(&target.wire_bytes), Arc::clone(&slot))?;

@@ -73,7 +73,7 @@ pub(super) enum Phase {
 
 /// A failure before it is known which file it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trouble {
+pub(in crate::remote) struct Trouble {
     pub kind: RemoteErrorKind,
     pub reason: String,
     /// The code of the reply that it came from, or 0.
@@ -81,7 +81,7 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
-    pub(super) fn new(kind: RemoteErrorKind, reason: impl fmt::Display) -> Self {
+    pub(in crate::remote) fn new(kind: RemoteErrorKind, reason: impl fmt::Display) -> Self {
         Self { kind, reason: reason.to_string(), code: 0 }
     }
 

@@ -15,7 +15,10 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme, StreamOwned,
+    SupportedProtocolVersion,
+};
 use suppaftp::{FtpError, FtpResult, TlsConnector, TlsStream};
 
 use super::dial::Way;
@@ -103,12 +106,15 @@ fn sha256(bytes: &[u8]) -> Option<[u8; 32]> {
     suite.common.hash_provider.hash(bytes).as_ref().try_into().ok()
 }
 
-/// Builds a fresh configuration.
-fn client_config(trust: &TlsTrust) -> Result<ClientConfig, Trouble> {
+/// Builds a fresh configuration for these versions of TLS.
+pub(in crate::remote) fn client_config(
+    trust: &TlsTrust,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<ClientConfig, Trouble> {
     let wrong = |why: String| Trouble::new(RemoteErrorKind::Refused, why);
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS12])
+        .with_protocol_versions(versions)
         .map_err(|error| wrong(error.to_string()))?;
     let verifier: Arc<dyn ServerCertVerifier> = match trust {
         TlsTrust::PinSha256(sha256) => Arc::new(PinVerifier { sha256: *sha256, provider }),
@@ -216,7 +222,12 @@ impl fmt::Debug for Connector {
 impl Connector {
     /// Makes a connector with a configuration of its own.
     pub(super) fn new(trust: &TlsTrust, wire_bytes: Arc<AtomicU64>, slot: Slot) -> Result<Self, Trouble> {
-        Ok(Self { config: Arc::new(client_config(trust)?), wire_bytes, leads: Mutex::default(), slot })
+        Ok(Self {
+            config: Arc::new(client_config(trust, &[&rustls::version::TLS12])?),
+            wire_bytes,
+            leads: Mutex::default(),
+            slot,
+        })
     }
 
     /// Has the connector take its first socket for one that goes to the first hop of a way only.
@@ -251,14 +262,16 @@ impl TlsConnector for Connector {
     }
 }
 
-fn of_handshake(error: &io::Error) -> Trouble {
+/// Says what an error of a socket under TLS means.
+pub(in crate::remote) fn of_handshake(error: &io::Error) -> Trouble {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(inner) => of_tls(inner),
         None => Trouble::of_io(error),
     }
 }
 
-fn of_tls(error: &rustls::Error) -> Trouble {
+/// Says what an error of TLS means.
+pub(in crate::remote) fn of_tls(error: &rustls::Error) -> Trouble {
     let kind = match error {
         rustls::Error::InvalidMessage(_) | rustls::Error::DecryptError => RemoteErrorKind::Protocol,
         _ => RemoteErrorKind::Refused,
