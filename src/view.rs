@@ -31,7 +31,7 @@ use crate::format::attributes::{ATTRIBUTES_TAG, Attribute, HOLES_TAG, decode_att
 use crate::format::codec::Extensions;
 use crate::format::sealed::SnapshotRef;
 use crate::format::tree::{Entry, Meta, Node};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 use crate::store::cache::Plaintext;
 use crate::store::reader::ObjectReader;
 use crate::tree::snapshots;
@@ -417,6 +417,12 @@ impl View {
     #[must_use]
     pub fn reason(&self, inode: u64) -> Option<Arc<str>> {
         lock(&self.reasons).get(&inode)
+    }
+
+    /// Returns the first copy, and what reads from all of them with one index and one cache: for verbs beside a view.
+    #[must_use]
+    pub fn shared(&self) -> (&Store, &Arc<ObjectReader>) {
+        (&self.first.store, self.nodes.reader())
     }
 
     /// Returns how many things are known.

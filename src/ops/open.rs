@@ -56,6 +56,17 @@ impl Reading {
         Self::with(store.open_again()?, lock, identities, run)
     }
 
+    /// Opens a store beside something that reads it already, with the same index and cache.
+    ///
+    /// # Errors
+    /// As [`Reading::open`].
+    pub fn sharing(store: &Store, reader: &Arc<ObjectReader>, identities: &[Identity], now: Timestamp) -> Result<Self> {
+        let lock = ReadLock::share(store.disk().as_ref())?;
+        let store = store.open_again()?;
+        let unlocked = store.unlock(identities).map_err(|error| store.settle(error))?;
+        Ok(Self { store, unlocked, reader: Arc::clone(reader), opened: now, lock })
+    }
+
     fn with(store: Store, lock: ReadLock, identities: &[Identity], run: Run<'_>) -> Result<Self> {
         let disk = Arc::clone(store.disk());
         let unlocked = store.unlock(identities).map_err(|error| store.settle(error))?;

@@ -59,20 +59,20 @@ impl Placed {
 
 /// Reads nodes.
 pub struct Nodes {
-    reader: ObjectReader,
+    reader: Arc<ObjectReader>,
     decoded: Mutex<Lru<ObjectId, Decoded>>,
 }
 
 impl Nodes {
     /// Reads through a reader.
     #[must_use]
-    pub fn new(reader: ObjectReader) -> Self {
-        Self { reader, decoded: Mutex::new(Lru::new(DECODED_BYTES)) }
+    pub fn new(reader: impl Into<Arc<ObjectReader>>) -> Self {
+        Self { reader: reader.into(), decoded: Mutex::new(Lru::new(DECODED_BYTES)) }
     }
 
     /// Returns the reader.
     #[must_use]
-    pub fn reader(&self) -> &ObjectReader {
+    pub fn reader(&self) -> &Arc<ObjectReader> {
         &self.reader
     }
 
