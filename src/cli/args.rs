@@ -148,6 +148,8 @@ pub enum Verb {
     /// Shows a store, or one snapshot, as a read-only file system until Ctrl-C
     #[cfg(target_os = "linux")]
     Mount(reading::MountArgs),
+    /// Shows a store in a browser and by WebDAV, on this machine alone, until Ctrl-C
+    Browse(reading::BrowseArgs),
     /// Checks everything that the store holds
     Verify(VerifyArgs),
     /// Mends what can be mended without another copy of the store
