@@ -299,6 +299,6 @@ impl DavMetaData for Meta {
     }
 
     fn etag(&self) -> Option<String> {
-        Some(etag(&self.0).trim_matches('"').to_owned())
+        Some(etag(&self.0))
     }
 }

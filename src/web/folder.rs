@@ -41,6 +41,8 @@ struct Wish {
 struct Row {
     name: EntryName,
     stat: Stat,
+    /// Where a link points.
+    target: Option<Vec<u8>>,
 }
 
 /// A part of a folder.
@@ -135,8 +137,8 @@ fn folder(state: &Arc<State>, place: &Place, held: &Held, wish: &Wish) -> Result
     Ok(format!(
         "{}<h1>{}</h1>{}<p class=\"facts\">{}</p><p class=\"actions\">\
          <a class=\"button\" href=\"{}\" download data-key=\"d\">Download as zip</a>\
-         <a class=\"button\" href=\"{}\">What changed here</a></p>{notices}{table}{pager}",
-        crumbs(state, place),
+         <a class=\"button\" href=\"{}\">What changed</a></p>{notices}{table}{pager}",
+        if place.path.is_root() { String::new() } else { crumbs(state, place) },
         place.path.names().last().map_or_else(|| "All files".to_owned(), |last| name(last.as_bytes())),
         of_snapshot(state, place),
         several(part.total, "entry", "entries"),
@@ -162,12 +164,7 @@ fn write_row(rows: &mut String, state: &State, place: &Place, row: &Row) {
     let address = Place::address("files", &state.snapshots[place.snapshot], &path);
     let (kind, word) = kind_of(row.stat.kind);
     let slash = if row.stat.kind == FileKind::Dir { "/" } else { "" };
-    let target = match row.stat.kind {
-        FileKind::Symlink => {
-            state.view.readlink(row.stat.inode).map_or_else(|_| String::new(), |to| format!(" → {}", name(&to)))
-        }
-        _ => String::new(),
-    };
+    let target = row.target.as_ref().map_or_else(String::new, |to| format!(" <span class=\"facts\">→ {}</span>", name(to)));
     let damage = if state.view.reason(row.stat.inode).is_some() { " <span class=\"tag bad\">damaged</span>" } else { "" };
     let size = if row.stat.kind == FileKind::File { show_size(row.stat.len_bytes) } else { String::new() };
     let _ = write!(
@@ -236,7 +233,11 @@ fn rows(state: &Arc<State>, dir: u64, mut from: u64, most: usize) -> (Vec<Row>, 
         from = last.next;
         for listed in page {
             match Held::below(&state.view, dir, &listed.name) {
-                Ok(held) => rows.push(Row { name: listed.name, stat: held.stat.clone() }),
+                Ok(held) => {
+                    let is_link = held.stat.kind == FileKind::Symlink;
+                    let target = is_link.then(|| state.view.readlink(held.stat.inode).ok()).flatten();
+                    rows.push(Row { name: listed.name, stat: held.stat.clone(), target });
+                }
                 Err(error) => return (rows, Some(error)),
             }
         }

