@@ -18,3 +18,4 @@ pub mod serve;
 pub mod store;
 pub mod tree;
 pub mod view;
+pub mod web;

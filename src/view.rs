@@ -478,6 +478,12 @@ impl View {
         lock(&self.reasons).get(&inode)
     }
 
+    /// Returns the first copy, and what reads from all of them with one index and one cache: for verbs beside a view.
+    #[must_use]
+    pub fn shared(&self) -> (Arc<dyn Disk>, Arc<ObjectReader>) {
+        (Arc::clone(&self.disk), self.nodes.reader())
+    }
+
     /// Returns how many things are known.
     #[must_use]
     pub fn known(&self) -> usize {

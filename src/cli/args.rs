@@ -149,6 +149,8 @@ pub enum Verb {
     /// Shows a store, or one snapshot, as a read-only file system until Ctrl-C
     #[cfg(target_os = "linux")]
     Mount(reading::MountArgs),
+    /// Shows a store in a browser and by WebDAV, on this machine alone, until Ctrl-C
+    Browse(reading::BrowseArgs),
     /// Checks everything that the store holds
     Verify(VerifyArgs),
     /// Mends what can be mended without another copy of the store
@@ -214,6 +216,7 @@ impl Verb {
             Self::Stats(args) => Some(&args.copies),
             Self::Export(args) => Some(&args.copies),
             Self::Restore(args) => Some(&args.copies),
+            Self::Browse(args) => Some(&args.copies),
             #[cfg(target_os = "linux")]
             Self::Mount(args) => Some(&args.copies),
             _ => None,

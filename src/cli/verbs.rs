@@ -19,6 +19,7 @@ use crate::ops::receipt::{self, RunEnd};
 use crate::ops::transfer::stage::Held;
 use crate::remote::Remote;
 
+mod browse;
 mod cat;
 mod clone;
 mod commit;
@@ -87,6 +88,7 @@ fn carry_out(verb: &Verb, context: &Context) -> Result<Outcome> {
         Verb::Restore(args) => restore::run(args, context),
         #[cfg(target_os = "linux")]
         Verb::Mount(args) => mount::run(args, context),
+        Verb::Browse(args) => browse::run(args, context),
         Verb::Verify(args) => verify::run(args, context),
         Verb::Repair(args) => repair::run(args, context),
         Verb::Forget(args) => forget::run(args, context),
@@ -149,7 +151,8 @@ pub fn media(verb: &Verb, context: &Context) -> Vec<Medium> {
         | Verb::Man(_)
         | Verb::Version(_) => vec![],
         Verb::Serve(_) | Verb::Demo(_) => vec![],
-        // It looks after its medium itself, so that it unmounts when that goes away.
+        // These look after their medium themselves, so that they end well when that goes away.
+        Verb::Browse(_) => vec![],
         #[cfg(target_os = "linux")]
         Verb::Mount(_) => vec![],
     };

@@ -13,7 +13,7 @@ use crate::base::monitor::{Amount, Problem, Task};
 use crate::base::{EntryName, FileId, RelPath};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::snapshot::Snapshot;
-use crate::format::tree::{Content, Entry, Node};
+use crate::format::tree::{Content, Entry, Meta, Node};
 use crate::ops::Run;
 use crate::ops::list::at;
 use crate::ops::open::{Reading, Spot, Stopped};
@@ -24,6 +24,8 @@ mod zip;
 
 /// Longest file that is held in memory instead of being read twice.
 const HELD_MAX_BYTES: u64 = 8 << 20;
+/// Most entries that are named in the archive as left out.
+const LEFT_OUT_MAX: usize = 1000;
 
 /// What kind of archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +127,31 @@ pub fn export(
     sink: &mut dyn Write,
     run: Run<'_>,
 ) -> Result<Exported> {
+    export_with(reading, spot, format, sink, run, None)
+}
+
+/// Does the same for somebody who gets nothing but the archive: what was left out is listed in a text at its end.
+///
+/// # Errors
+/// As [`export`].
+pub fn export_telling(
+    reading: &Reading,
+    spot: &Spot,
+    format: ArchiveFormat,
+    sink: &mut dyn Write,
+    run: Run<'_>,
+) -> Result<Exported> {
+    export_with(reading, spot, format, sink, run, Some(LeftOut::default()))
+}
+
+fn export_with(
+    reading: &Reading,
+    spot: &Spot,
+    format: ArchiveFormat,
+    sink: &mut dyn Write,
+    run: Run<'_>,
+    left_out: Option<LeftOut>,
+) -> Result<Exported> {
     let (_, snapshot, named) = at(reading, spot)?;
     let is_shut = Rc::new(Cell::new(false));
     let sink = Fused { sink, is_shut: Rc::clone(&is_shut) };
@@ -134,8 +161,8 @@ pub fn export(
     };
     let total = Amount { files: snapshot.totals.entries(), bytes: snapshot.totals.bytes };
     run.monitor.begin(Task::Read, (named == Named::Root).then_some(total));
-    let mut exporter = Exporter { reading, archive, run, linked: HashMap::new(), done: Exported::default() };
-    let exported = exporter.named(&named, &snapshot);
+    let mut exporter = Exporter { reading, archive, run, linked: HashMap::new(), left_out, done: Exported::default() };
+    let exported = exporter.named(&named, &snapshot).and_then(|()| exporter.tell_left_out());
     let Exporter { archive, done, .. } = exporter;
     run.monitor.end(Task::Read);
     let exported = exported.and_then(|()| reading.check_medium(done.damaged));
@@ -152,12 +179,32 @@ fn unwritten(error: io::Error) -> Error {
     Error::with_source(kind, "cannot write the archive", error)
 }
 
+/// What an archive lacks, for a text in it.
+struct LeftOut {
+    count: u64,
+    lines: Vec<String>,
+    /// Names for the text that nothing in the archive has, the best one first.
+    names: Vec<&'static str>,
+}
+
+impl Default for LeftOut {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            lines: Vec::new(),
+            names: vec!["LEFT OUT.txt", "LEFT OUT by chunkstore.txt", "LEFT OUT (1).txt"],
+        }
+    }
+}
+
 struct Exporter<'a> {
     reading: &'a Reading,
     archive: Box<dyn Archive + 'a>,
     run: Run<'a>,
     /// The first path of each file that has several.
     linked: HashMap<FileId, RelPath>,
+    /// What is to be told in the archive itself.
+    left_out: Option<LeftOut>,
     done: Exported,
 }
 
@@ -195,8 +242,11 @@ impl Exporter<'_> {
         self.run.check()?;
         if let Some(reason) = self.archive.refuses(path, entry) {
             self.done.left_alone += 1;
-            self.run.monitor.problem(Problem { subject: path.to_string(), reason: format!("left out, {reason}") });
+            self.leave_out(path, reason);
             return Ok(());
+        }
+        if let Some(left_out) = &mut self.left_out {
+            left_out.names.retain(|name| name.as_bytes() != path.as_bytes());
         }
         let bytes = match &entry.node {
             Node::File { len_bytes, content } => match self.file(path, entry, *len_bytes, content)? {
@@ -273,7 +323,39 @@ impl Exporter<'_> {
 
     fn damaged(&mut self, path: &RelPath, reason: &str) {
         self.done.damaged += 1;
-        self.run.monitor.problem(Problem { subject: path.to_string(), reason: format!("left out, {reason}") });
+        self.leave_out(path, reason);
+    }
+
+    fn leave_out(&mut self, path: &RelPath, reason: &str) {
+        let problem = Problem { subject: path.to_string(), reason: format!("left out, {reason}") };
+        if let Some(left_out) = &mut self.left_out {
+            left_out.count += 1;
+            if left_out.lines.len() < LEFT_OUT_MAX {
+                left_out.lines.push(format!("{}: {reason}\n", problem.subject));
+            }
+        }
+        self.run.monitor.problem(problem);
+    }
+
+    /// Writes the text that lists what was left out, if anything was.
+    fn tell_left_out(&mut self) -> Result<()> {
+        let Some(left_out) = self.left_out.take().filter(|left_out| left_out.count > 0) else { return Ok(()) };
+        let Some(name) = left_out.names.first().and_then(|name| EntryName::new(name.as_bytes()).ok()) else {
+            return Err(Error::new(ErrorKind::Other, "the archive has no name left for what was left out of it"));
+        };
+        let begin = format!("{} entries are not in this archive:\n\n", left_out.count);
+        let text = [&[begin][..], &left_out.lines].concat().concat();
+        let content = Content::Inline(vec![]);
+        let entry = Entry {
+            name,
+            file_id: FileId([0; 16]),
+            hard_linked: false,
+            meta: Meta { mode: 0o644, ..Meta::default() },
+            node: Node::File { len_bytes: text.len() as u64, content },
+            extensions: vec![],
+        };
+        let written = self.archive.begin(&own_path(&entry.name), &entry, None);
+        written.and_then(|()| self.archive.bytes(text.as_bytes())).and_then(|()| self.archive.end()).map_err(unwritten)
     }
 }
 

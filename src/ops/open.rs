@@ -87,6 +87,22 @@ impl Reading {
         Self::with(store.open_again()?, lock, &[], identities, run)
     }
 
+    /// Opens a store beside something that reads it already, with the same index and cache.
+    ///
+    /// # Errors
+    /// As [`Reading::open`].
+    pub fn sharing(
+        disk: Arc<dyn Disk>,
+        reader: Arc<ObjectReader>,
+        identities: &[Identity],
+        now: Timestamp,
+    ) -> Result<Self> {
+        let lock = ReadLock::share(disk.as_ref())?;
+        let store = Store::open(disk)?;
+        let unlocked = store.unlock(identities).map_err(|error| store.settle(error))?;
+        Ok(Self { store, unlocked, reader, opened: now, locks: vec![lock] })
+    }
+
     fn with(
         store: Store,
         lock: ReadLock,

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+mod browse;
 mod completing;
 mod contract;
 mod copies;

@@ -12,6 +12,7 @@
 #[cfg(target_os = "linux")]
 mod agent;
 mod attacks;
+mod browse;
 mod carried;
 mod cli;
 mod clone;

@@ -80,6 +80,10 @@ fn typed<'m>(matches: &'m ArgMatches, id: &str) -> Option<&'m OsStr> {
 fn offers(beginning: &str, wanted: Wanted, globals: GlobalArgs, context: &Context) -> Result<Vec<String>> {
     let settings = Settings::new(globals, Environment { can_ask: false, ..Environment::read() })?;
     let context = Context::new(settings, Arc::clone(&context.output)).hushed();
+    // Nobody waits for a server between two keys.
+    if context.store_address().is_some() {
+        return Ok(Vec::new());
+    }
     let store = Store::open(context.disk()?)?;
     let identities = context.identities_at_hand(store.id())?;
     let reading = Reading::over(&store, &identities, context.run(&SilentMonitor))?;

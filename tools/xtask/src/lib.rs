@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, reason = "a tool may read files, the environment and the clock")]
 
 pub mod agent;
+pub mod browse;
 pub mod cargo;
 pub mod ci;
 pub mod content;

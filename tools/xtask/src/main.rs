@@ -11,7 +11,7 @@ use xtask::fuzz::{self, FuzzArgs};
 use xtask::mutants::{self, MutantsArgs};
 use xtask::peers::{self, PeersArgs};
 use xtask::windows::{self, WindowsArgs};
-use xtask::{agent, ci, deny, memory, sweep, syncratio, tidy};
+use xtask::{agent, browse, ci, deny, memory, sweep, syncratio, tidy};
 
 const HELP: &str = "\
 Usage: cargo xtask <chore>
@@ -28,6 +28,7 @@ Usage: cargo xtask <chore>
   scale   what upkeep takes on a store of two million objects, and what a key fetches after it (`cargo xtask scale help`)
   syncratio [FLAGS]  how much longer a sync by FTP takes than curl of the same packs; exits 1 above 1.3
   agent [FLAGS]  what an agent costs idle and in a sync, and how soon it lets go of a volume; exits 1 if any is over its bound
+  browse [--pictures DIR]  `browse` in a headless Chromium, with pictures, and by clients of WebDAV; exits 1 if anything is not right
   windows [setup|build|test|service|run]  the program and its tests built for Windows and run under wine (`cargo xtask windows --help`)
   dist [--onto DIR]  the program as it travels on a key: one file for Linux, one for Windows, a note (`cargo xtask dist --help`)
   help    print this (also -h, --help)
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         ["scale", ..] => with_the_program(&root, "chunkstore-scale", &words[1..]),
         ["memory", ref flags @ ..] => exit_code(memory::run(&root, flags)),
         ["agent", ref flags @ ..] => exit_code(agent::run(&root, flags)),
+        ["browse", ref flags @ ..] => exit_code(browse::run(&root, flags)),
         ["syncratio", ref flags @ ..] => exit_code(syncratio::run(&root, flags)),
         ["dist", ..] => with_args::<DistArgs>(&words, |args| dist::run(&root, args)),
         ["windows", ..] => with_args::<WindowsArgs>(&words, |args| windows::run(&root, args)),

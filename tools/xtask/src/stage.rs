@@ -18,14 +18,26 @@ impl Stage {
     /// # Errors
     /// When the program does not build, and those of the file system.
     pub fn new(root: &Path, name: &str) -> io::Result<Self> {
+        Self::built(root, name, "release", &["--release"])
+    }
+
+    /// Does the same with a build for tests, where nothing is measured.
+    ///
+    /// # Errors
+    /// As [`Stage::new`].
+    pub fn unmeasured(root: &Path, name: &str) -> io::Result<Self> {
+        Self::built(root, name, "debug", &[])
+    }
+
+    fn built(root: &Path, name: &str, profile: &str, flags: &[&str]) -> io::Result<Self> {
         let mut build = cargo(root);
-        build.args(["build", "--quiet", "--release", "--package", "chunkstore", "--bin", "chunkstore"]);
+        build.args(["build", "--quiet", "--package", "chunkstore", "--bin", "chunkstore"]).args(flags);
         succeed(&mut build)?;
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let dir = target.join(name);
         remove(&dir)?;
         std::fs::create_dir_all(&dir)?;
-        Ok(Self { dir, program: target.join("release/chunkstore") })
+        Ok(Self { dir, program: target.join(profile).join("chunkstore") })
     }
 
     /// Returns a path in the folder.

@@ -1,0 +1,472 @@
+//! `browse`: who is let in, what pages show of hostile names, what damage and a pulled key look like, and WebDAV.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use chunkstore::base::clock::FixedClock;
+use chunkstore::base::random::SeededRandom;
+use chunkstore::disk::SimDisk;
+use chunkstore::ops::open::Reading;
+use chunkstore::view::{View, ViewRequest};
+use chunkstore::web::{Web, WebOptions};
+
+use crate::handmade::{Hand, commit};
+use crate::scene::{NOW, Scene, noise};
+use client::{Reply, send};
+
+pub mod client;
+mod dav;
+
+/// A served store, and the session of a browser.
+struct Site {
+    web: Web,
+    cookie: String,
+}
+
+impl Site {
+    fn new(scene: &Scene) -> Self {
+        Self::over(scene, &scene.disk)
+    }
+
+    fn over(scene: &Scene, disk: &SimDisk) -> Self {
+        let identities = scene.readers();
+        let copies = vec![Arc::new(disk.clone()) as Arc<dyn chunkstore::disk::Disk>];
+        let request = ViewRequest { copies, identities: &identities, snapshot: None, now: NOW };
+        let view = View::open(request, &scene.monitor).unwrap();
+        let (store, reader) = view.shared();
+        let reading = Reading::sharing(store, reader, &identities, NOW).unwrap();
+        let (clock, random) = (Arc::new(FixedClock::new(NOW)), Arc::new(SeededRandom::new(3)));
+        let web = Web::start(WebOptions { view, reading, port: 0, clock, random }).unwrap();
+        let mut site = Self { web, cookie: String::new() };
+        site.cookie = site.let_in();
+        site
+    }
+
+    /// Uses the printed address up; returns the cookie of a new session.
+    fn let_in(&self) -> String {
+        let opened = self.ask("GET", &self.opening(), &[]);
+        assert_eq!(opened.status, 200, "{opened:?}");
+        opened.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+    }
+
+    /// Returns the path of the printed address.
+    fn opening(&self) -> String {
+        let host = format!("http://{}", self.web.address());
+        self.web.url().strip_prefix(&host).unwrap().to_owned()
+    }
+
+    /// Asks with these headers and nothing else but the host.
+    fn ask(&self, method: &str, path: &str, lines: &[&str]) -> Reply {
+        self.ask_with(method, path, lines, b"")
+    }
+
+    fn ask_with(&self, method: &str, path: &str, lines: &[&str], body: &[u8]) -> Reply {
+        let mut lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        if !lines.iter().any(|line| line.starts_with("Host:")) {
+            lines.push(format!("Host: {}", self.web.address()));
+        }
+        if !body.is_empty() {
+            lines.push(format!("Content-Length: {}", body.len()));
+        }
+        let head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n{}\r\n\r\n", lines.join("\r\n"));
+        send(self.web.address(), &[head.as_bytes(), body].concat())
+    }
+
+    /// Asks as the browser that was let in.
+    fn get(&self, path: &str) -> Reply {
+        self.ask("GET", path, &[&format!("Cookie: {}", self.cookie)])
+    }
+
+    fn page(&self, path: &str) -> String {
+        let reply = self.get(path);
+        assert!(reply.status == 200 && reply.is_whole, "{path}: {reply:?}");
+        assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+        reply.text()
+    }
+}
+
+/// Returns the values of an attribute in the order of the page.
+fn values(page: &str, attribute: &str) -> Vec<String> {
+    let begin = format!("{attribute}=\"");
+    let parts = page.split(&begin).skip(1);
+    parts.map(|part| part.split('"').next().unwrap().replace("&amp;", "&")).collect()
+}
+
+/// Returns where the entries of a page lead.
+fn entries(page: &str) -> Vec<String> {
+    values(page, "<a class=\"entry\" href")
+}
+
+fn main_of(page: &str) -> &str {
+    page.split_once("<main").unwrap().1.split_once("</main>").unwrap().0
+}
+
+fn committed() -> Scene {
+    let scene = Scene::new();
+    scene.write("a.txt", b"first");
+    scene.write("sub/b.bin", &noise(1, 3_000_000));
+    scene.commit("one").unwrap();
+    scene
+}
+
+#[test]
+fn an_address_lets_in_once_and_the_next_one_is_another() {
+    let scene = committed();
+    let site = Site::new(&scene);
+    let opening = site.opening();
+    assert_eq!(site.ask("HEAD", &opening, &[]).status, 503, "nobody went there yet");
+    assert_eq!(site.ask("GET", &opening, &["Sec-Purpose: prefetch;prerender"]).status, 503);
+    assert_eq!(site.opening(), opening);
+    let from_mail = ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
+    let opened = site.ask("GET", &opening, &from_mail);
+    let cookie = opened.header("set-cookie").unwrap();
+    assert!(opened.status == 200 && cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{opened:?}");
+    for wrong in [&opening[..], "/open/", "/open", "/open/x", &format!("{}x", site.opening())] {
+        let refused = site.ask("GET", wrong, &[]);
+        assert!(refused.status >= 400 && refused.header("set-cookie").is_none(), "{wrong}: {refused:?}");
+    }
+    for cookie in ["", "Cookie: chunkstore-session=", "Cookie: chunkstore-session=00", "Cookie: x"] {
+        let refused = site.ask("GET", "/snapshots", &[cookie, "Accept: text/html"][usize::from(cookie.is_empty())..]);
+        assert!(refused.status == 401 && !refused.text().contains("/files/"), "{refused:?}");
+    }
+    assert_eq!(site.get("/snapshots").status, 200, "the first browser goes on");
+    assert_eq!((site.get("/").status, site.get("/").header("location").unwrap().len()), (303, "/files//".len() + 16));
+}
+
+#[test]
+fn other_names_other_sites_and_other_methods_are_refused() {
+    let scene = committed();
+    let site = Site::new(&scene);
+    let (cookie, files) = (format!("Cookie: {}", site.cookie), site.get("/").header("location").unwrap().to_owned());
+    let password = site.web.dav_login().1.to_owned();
+    let dav = format!("/dav/{password}/latest/a.txt");
+    let port = site.web.address().port();
+    for path in [&files[..], "/page.css", "/snapshots", &dav] {
+        for line in ["Host: evil.example", "Host: 127.0.0.1", &format!("Host: evil.example:{port}"), "Host:"] {
+            assert_eq!(site.ask("GET", path, &[&cookie, line]).status, 421, "{path} {line}");
+        }
+        let own = format!("Host: localhost:{port}");
+        assert_eq!(site.ask("GET", path, &[&cookie, &own]).status, 200, "{path}");
+        for line in
+            ["Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"]
+        {
+            let refused = site.ask("GET", path, &[&cookie, line]);
+            assert!(refused.status == 403 && !refused.text().contains("first"), "{path} {line}: {refused:?}");
+        }
+        let own = [&cookie[..], &format!("Origin: http://127.0.0.1:{port}"), "Sec-Fetch-Site: same-origin"];
+        assert_eq!(site.ask("GET", path, &own).status, 200, "{path}");
+        for method in ["POST", "PUT", "DELETE", "PATCH", "MKCOL", "MOVE", "LOCK", "PROPPATCH"] {
+            assert_eq!(site.ask_with(method, path, &[&cookie], b"x").status, 405, "{method} {path}");
+        }
+    }
+    let went_there =
+        [&cookie[..], "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
+    assert_eq!(site.ask("GET", &files, &went_there).status, 403, "not even by a link");
+    let long = format!("X: {}", "x".repeat(100_000));
+    assert_eq!(site.ask("GET", "/snapshots", &[&cookie, &long]).status, 431);
+}
+
+#[test]
+fn every_answer_keeps_browsers_careful() {
+    let scene = committed();
+    scene.write("evil.html", b"<script>alert(1)</script>");
+    scene.write("evil.svg", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>");
+    scene.commit("two").unwrap();
+    let site = Site::new(&scene);
+    let files = site.get("/").header("location").unwrap().to_owned();
+    let at = |word: &str, name: &str| format!("{}{name}", files.replace("/files/", &format!("/{word}/")));
+    let paths = [
+        "/",
+        &files,
+        &at("files", "a.txt"),
+        &at("preview", "evil.html"),
+        &at("preview", "evil.svg"),
+        "/snapshots",
+        "/none",
+        "/page.js",
+    ];
+    for path in paths {
+        let reply = site.get(path);
+        let is = |name: &str, value: &str| assert_eq!(reply.header(name), Some(value), "{path}");
+        is("x-content-type-options", "nosniff");
+        is("referrer-policy", "no-referrer");
+        is("cross-origin-resource-policy", "same-origin");
+        is("cache-control", "no-store");
+        let policy = reply.header("content-security-policy").unwrap();
+        assert!(policy.contains("default-src 'none'") && !policy.contains("script-src 'unsafe"), "{path}: {policy}");
+    }
+    for (word, name, kind) in [
+        ("preview", "evil.html", "text/plain; charset=utf-8"),
+        ("preview", "evil.svg", "image/svg+xml"),
+        ("download", "evil.html", "application/octet-stream"),
+    ] {
+        let reply = site.get(&at(word, name));
+        assert_eq!(reply.header("content-type"), Some(kind));
+        assert!(reply.header("content-security-policy").unwrap().starts_with("sandbox;"), "{reply:?}");
+    }
+    let shown = site.page(&at("files", "evil.html"));
+    assert!(shown.contains("&lt;script&gt;alert(1)") && !main_of(&shown).contains("<script"), "{shown}");
+    let refused = site.ask("GET", "/none", &[&format!("Cookie: {}", site.cookie), "Accept: application/json"]);
+    assert_eq!((refused.status, refused.header("content-type")), (404, Some("application/json")));
+    let document: serde_json::Value = serde_json::from_slice(&refused.body).unwrap();
+    assert_eq!(document["error"]["kind"], "not-found");
+}
+
+/// Names that a file system here may refuse, so they are made by hand.
+const HOSTILE: [&[u8]; 12] = [
+    b"\"><script>alert(1)</script>",
+    b"<img src=x onerror=alert(1)>",
+    b"' onclick='alert(1)",
+    b"new\nline\r\nX-Header: 1",
+    b"latin1-\xe4\xf6\xff",
+    b"back\\slash",
+    b"percent%2e%2e%2F",
+    b"control\x01\x1b[31m\x7f",
+    b"a&amp;b{{title}}",
+    b"?query#fragment",
+    b" ",
+    "\u{202e}txt.exe".as_bytes(),
+];
+
+fn hostile(scene: &Scene) {
+    commit(scene, |hand: &mut Hand| {
+        let mut files: Vec<_> = HOSTILE
+            .iter()
+            .enumerate()
+            .map(|(at, name)| {
+                let mut entry = hand.file("x", at as u64 + 1, &[b"content of ", *name].concat());
+                entry.name = chunkstore::base::EntryName::new(name).unwrap();
+                entry
+            })
+            .collect();
+        files.sort_by(|one, other| one.name.cmp(&other.name));
+        let dir = hand.dir("<b>dir</b>", 100, files);
+        hand.tree(vec![dir])
+    });
+}
+
+#[test]
+fn hostile_names_are_text_everywhere_and_lead_to_their_files() {
+    let scene = Scene::new();
+    hostile(&scene);
+    let site = Site::new(&scene);
+    let files = site.get("/").header("location").unwrap().to_owned();
+    let dirs = entries(&site.page(&files));
+    assert_eq!(dirs.len(), 1, "{dirs:?}");
+    let folder = site.page(&dirs[0]);
+    let links = entries(&folder);
+    assert_eq!(links.len(), HOSTILE.len());
+    let mut names: Vec<_> = HOSTILE.to_vec();
+    names.sort_unstable();
+    for (link, name) in links.iter().zip(names) {
+        let content = [b"content of ", name].concat();
+        let downloaded = site.get(&link.replace("/files/", "/download/"));
+        assert_eq!((downloaded.status, &downloaded.body), (200, &content), "{link}");
+        let disposition = downloaded.header("content-disposition").unwrap();
+        assert!(disposition.starts_with("attachment; filename=\"") && disposition.is_ascii(), "{disposition}");
+        assert!(downloaded.header("x-header").is_none());
+        let page = site.page(link);
+        assert!(!main_of(&page).contains("<script") && !main_of(&page).contains("<img"), "{page}");
+    }
+    let searched = site.page(&format!("{}?q=*", files.replace("/files/", "/search/")));
+    let nothing = site.page(&format!("{}?q=%22%3E%3Cscript%3Ealert(2)", files.replace("/files/", "/search/")));
+    for page in [&folder, &searched, &nothing] {
+        let main = main_of(page);
+        assert!(
+            !main.contains("<script") && !main.contains("<img") && !main.contains("<b>") && !page.contains('\u{202e}')
+        );
+        assert!(!main.contains("onclick='"), "{main}");
+    }
+    assert_eq!(entries(&searched).len(), HOSTILE.len() + 1);
+}
+
+#[test]
+fn long_folders_are_paged_and_sorted() {
+    let scene = Scene::new();
+    for at in 0..1201usize {
+        scene.write(&format!("many/{at:04}"), &vec![b'x'; (at * 7) % 1201]);
+    }
+    scene.commit("many").unwrap();
+    let site = Site::new(&scene);
+    let many = entries(&site.page(site.get("/").header("location").unwrap())).remove(0);
+    let numbers = |query: &str| -> Vec<usize> {
+        let page = site.page(&format!("{many}{query}"));
+        assert!(page.contains("1\u{2009}201 entries"));
+        entries(&page).iter().map(|link| link[link.len() - 4..].parse().unwrap()).collect()
+    };
+    assert_eq!(numbers(""), (0..500).collect::<Vec<_>>());
+    assert_eq!(numbers("?page=3"), (1000..1201).collect::<Vec<_>>());
+    assert_eq!(numbers("?sort=name&desc=1&page=3"), (0..201).rev().collect::<Vec<_>>());
+    assert!(numbers("?page=4").is_empty());
+    assert_eq!(numbers("?page=99999999999999999999"), (0..500).collect::<Vec<_>>());
+    let by_size = numbers("?sort=size&desc=1");
+    assert!(by_size.len() == 500 && by_size.windows(2).all(|two| two[0] * 7 % 1201 > two[1] * 7 % 1201));
+    let pages: Vec<_> = values(&site.page(&format!("{many}?sort=size&page=2")), "<a class=\"button\" href");
+    assert!(
+        pages.contains(&"?sort=size&page=1".to_owned()) && pages.contains(&"?sort=size&page=3".to_owned()),
+        "{pages:?}"
+    );
+}
+
+#[test]
+fn ranges_and_heads_of_downloads_are_exact() {
+    let scene = committed();
+    let site = Site::new(&scene);
+    let path = format!("{}sub/b.bin", site.get("/").header("location").unwrap().replace("/files/", "/download/"));
+    let (bytes, cookie) = (noise(1, 3_000_000), format!("Cookie: {}", site.cookie));
+    let whole = site.get(&path);
+    assert!(whole.is_whole && whole.body == bytes);
+    assert_eq!(whole.header("accept-ranges"), Some("bytes"));
+    let tag = whole.header("etag").unwrap().to_owned();
+    for (range, status, from, to) in [
+        ("bytes=0-0", 206, 0, 1),
+        ("bytes=1048570-2097160", 206, 1_048_570, 2_097_161),
+        ("bytes=2999999-", 206, 2_999_999, 3_000_000),
+        ("bytes=-5", 206, 2_999_995, 3_000_000),
+        ("bytes=3000000-", 416, 0, 0),
+        ("bytes=5-1", 200, 0, 3_000_000),
+    ] {
+        let reply = site.ask("GET", &path, &[&cookie, &format!("Range: {range}"), &format!("If-Range: {tag}")]);
+        assert!(reply.status == status && reply.is_whole && reply.body == bytes[from..to], "{range}: {}", reply.head);
+        if status == 206 {
+            assert_eq!(reply.header("content-range").unwrap(), format!("bytes {from}-{}/3000000", to - 1));
+        }
+        let head = site.ask("HEAD", &path, &[&cookie, &format!("Range: {range}")]);
+        assert_eq!((head.status, head.header("content-length")), (status, reply.header("content-length")), "{range}");
+    }
+    let other = site.ask("GET", &path, &[&cookie, "Range: bytes=0-0", "If-Range: \"other\""]);
+    assert_eq!((other.status, other.body.len()), (200, bytes.len()));
+}
+
+#[test]
+fn snapshots_changes_searches_and_archives_say_what_there_is() {
+    let scene = committed();
+    std::fs::remove_file(scene.path("folder/a.txt")).unwrap();
+    scene.write("sub/new <1>.txt", b"new");
+    scene.commit("<b>two</b>").unwrap();
+    let site = Site::new(&scene);
+    let line = site.page("/snapshots");
+    assert!(line.contains("&lt;b&gt;two&lt;/b&gt;") && line.contains("2 snapshots") && !main_of(&line).contains("<b>"));
+    let kept = entries(&line);
+    let (new, old) = (&kept[0], &kept[1]);
+    assert!(site.page(new).contains("the newest") && site.page(new).contains(old.as_str()), "the way to the older one");
+    assert_eq!(site.get(&format!("{new}a.txt")).status, 404);
+    assert!(site.page(&format!("{old}a.txt")).contains("first"));
+    let changes = site.page(&new.replace("/files/", "/changes/"));
+    assert!(changes.contains(">Added<") && changes.contains(">Removed<"), "{changes}");
+    assert!(
+        entries(&changes).contains(&format!("{old}a.txt"))
+            && entries(&changes).contains(&format!("{new}sub/new%20%3C1%3E.txt"))
+    );
+    let id = new.trim_matches('/').rsplit('/').next().unwrap();
+    let same = site.page(&format!("{}?old={id}", new.replace("/files/", "/changes/")));
+    assert!(same.contains("Nothing changed."), "{same}");
+    assert!(site.page(&old.replace("/files/", "/changes/")).contains("no older snapshot"));
+    let search = |query: &str| site.page(&format!("{}?q={query}", new.replace("/files/", "/search/")));
+    assert_eq!(entries(&search("NEW+%3C")), [format!("{new}sub/new%20%3C1%3E.txt")]);
+    assert_eq!(entries(&search("*.bin")).len(), 1);
+    assert!(search("nowhere").contains("0 matches among 3 entries"));
+    for wrong in ["", "%5B", "[z-a]"] {
+        let reply = site.get(&format!("{}?q={wrong}", new.replace("/files/", "/search/")));
+        assert!(reply.status == 400, "{wrong}: {reply:?}");
+    }
+    let zip = site.get(&new.replace("/files/", "/zip/"));
+    assert!(zip.is_whole && zip.header("content-disposition").unwrap().contains("all-files.zip"));
+    let mut archive = zip::ZipArchive::new(Cursor::new(&zip.body)).unwrap();
+    let mut names: Vec<_> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
+    names.sort();
+    assert_eq!(names, ["sub/", "sub/b.bin", "sub/new <1>.txt"]);
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut archive.by_name("sub/b.bin").unwrap(), &mut bytes).unwrap();
+    assert_eq!(bytes, noise(1, 3_000_000));
+}
+
+/// Damages the one chunk of a file of many, behind its first megabyte.
+fn damaged() -> (Scene, Vec<String>) {
+    let scene = Scene::new();
+    scene.write("d/good.txt", b"good");
+    scene.write("d/long.bin", &noise(5, 9_000_000));
+    scene.commit("one").unwrap();
+    let packs: Vec<_> = scene.disk.paths().into_iter().filter(|path| path.starts_with("packs/")).collect();
+    (scene, packs)
+}
+
+#[test]
+fn a_damaged_file_says_so_and_its_download_is_broken_off() {
+    let (scene, packs) = damaged();
+    let longest = packs.iter().max_by_key(|pack| scene.disk.content(pack).unwrap().len()).unwrap();
+    assert!(scene.disk.corrupt(longest, |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle..middle + 100_000].iter_mut().for_each(|byte| *byte ^= 1);
+    }));
+    let site = Site::new(&scene);
+    let files = site.get("/").header("location").unwrap().to_owned();
+    let download = format!("{}d/long.bin", files.replace("/files/", "/download/"));
+    let broken = site.get(&download);
+    assert_eq!((broken.status, broken.header("content-length")), (200, Some("9000000")));
+    assert!(!broken.is_whole && broken.body.len() < 9_000_000, "{} bytes", broken.body.len());
+    assert_eq!(broken.body, noise(5, 9_000_000)[..broken.body.len()], "what came is right");
+    let page = site.page(&format!("{files}d/long.bin"));
+    assert!(page.contains("This is damaged") && page.contains(longest.as_str()), "{page}");
+    assert!(site.page(&format!("{files}d")).contains("damaged</span>"));
+    let range =
+        |range: &str| site.ask("GET", &download, &[&format!("Cookie: {}", site.cookie), &format!("Range: {range}")]);
+    assert_eq!(range("bytes=0-9").body, noise(5, 10));
+    let mid = range("bytes=4500000-4500010");
+    assert!(mid.status == 500 && mid.text().contains("damaged"), "{mid:?}");
+    let zip = site.get(&files.replace("/files/", "/zip/"));
+    assert!(zip.is_whole);
+    let mut archive = zip::ZipArchive::new(Cursor::new(&zip.body)).unwrap();
+    assert!(archive.by_name("d/long.bin").is_err() && archive.by_name("d/good.txt").is_ok());
+    let mut told = String::new();
+    std::io::Read::read_to_string(&mut archive.by_name("LEFT OUT.txt").unwrap(), &mut told).unwrap();
+    assert!(told.contains("/d/long.bin: ") && told.starts_with("1 entries"), "{told}");
+}
+
+#[test]
+fn a_pulled_key_ends_answers_and_hangs_none() {
+    let scene = committed();
+    let site = Site::new(&scene);
+    let files = site.get("/").header("location").unwrap().to_owned();
+    scene.disk.unplug();
+    let download = site.get(&format!("{}sub/b.bin", files.replace("/files/", "/download/")));
+    assert!(download.status == 503 && download.text().contains("medium went away"), "{download:?}");
+    let zip = site.get(&files.replace("/files/", "/zip/"));
+    assert!(zip.status == 503 || !zip.is_whole, "{zip:?}");
+    let search = site.get(&format!("{}?q=a", files.replace("/files/", "/search/")));
+    assert!(search.status == 503 || search.text().contains("ended early"), "{search:?}");
+    site.web.stop();
+}
+
+#[test]
+fn nothing_is_written_and_an_empty_store_is_no_error() {
+    let scene = Scene::new();
+    let site = Site::new(&scene);
+    assert_eq!(site.get("/").header("location"), Some("/snapshots"));
+    assert!(site.page("/snapshots").contains("Nothing was committed"));
+    assert_eq!(site.get("/files/latest/").status, 404);
+    drop(site);
+    let scene = committed();
+    let before = scene.disk.fingerprint();
+    let site = Site::new(&scene);
+    let files = site.get("/").header("location").unwrap().to_owned();
+    for path in
+        [files.clone(), format!("{files}a.txt"), files.replace("/files/", "/zip/"), "/files/latest/sub".to_owned()]
+    {
+        assert_eq!(site.get(&path).status, 200, "{path}");
+    }
+    for wrong in [
+        "/files",
+        "/files/",
+        "/files/0123",
+        "/files/zzzzzzzzzzzzzzzzzzzz/",
+        "/files/latest/%2e%2e",
+        "/files/latest/a.txt/b",
+        "/download/latest/sub",
+        "/files/latest/%00",
+    ] {
+        let reply = site.get(wrong);
+        assert!([400, 404].contains(&reply.status), "{wrong}: {reply:?}");
+    }
+    assert_eq!(scene.disk.fingerprint(), before);
+}
