@@ -120,7 +120,7 @@ impl Mounted {
 
     /// Has the kernel forget what it saw, before more is known than there is room for.
     fn give_way(&self) {
-        let Some(session) = self.session.as_ref().filter(|_| self.view.known() > KNOWN_MAX / 2) else { return };
+        let Some(session) = self.session.as_ref().filter(|_| self.view.known() > KNOWN_MAX / 3) else { return };
         for (dir, name) in self.view.droppable() {
             // One that it has forgotten already is as good.
             let _ = session.notifier().inval_entry(INodeNo(dir), OsStr::from_bytes(name.as_bytes()));

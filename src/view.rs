@@ -290,7 +290,8 @@ impl View {
         let make = |number| match entry.node {
             Node::Dir { tree } => {
                 let (above, depth) = (Some((Arc::clone(dir), placed.position)), dir.depth + 1);
-                Thing::Dir(Arc::new(Dir { number, identity, tree, above, depth }))
+                let name = entry.name.clone();
+                Thing::Dir(Arc::new(Dir { number, identity, name, tree, above, depth }))
             }
             _ => Thing::Entry {
                 dir: Arc::clone(dir),
@@ -490,23 +491,11 @@ impl View {
         lock(&self.inodes).len()
     }
 
-    /// Returns names under which most of what is known can be given up, each with the number of its directory: of the snapshots,
-    /// or of what lies right below the only one. A kernel that drops them forgets what nobody has open below.
+    /// Returns the known directories of snapshots that have no other known ones below them, by name and each with the number of the
+    /// directory that it lies in: a kernel that drops those names forgets what nobody has open there.
     #[must_use]
     pub fn droppable(&self) -> Vec<(u64, EntryName)> {
-        let near: Vec<Thing> = lock(&self.inodes).near_the_top().cloned().collect();
-        let named = near.iter().filter_map(|thing| match thing {
-            Thing::Root(kept) if !self.is_one => {
-                Some((BY_ID, EntryName::new(kept.named.id.to_string().as_bytes()).ok()?))
-            }
-            Thing::Dir(dir) if self.is_one => {
-                let (above, position) = dir.above.as_ref()?;
-                let placed = self.nodes.at(&above.tree, u64::from(*position)).ok()??;
-                Some((above.number, placed.entry().name.clone()))
-            }
-            _ => None,
-        });
-        named.collect()
+        lock(&self.inodes).lowest((!self.is_one).then_some(BY_ID))
     }
 
     fn thing(&self, inode: u64) -> Result<Thing> {
@@ -568,7 +557,8 @@ impl View {
         let identity = Identity::of_snapshot(&kept.named.id);
         let number = if self.is_one { Some(TOP) } else { lock(&self.inodes).number(&identity) };
         let number = number.ok_or(ViewError::TooMany)?;
-        let dir = Arc::new(Dir { number, identity, tree: snapshot.root, above: None, depth: 0 });
+        let name = EntryName::new(kept.named.id.to_string().as_bytes()).map_err(|_| ViewError::Unknown)?;
+        let dir = Arc::new(Dir { number, identity, name, tree: snapshot.root, above: None, depth: 0 });
         let (meta, extensions) = (snapshot.root_meta, snapshot.extensions);
         Ok(kept.root.get_or_init(|| Root { dir, meta, extensions }))
     }
