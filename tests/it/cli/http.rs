@@ -31,11 +31,14 @@ fn a_store_is_read_cloned_and_synced_over_https() {
     let wrong = cat(&cli, &url, &["--tls-pin", &pin(&certificate())]);
     assert!(wrong.code == 14 && wrong.stderr.contains("certificate"), "{wrong:?}");
     assert_eq!(cat(&cli, &url, &["--tls-pin", &pin(&made), "--no-cache"]).stdout, "first");
+    let before = server.counts();
     let read = cat(&cli, &url, &["--tls-ca", "ca.pem"]);
     assert_eq!((read.code, read.stdout.as_str()), (0, "first"), "{read:?}");
-    let (requests, bytes, connections) = server.counts();
+    let after = server.counts();
+    let (requests, bytes, connections) = (after.0 - before.0, after.1 - before.1, after.2 - before.2);
     println!("cat over https: {requests} requests, {bytes} bytes, {connections} connections");
     assert!(bytes < 1 << 20, "only what is read");
+    assert!(connections <= 2, "a connection is used again: {connections}");
     cli.ok(&["clone", &url, "key", "--trust", &fingerprint(&cli), "--tls-ca", "ca.pem"]);
     cli.write("files/new.txt", b"new");
     cli.ok(&["commit", "files", "--store", "pub", "--keys", "k", "-m", "three"]);
