@@ -24,7 +24,7 @@ use crate::base::paths::show_bytes;
 use crate::base::units::MIB;
 use crate::base::{Clock, StorePath};
 use line::{Dialer, Nowhere};
-pub use url::HttpUrl;
+pub use url::{HttpUrl, HttpUrlError};
 
 mod line;
 mod url;
