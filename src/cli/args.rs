@@ -61,8 +61,7 @@ pub struct GlobalArgs {
     /// A profile of the configuration file [env: CHUNKSTORE_PROFILE]
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
-    /// The store: a path, and to read from an address as well [env: CHUNKSTORE_STORE] [default: the working directory, if it is a
-    /// store]
+    /// The store [env: CHUNKSTORE_STORE] [default: the working directory, if it is a store]
     #[arg(long, global = true, value_name = "PATH")]
     pub store: Option<PathBuf>,
     /// Where this machine's keys live [env: CHUNKSTORE_KEYS] [default: the configuration folder]
@@ -358,7 +357,8 @@ pub struct LogArgs {
 /// `ls`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  chunkstore ls HEAD~1:/reports --store key --keys k\n  chunkstore ls @2w:/reports --recursive"
+    after_help = "Example:\n  chunkstore ls HEAD~1:/reports --store key --keys k\n  chunkstore ls @2w:/reports --recursive\n  \
+                  chunkstore ls / --store ftp://user@host/dir --also /mnt/mirror"
 )]
 pub struct LsArgs {
     /// A path from /, after a snapshot and a colon if not HEAD: an id prefix, HEAD~N, a tag, @DATE

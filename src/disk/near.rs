@@ -109,7 +109,7 @@ impl Near {
     pub fn put(&self, name: &Name, bytes: &[u8]) {
         let len_bytes = bytes.len() as u64 + RECORD_HEADER_BYTES as u64;
         let mut state = self.lock();
-        let fits = !bytes.is_empty() && len_bytes + SEGMENT_HEADER_BYTES <= self.segment_bytes();
+        let fits = !bytes.is_empty() && len_bytes + SEGMENT_HEADER_BYTES <= self.most_bytes / 2;
         if state.is_closed || !fits || state.places.contains_key(name) {
             return;
         }
@@ -138,7 +138,7 @@ impl Near {
         let filled = state.own.as_ref().and_then(|own| state.segments.get(&own.number)).map(|own| own.len_bytes);
         if filled.is_none_or(|filled| filled + len_bytes > self.segment_bytes()) {
             state.own = None;
-            state.own = Some(self.begin_segment(state)?);
+            state.own = Some(self.begin_segment(state, len_bytes)?);
         }
         let length = u32::try_from(bytes.len()).ok()?;
         let mut record = Vec::with_capacity(RECORD_HEADER_BYTES + bytes.len());
@@ -156,10 +156,10 @@ impl Near {
         Some(())
     }
 
-    /// Creates a segment behind all others, and makes room for it.
-    fn begin_segment(&self, state: &mut State) -> Option<Own> {
+    /// Creates a segment behind all others, and makes room for it and for its first record, which may be longer than others are.
+    fn begin_segment(&self, state: &mut State, first_bytes: u64) -> Option<Own> {
         self.look_around(state);
-        self.shrink(state, self.segment_bytes());
+        self.shrink(state, self.segment_bytes().max(first_bytes + SEGMENT_HEADER_BYTES));
         let next = state.segments.last_key_value().map_or(1, |(number, _)| number + 1);
         for number in next..next.checked_add(NAMES_TRIED)? {
             let path = path_of(number)?;

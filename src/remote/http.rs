@@ -24,7 +24,7 @@ use crate::base::paths::show_bytes;
 use crate::base::units::MIB;
 use crate::base::{Clock, StorePath};
 use line::{Dialer, Nowhere};
-pub use url::HttpUrl;
+pub use url::{HttpUrl, HttpUrlError};
 
 mod line;
 mod url;
@@ -33,6 +33,8 @@ mod url;
 const PIECE_BYTES: usize = 128 * 1024;
 /// Most bytes that are read past where a server does not know ranges.
 const SKIP_MAX_BYTES: u64 = 64 * MIB;
+/// Most bytes of a refusal that are read past.
+const WORDS_MAX_BYTES: u64 = 16 * 1024;
 /// Most bytes of a server's words that an error repeats.
 const SHOWN_BYTES: usize = 160;
 
@@ -180,6 +182,10 @@ impl HttpSession {
         Err(self.error(RemoteErrorKind::Unsupported, act, path, "what is reached over http can only be read"))
     }
 
+    fn meter(&self) -> Meter {
+        Meter::new(self.shared.options.least_bytes_per_sec, self.shared.options.rate_window)
+    }
+
     /// Reads some bytes of a body under the rule for transfers that crawl; 0 at the end.
     fn read(
         &mut self,
@@ -210,8 +216,7 @@ impl HttpSession {
         (offset, max_bytes): (u64, u64),
         sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<Fetched, (RemoteErrorKind, String)> {
-        let options = &self.shared.options;
-        let mut meter = Meter::new(options.least_bytes_per_sec, options.rate_window);
+        let mut meter = self.meter();
         let mut skipped = 0;
         while skipped < part.skip_bytes {
             let most = usize::try_from(part.skip_bytes - skipped).unwrap_or(usize::MAX);
@@ -228,14 +233,13 @@ impl HttpSession {
                 return Ok(Fetched { len_bytes, at_end: true });
             }
             len_bytes += count as u64;
-            if sink(&self.buffer[..count]).is_break() {
+            if sink(&self.buffer[..count]).is_break() && len_bytes < max_bytes {
                 return Ok(Fetched { len_bytes, at_end: false });
             }
         }
-        let at_end = match part.total_bytes {
-            Some(total) => offset.saturating_add(len_bytes) >= total,
-            None => self.read(body, 1, &mut meter)? == 0,
-        };
+        // Also where the length is known: the connection is used again once its answer was read to the end.
+        let has_more = self.read(body, 1, &mut meter)? > 0;
+        let at_end = part.total_bytes.map_or(!has_more, |total| offset.saturating_add(len_bytes) >= total);
         Ok(Fetched { len_bytes, at_end })
     }
 }
@@ -293,6 +297,10 @@ impl Session for HttpSession {
         let answer = asked.header(header::RANGE, format!("bytes={offset}-{last}")).call();
         let answer = answer.map_err(|error| failed("fetch", self.subject(path), &error))?;
         if let Some((kind, reason)) = refusal(&answer) {
+            // The few words of a refusal are read past, so that the connection is used again.
+            let mut words = answer.into_body().into_reader().take(WORDS_MAX_BYTES);
+            let mut meter = self.meter();
+            while self.read(&mut words, PIECE_BYTES, &mut meter).is_ok_and(|count| count > 0) {}
             return Err(self.error(kind, "fetch", path, &reason));
         }
         if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE {

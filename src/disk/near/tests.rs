@@ -75,7 +75,7 @@ fn the_oldest_goes_and_the_bound_holds() {
     assert!(held(&disk) <= ROOM / 2);
     let whole = bytes(1, ROOM as usize);
     near.put(&name(9999), &whole);
-    assert_eq!(near.get(&name(9999)), None, "longer than a segment");
+    assert_eq!(near.get(&name(9999)), None, "half of the room is the most for one");
 }
 
 #[test]

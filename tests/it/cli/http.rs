@@ -1,13 +1,10 @@
 //! Stores on a server of files: read, cloned and synced over http and https, and servers that misbehave.
 
 use super::far::fingerprint;
+use super::wire::{certificate, pin};
 use super::{Cli, Ran};
 use crate::scene::noise;
 use crate::web_server::{Conduct, WebServer};
-
-fn certificate() -> rcgen::CertifiedKey<rcgen::KeyPair> {
-    rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap()
-}
 
 /// A store `pub` that was pushed to `mirror`.
 fn scene() -> Cli {
@@ -31,11 +28,17 @@ fn a_store_is_read_cloned_and_synced_over_https() {
     let stranger = cat(&cli, &url, &[]);
     assert_eq!(stranger.code, 14, "{stranger:?}");
     assert!(stranger.stderr.contains("certificate"), "{stranger:?}");
+    let wrong = cat(&cli, &url, &["--tls-pin", &pin(&certificate())]);
+    assert!(wrong.code == 14 && wrong.stderr.contains("certificate"), "{wrong:?}");
+    assert_eq!(cat(&cli, &url, &["--tls-pin", &pin(&made), "--no-cache"]).stdout, "first");
+    let before = server.counts();
     let read = cat(&cli, &url, &["--tls-ca", "ca.pem"]);
     assert_eq!((read.code, read.stdout.as_str()), (0, "first"), "{read:?}");
-    let (requests, bytes, connections) = server.counts();
+    let after = server.counts();
+    let (requests, bytes, connections) = (after.0 - before.0, after.1 - before.1, after.2 - before.2);
     println!("cat over https: {requests} requests, {bytes} bytes, {connections} connections");
     assert!(bytes < 1 << 20, "only what is read");
+    assert!(connections <= 2, "a connection is used again: {connections}");
     cli.ok(&["clone", &url, "key", "--trust", &fingerprint(&cli), "--tls-ca", "ca.pem"]);
     cli.write("files/new.txt", b"new");
     cli.ok(&["commit", "files", "--store", "pub", "--keys", "k", "-m", "three"]);

@@ -15,12 +15,12 @@ struct Scene {
     server: Server,
 }
 
-fn certificate() -> rcgen::CertifiedKey<rcgen::KeyPair> {
+pub fn certificate() -> rcgen::CertifiedKey<rcgen::KeyPair> {
     rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap()
 }
 
 /// The SHA-256 of a certificate in hex, as a person gets it from openssl.
-fn pin(certificate: &rcgen::CertifiedKey<rcgen::KeyPair>) -> String {
+pub fn pin(certificate: &rcgen::CertifiedKey<rcgen::KeyPair>) -> String {
     let suite = rustls::crypto::ring::cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256;
     let rustls::SupportedCipherSuite::Tls12(suite) = suite else { panic!("not a suite of TLS 1.2") };
     hex::encode(suite.common.hash_provider.hash(certificate.cert.der()).as_ref())
