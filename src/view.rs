@@ -31,9 +31,9 @@ use crate::format::attributes::{ATTRIBUTES_TAG, Attribute, HOLES_TAG, decode_att
 use crate::format::codec::Extensions;
 use crate::format::sealed::SnapshotRef;
 use crate::format::tree::{Entry, Meta, Node};
-use crate::store::{Store, StoreError};
 use crate::store::cache::Plaintext;
 use crate::store::reader::ObjectReader;
+use crate::store::{Store, StoreError};
 use crate::tree::snapshots;
 use inodes::{Dir, Identity, Inodes, Thing};
 use nodes::{Nodes, Placed};

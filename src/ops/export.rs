@@ -189,7 +189,11 @@ struct LeftOut {
 
 impl Default for LeftOut {
     fn default() -> Self {
-        Self { count: 0, lines: Vec::new(), names: vec!["LEFT OUT.txt", "LEFT OUT by chunkstore.txt", "LEFT OUT (1).txt"] }
+        Self {
+            count: 0,
+            lines: Vec::new(),
+            names: vec!["LEFT OUT.txt", "LEFT OUT by chunkstore.txt", "LEFT OUT (1).txt"],
+        }
     }
 }
 

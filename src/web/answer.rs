@@ -106,7 +106,9 @@ impl From<ViewError> for Refusal {
             ViewError::NotAFile => Self::wrong("This is no file: it has no content of its own."),
             ViewError::NotALink => Self::wrong("This is no link."),
             ViewError::TooMany => Self::busy(),
-            ViewError::Damaged(reason) => Self::damaged(format!("It does not read from this copy of the store: {reason}.")),
+            ViewError::Damaged(reason) => {
+                Self::damaged(format!("It does not read from this copy of the store: {reason}."))
+            }
             ViewError::Gone => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "medium-gone",

@@ -30,7 +30,11 @@ pub async fn page(Shared(state): Shared<Arc<State>>, request: Request) -> Answer
     let old = asked("old").unwrap_or(place.snapshot + 1);
     let page = Page::new("What changed").of(&state, Some(&place));
     let Some(older) = state.snapshots.get(old) else {
-        let main = format!("{}<h1>What changed</h1>{}<p class=\"facts\">There is no older snapshot to compare with.</p>", crumbs(&state, &place), form(&state, &place, place.snapshot));
+        let main = format!(
+            "{}<h1>What changed</h1>{}<p class=\"facts\">There is no older snapshot to compare with.</p>",
+            crumbs(&state, &place),
+            form(&state, &place, place.snapshot)
+        );
         return Ok(page.response(&main));
     };
     if request.method() == Method::HEAD {
@@ -116,7 +120,10 @@ fn row(state: &State, place: &Place, old: usize, change: &Change) -> String {
         (Some(old), Some(new)) if old != new => format!("{old} → {new}"),
         (old, new) => new.or(old).unwrap_or_default(),
     };
-    let from = change.from.as_ref().map_or_else(String::new, |from| format!(" <span class=\"facts\">from {}</span>", name(from.as_bytes())));
+    let from = change
+        .from
+        .as_ref()
+        .map_or_else(String::new, |from| format!(" <span class=\"facts\">from {}</span>", name(from.as_bytes())));
     format!(
         "<li class=\"{class}\"><span class=\"tag\">{word}</span> <a class=\"entry\" href=\"{}\">{}</a>{from} \
          <span class=\"facts\">{sizes}</span></li>",

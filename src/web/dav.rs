@@ -100,7 +100,8 @@ async fn list(state: &Arc<State>, wanted: RelPath, prefix: String, request: Requ
     };
     let depth = parts.headers.get("depth").map_or("infinity", |depth| depth.to_str().unwrap_or_default());
     if !matches!(depth, "0" | "1") {
-        let finite = "<?xml version=\"1.0\" encoding=\"utf-8\"?><D:error xmlns:D=\"DAV:\"><D:propfind-finite-depth/></D:error>";
+        let finite =
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><D:error xmlns:D=\"DAV:\"><D:propfind-finite-depth/></D:error>";
         let kind = [(header::CONTENT_TYPE, "application/xml; charset=utf-8")];
         return Ok((StatusCode::FORBIDDEN, kind, finite).into_response());
     }

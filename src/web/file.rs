@@ -150,13 +150,18 @@ fn text_of(state: &State, stat: &Stat, uri: &Uri) -> String {
             c => text += &escape(c.encode_utf8(&mut [0; 4])),
         }
     }
-    let step = |at: u64, key: &str, text: &str| format!("<a class=\"button\" href=\"?at={at}\" data-key=\"{key}\">{text}</a>");
+    let step =
+        |at: u64, key: &str, text: &str| format!("<a class=\"button\" href=\"?at={at}\" data-key=\"{key}\">{text}</a>");
     let before = if at > 0 { step(at.saturating_sub(TEXT_BYTES as u64), "p", "Before") } else { String::new() };
     let after = if is_last { String::new() } else { step(next, "n", "More") };
     let pager = if before.is_empty() && after.is_empty() {
         String::new()
     } else {
-        format!("<nav class=\"pager\" aria-label=\"Parts\">{before}<span>Bytes {} to {}</span>{after}</nav>", count(at), count(next))
+        format!(
+            "<nav class=\"pager\" aria-label=\"Parts\">{before}<span>Bytes {} to {}</span>{after}</nav>",
+            count(at),
+            count(next)
+        )
     };
     format!("{pager}<pre class=\"preview\" tabindex=\"0\"><bdi>{text}</bdi></pre>{pager}")
 }
@@ -332,7 +337,8 @@ fn wanted(headers: &HeaderMap, etag: &str, len_bytes: u64) -> Wanted {
         return Wanted::All;
     };
     let Some((first, last)) = range.split_once('-') else { return Wanted::All };
-    let number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u64>().unwrap_or(u64::MAX));
+    let number =
+        |digits: &str| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u64>().unwrap_or(u64::MAX));
     match (number(first.trim()), number(last.trim()), first.trim().is_empty(), last.trim().is_empty()) {
         // The last so many bytes.
         (_, Some(most), true, false) if most > 0 && len_bytes > 0 => {
@@ -358,8 +364,7 @@ pub fn etag(stat: &Stat) -> String {
 pub fn named(disposition: &str, own: &[u8]) -> String {
     let clean = |c: char| drives_a_terminal(c) || matches!(c, '/' | '\\' | '\u{fffd}');
     let name: String = String::from_utf8_lossy(own).chars().map(|c| if clean(c) { '_' } else { c }).collect();
-    let plain: String =
-        name.chars().map(|c| if c.is_ascii() && !matches!(c, '"' | '%') { c } else { '_' }).collect();
+    let plain: String = name.chars().map(|c| if c.is_ascii() && !matches!(c, '"' | '%') { c } else { '_' }).collect();
     format!("{disposition}; filename=\"{plain}\"; filename*=UTF-8''{}", super::place::encode(name.as_bytes()))
 }
 

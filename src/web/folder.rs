@@ -164,8 +164,10 @@ fn write_row(rows: &mut String, state: &State, place: &Place, row: &Row) {
     let address = Place::address("files", &state.snapshots[place.snapshot], &path);
     let (kind, word) = kind_of(row.stat.kind);
     let slash = if row.stat.kind == FileKind::Dir { "/" } else { "" };
-    let target = row.target.as_ref().map_or_else(String::new, |to| format!(" <span class=\"facts\">→ {}</span>", name(to)));
-    let damage = if state.view.reason(row.stat.inode).is_some() { " <span class=\"tag bad\">damaged</span>" } else { "" };
+    let target =
+        row.target.as_ref().map_or_else(String::new, |to| format!(" <span class=\"facts\">→ {}</span>", name(to)));
+    let damage =
+        if state.view.reason(row.stat.inode).is_some() { " <span class=\"tag bad\">damaged</span>" } else { "" };
     let size = if row.stat.kind == FileKind::File { show_size(row.stat.len_bytes) } else { String::new() };
     let _ = write!(
         rows,

@@ -94,7 +94,8 @@ impl Guard {
     #[must_use]
     pub fn has_password(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let encoded = given.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("basic"));
+        let encoded =
+            given.and_then(|value| value.split_once(' ')).filter(|(kind, _)| kind.eq_ignore_ascii_case("basic"));
         let pair = encoded.and_then(|(_, encoded)| from_base64(encoded.trim()));
         let pair = pair.and_then(|pair| String::from_utf8(pair).ok());
         pair.is_some_and(|pair| pair.split_once(':').is_some_and(|(_, password)| self.is_password(password)))

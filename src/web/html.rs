@@ -31,9 +31,8 @@ impl Page {
     pub fn of(mut self, state: &State, place: Option<&Place>) -> Self {
         let Some(snapshot) = state.snapshots.get(place.map_or(0, |place| place.snapshot)) else { return self };
         let (root, path) = (RelPath::root(), place.map(|place| place.path.clone()).unwrap_or_default());
-        let link = |key: &str, address: &str, text: &str| {
-            format!("<a href=\"{address}\" data-key=\"{key}\">{text}</a>")
-        };
+        let link =
+            |key: &str, address: &str, text: &str| format!("<a href=\"{address}\" data-key=\"{key}\">{text}</a>");
         self.nav = [
             link("f", &Place::address("files", snapshot, &root), "Files"),
             link("t", "/snapshots", "Time line"),

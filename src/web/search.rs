@@ -108,7 +108,10 @@ fn search(state: &State, place: &Place, start: &Start, pattern: &Pattern, live: 
     );
     let looked = several(live.looked_at(), "entry", "entries");
     match walked {
-        _ if is_full => format!("The first {} are shown. Search for more of the name, or in a folder further down.", several(ROWS_MAX as u64, "match", "matches")),
+        _ if is_full => format!(
+            "The first {} are shown. Search for more of the name, or in a folder further down.",
+            several(ROWS_MAX as u64, "match", "matches")
+        ),
         Ok(()) => format!("{} among {looked}.", several(found, "match", "matches")),
         Err(error) => {
             let reason = Error::from(state.reading.store.settle(error)).in_full();

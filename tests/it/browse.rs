@@ -147,7 +147,9 @@ fn other_names_other_sites_and_other_methods_are_refused() {
         }
         let own = format!("Host: localhost:{port}");
         assert_eq!(site.ask("GET", path, &[&cookie, &own]).status, 200, "{path}");
-        for line in ["Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"] {
+        for line in
+            ["Origin: http://evil.example", "Origin: null", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"]
+        {
             let refused = site.ask("GET", path, &[&cookie, line]);
             assert!(refused.status == 403 && !refused.text().contains("first"), "{path} {line}: {refused:?}");
         }
@@ -157,7 +159,8 @@ fn other_names_other_sites_and_other_methods_are_refused() {
             assert_eq!(site.ask_with(method, path, &[&cookie], b"x").status, 405, "{method} {path}");
         }
     }
-    let went_there = [&cookie[..], "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
+    let went_there =
+        [&cookie[..], "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
     assert_eq!(site.ask("GET", &files, &went_there).status, 403, "not even by a link");
     let long = format!("X: {}", "x".repeat(1_000_000));
     let refused = site.ask("GET", "/snapshots", &[&cookie, &long]).status;
@@ -173,7 +176,16 @@ fn every_answer_keeps_browsers_careful() {
     let site = Site::new(&scene);
     let files = site.get("/").header("location").unwrap().to_owned();
     let at = |word: &str, name: &str| format!("{}{name}", files.replace("/files/", &format!("/{word}/")));
-    let paths = ["/", &files, &at("files", "a.txt"), &at("preview", "evil.html"), &at("preview", "evil.svg"), "/snapshots", "/none", "/page.js"];
+    let paths = [
+        "/",
+        &files,
+        &at("files", "a.txt"),
+        &at("preview", "evil.html"),
+        &at("preview", "evil.svg"),
+        "/snapshots",
+        "/none",
+        "/page.js",
+    ];
     for path in paths {
         let reply = site.get(path);
         let is = |name: &str, value: &str| assert_eq!(reply.header(name), Some(value), "{path}");
@@ -261,7 +273,9 @@ fn hostile_names_are_text_everywhere_and_lead_to_their_files() {
     let nothing = site.page(&format!("{}?q=%22%3E%3Cscript%3Ealert(2)", files.replace("/files/", "/search/")));
     for page in [&folder, &searched, &nothing] {
         let main = main_of(page);
-        assert!(!main.contains("<script") && !main.contains("<img") && !main.contains("<b>") && !page.contains('\u{202e}'));
+        assert!(
+            !main.contains("<script") && !main.contains("<img") && !main.contains("<b>") && !page.contains('\u{202e}')
+        );
         assert!(!main.contains("onclick='"), "{main}");
     }
     assert_eq!(entries(&searched).len(), HOSTILE.len() + 1);
@@ -289,7 +303,10 @@ fn long_folders_are_paged_and_sorted() {
     let by_size = numbers("?sort=size&desc=1");
     assert!(by_size.len() == 500 && by_size.windows(2).all(|two| two[0] * 7 % 1201 > two[1] * 7 % 1201));
     let pages: Vec<_> = values(&site.page(&format!("{many}?sort=size&page=2")), "<a class=\"button\" href");
-    assert!(pages.contains(&"?sort=size&page=1".to_owned()) && pages.contains(&"?sort=size&page=3".to_owned()), "{pages:?}");
+    assert!(
+        pages.contains(&"?sort=size&page=1".to_owned()) && pages.contains(&"?sort=size&page=3".to_owned()),
+        "{pages:?}"
+    );
 }
 
 #[test]
@@ -338,7 +355,10 @@ fn snapshots_changes_searches_and_archives_say_what_there_is() {
     assert!(site.page(&format!("{old}a.txt")).contains("first"));
     let changes = site.page(&new.replace("/files/", "/changes/"));
     assert!(changes.contains(">Added<") && changes.contains(">Removed<"), "{changes}");
-    assert!(entries(&changes).contains(&format!("{old}a.txt")) && entries(&changes).contains(&format!("{new}sub/new%20%3C1%3E.txt")));
+    assert!(
+        entries(&changes).contains(&format!("{old}a.txt"))
+            && entries(&changes).contains(&format!("{new}sub/new%20%3C1%3E.txt"))
+    );
     let id = new.trim_matches('/').rsplit('/').next().unwrap();
     let same = site.page(&format!("{}?old={id}", new.replace("/files/", "/changes/")));
     assert!(same.contains("Nothing changed."), "{same}");
@@ -390,7 +410,8 @@ fn a_damaged_file_says_so_and_its_download_is_broken_off() {
     let page = site.page(&format!("{files}d/long.bin"));
     assert!(page.contains("This is damaged") && page.contains(longest.as_str()), "{page}");
     assert!(site.page(&format!("{files}d")).contains("damaged</span>"));
-    let range = |range: &str| site.ask("GET", &download, &[&format!("Cookie: {}", site.cookie), &format!("Range: {range}")]);
+    let range =
+        |range: &str| site.ask("GET", &download, &[&format!("Cookie: {}", site.cookie), &format!("Range: {range}")]);
     assert_eq!(range("bytes=0-9").body, noise(5, 10));
     let mid = range(&format!("bytes={}-{}", broken.body.len(), broken.body.len() + (1 << 20) - 1));
     assert!(mid.status == 500 && mid.text().contains("damaged"), "{mid:?}");
@@ -430,10 +451,21 @@ fn nothing_is_written_and_an_empty_store_is_no_error() {
     let before = scene.disk.fingerprint();
     let site = Site::new(&scene);
     let files = site.get("/").header("location").unwrap().to_owned();
-    for path in [files.clone(), format!("{files}a.txt"), files.replace("/files/", "/zip/"), "/files/latest/sub".to_owned()] {
+    for path in
+        [files.clone(), format!("{files}a.txt"), files.replace("/files/", "/zip/"), "/files/latest/sub".to_owned()]
+    {
         assert_eq!(site.get(&path).status, 200, "{path}");
     }
-    for wrong in ["/files", "/files/", "/files/0123", "/files/zzzzzzzzzzzzzzzzzzzz/", "/files/latest/%2e%2e", "/files/latest/a.txt/b", "/download/latest/sub", "/files/latest/%00"] {
+    for wrong in [
+        "/files",
+        "/files/",
+        "/files/0123",
+        "/files/zzzzzzzzzzzzzzzzzzzz/",
+        "/files/latest/%2e%2e",
+        "/files/latest/a.txt/b",
+        "/download/latest/sub",
+        "/files/latest/%00",
+    ] {
         let reply = site.get(wrong);
         assert!([400, 404].contains(&reply.status), "{wrong}: {reply:?}");
     }

@@ -19,7 +19,8 @@ fn ranges_are_those_of_http() {
         assert_eq!(range(beyond, 10), Wanted::Beyond, "{beyond}");
     }
     assert_eq!((range("bytes=0-", 0), range("bytes=-1", 0)), (Wanted::Beyond, Wanted::Beyond));
-    for none in ["bytes=", "bytes=-", "bytes=5-2", "bytes=a-b", "bytes=0-1,3-4", "lines=0-1", "bytes=+1-2", "bytes= 1"] {
+    for none in ["bytes=", "bytes=-", "bytes=5-2", "bytes=a-b", "bytes=0-1,3-4", "lines=0-1", "bytes=+1-2", "bytes= 1"]
+    {
         assert_eq!(range(none, 10), Wanted::All, "{none}");
     }
 }

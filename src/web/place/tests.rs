@@ -2,7 +2,9 @@ use super::*;
 
 #[test]
 fn names_of_any_bytes_go_through_an_address_and_back() {
-    for name in [&b"plain.txt"[..], b"a b", b"<b>&\"'", b"100%", b"%2F", b"\xff\xfe", "ä\u{202e}".as_bytes(), b"\n\t", b"a\\b"] {
+    for name in
+        [&b"plain.txt"[..], b"a b", b"<b>&\"'", b"100%", b"%2F", b"\xff\xfe", "ä\u{202e}".as_bytes(), b"\n\t", b"a\\b"]
+    {
         let encoded = encode(name);
         assert!(encoded.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte)), "{encoded}");
         assert_eq!(decode(&encoded), name);

@@ -69,7 +69,8 @@ fn the_tree_is_listed_and_links_to_snapshots_are_folders() {
     for depth in [&["Depth: infinity"][..], &["Depth: infinity", "X-Litmus: x"], &[], &["Depth: 2"]] {
         assert_eq!(site.ask("PROPFIND", &at("/"), depth).status, 403, "{depth:?}");
     }
-    let asked = b"<?xml version=\"1.0\"?><propfind xmlns=\"DAV:\"><prop><getcontentlength/><displayname/></prop></propfind>";
+    let asked =
+        b"<?xml version=\"1.0\"?><propfind xmlns=\"DAV:\"><prop><getcontentlength/><displayname/></prop></propfind>";
     let props = site.ask_with("PROPFIND", &at("/latest/sub/b.bin"), &["Depth: 0"], asked).text();
     assert!(props.contains(">3000000<") && !props.contains("getlastmodified"), "{props}");
     let options = site.ask("OPTIONS", &at("/"), &[]);
@@ -115,7 +116,9 @@ fn hostile_names_and_hostile_requests_break_no_listing() {
     let text = site.ask("PROPFIND", &dir, &["Depth: 1"]).text();
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "XML has no controls");
     let deep = "<a>".repeat(2000);
-    for (body, status) in [(deep.as_bytes(), 413), (&[b'x'; 100_000][..], 413), (b"<a", 400), (b"x", 400), (b"\xff\xfe\x00", 400)] {
+    for (body, status) in
+        [(deep.as_bytes(), 413), (&[b'x'; 100_000][..], 413), (b"<a", 400), (b"x", 400), (b"\xff\xfe\x00", 400)]
+    {
         let reply = site.ask_with("PROPFIND", &dir, &["Depth: 1"], body);
         assert_eq!(reply.status, status, "{:?}", String::from_utf8_lossy(&body[..body.len().min(9)]));
     }

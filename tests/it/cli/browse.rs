@@ -43,7 +43,8 @@ fn open(event: &Value) -> u16 {
     let url = event["url"].as_str().unwrap();
     let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     assert!(address.is_none_or(|address| address == host));
-    send(host.parse().unwrap(), format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes()).status
+    send(host.parse().unwrap(), format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes())
+        .status
 }
 
 #[test]
@@ -85,7 +86,8 @@ fn ctrl_c_ends_it_also_in_the_middle_of_an_answer() {
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     write!(stream, "GET /dav/{password}/latest/long HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
     stream.read_exact(&mut [0; 1000]).unwrap();
-    rustix::process::kill_process(rustix::process::Pid::from_child(&browse.child), rustix::process::Signal::INT).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&browse.child), rustix::process::Signal::INT)
+        .unwrap();
     assert_eq!(browse.child.wait().unwrap().code(), Some(0));
     assert_eq!(browse.event(), serde_json::json!({"event": "done", "requests": 1}));
     let mut rest = Vec::new();

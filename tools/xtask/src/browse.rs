@@ -133,7 +133,11 @@ impl<'a> Pages<'a> {
         self.browser.go(&self.served.url)?;
         self.browser.wait("the first page", "return location.pathname.startsWith('/files/')")?;
         self.files = self.text("return location.href")?;
-        report.row("the printed address opens the newest snapshot", self.is("return document.querySelectorAll('a.entry').length > 3")?, "");
+        report.row(
+            "the printed address opens the newest snapshot",
+            self.is("return document.querySelectorAll('a.entry').length > 3")?,
+            "",
+        );
         self.shoot("folder")?;
         self.by_keys(report)?;
         self.previews(report)?;
@@ -163,13 +167,22 @@ impl<'a> Pages<'a> {
     fn by_keys(&self, report: &mut Report) -> io::Result<()> {
         let browser = &self.browser;
         browser.press("j")?;
-        report.row("j goes to the first entry", self.is("return document.activeElement.textContent.includes('docs')")?, "");
+        report.row(
+            "j goes to the first entry",
+            self.is("return document.activeElement.textContent.includes('docs')")?,
+            "",
+        );
         browser.press(ENTER)?;
         browser.wait("the folder", "return location.pathname.endsWith('/docs')")?;
         browser.press("jjk")?;
-        report.row("j and k go down and up", self.is("return document.activeElement === document.querySelector('a.entry')")?, "");
+        report.row(
+            "j and k go down and up",
+            self.is("return document.activeElement === document.querySelector('a.entry')")?,
+            "",
+        );
         browser.press("u")?;
-        browser.wait("the folder above", "return location.pathname.endsWith('/') && document.readyState === 'complete'")?;
+        browser
+            .wait("the folder above", "return location.pathname.endsWith('/') && document.readyState === 'complete'")?;
         browser.press("?")?;
         report.row("? shows the keys", self.is("return document.getElementById('keys').open")?, "");
         self.shoot("keys")?;
@@ -205,9 +218,12 @@ impl<'a> Pages<'a> {
         std::thread::sleep(Duration::from_secs(3));
         self.shoot("pdf")?;
         let said = browser.said()?;
-        let complaints: Vec<_> = said.iter().filter(|line| line.contains("Content Security") || line.contains("Refused")).collect();
+        let complaints: Vec<_> =
+            said.iter().filter(|line| line.contains("Content Security") || line.contains("Refused")).collect();
         report.row("nothing on these pages breaks their policy", complaints.is_empty(), &format!("{complaints:?}"));
-        for (file, what) in [("docs/page.html", "a page of the store"), ("pictures/logo.svg", "a picture with a script")] {
+        for (file, what) in
+            [("docs/page.html", "a page of the store"), ("pictures/logo.svg", "a picture with a script")]
+        {
             let address = format!("{}{file}", self.files.replace("/files/", "/preview/"));
             browser.go(&address)?;
             std::thread::sleep(LOOK_EVERY * 10);
@@ -254,9 +270,15 @@ impl<'a> Pages<'a> {
 
     fn snapshots(&self, report: &mut Report) -> io::Result<()> {
         self.browser.go(&format!("{}/snapshots", self.served.base))?;
-        report.row("the time line has all snapshots", self.is("return document.querySelectorAll('.timeline li').length === 3")?, "");
+        report.row(
+            "the time line has all snapshots",
+            self.is("return document.querySelectorAll('.timeline li').length === 3")?,
+            "",
+        );
         self.shoot("timeline")?;
-        self.browser.run("[...document.querySelectorAll('.timeline a')].filter(a => a.textContent === 'What changed')[1].click()")?;
+        self.browser.run(
+            "[...document.querySelectorAll('.timeline a')].filter(a => a.textContent === 'What changed')[1].click()",
+        )?;
         self.browser.wait("the changes", "return !!document.querySelector('.summary')")?;
         let told = self.text("return document.querySelector('.results').textContent")?;
         report.row("what changed is told", told.contains("letters") && told.contains("Removed"), &told);
@@ -273,7 +295,10 @@ impl<'a> Pages<'a> {
         for at in 0..count {
             self.go("odd%20names")?;
             self.browser.run(&format!("document.querySelectorAll('a.entry')[{at}].click()"))?;
-            self.browser.wait("the file", "return !location.pathname.endsWith('odd%20names') && !!document.querySelector('h1')")?;
+            self.browser.wait(
+                "the file",
+                "return !location.pathname.endsWith('odd%20names') && !!document.querySelector('h1')",
+            )?;
             opened += u64::from(self.is(marks)? && self.is("return !!document.querySelector('pre, dl.facts')")?);
         }
         report.row("and each opens, and is text there", opened == count && count > 10, &format!("{opened} of {count}"));
@@ -307,7 +332,11 @@ impl<'a> Pages<'a> {
         report.row("another site reads no page", self.is("return window.seen === 'refused'")?, "");
         report.row("  and no picture", self.is("return document.getElementById('i').naturalWidth === 0")?, "");
         self.browser.go(&self.files)?;
-        report.row("  and the session lives on", self.is("return document.querySelectorAll('a.entry').length > 3")?, "");
+        report.row(
+            "  and the session lives on",
+            self.is("return document.querySelectorAll('a.entry').length > 3")?,
+            "",
+        );
         Ok(())
     }
 
@@ -330,7 +359,11 @@ impl<'a> Pages<'a> {
         for (name, address) in &pages {
             self.browser.go(address)?;
             let width = self.browser.run("return document.documentElement.scrollWidth")?;
-            report.row(&format!("{name} fits into 360 pixels"), width.as_u64().is_some_and(|width| width <= 360), &width.to_string());
+            report.row(
+                &format!("{name} fits into 360 pixels"),
+                width.as_u64().is_some_and(|width| width <= 360),
+                &width.to_string(),
+            );
             self.shoot(&format!("narrow-{name}"))?;
         }
         self.browser.tell("Emulation.clearDeviceMetricsOverride", &json!({}))?;

@@ -49,7 +49,16 @@ fn rclone(stage: &Stage, served: &Served, report: &mut Report) -> io::Result<()>
     report.row("rclone copies the newest snapshot", copied.status.success(), &last_line(&copied.stderr));
     report.row("  and it is the folder that was committed", same_tree(&stage.path("files"), &target)?, "");
     let mut write = Command::new("rclone");
-    write.args(["touch", ":webdav:latest/new", "--webdav-url", &served.dav_url, "--retries", "1", "--low-level-retries", "1"]);
+    write.args([
+        "touch",
+        ":webdav:latest/new",
+        "--webdav-url",
+        &served.dav_url,
+        "--retries",
+        "1",
+        "--low-level-retries",
+        "1",
+    ]);
     write.args(["--webdav-user", "chunkstore", "--webdav-pass", &password, "--config", "/dev/null"]);
     report.row("  and writes nothing", !write.output()?.status.success(), "");
     Ok(())
@@ -90,7 +99,10 @@ fn davfs2(stage: &Stage, served: &Served, report: &mut Report) -> io::Result<()>
     std::fs::create_dir_all(&point)?;
     std::fs::create_dir_all(&cache)?;
     let config = stage.path("davfs2.conf");
-    std::fs::write(&config, format!("dav_user root\ndav_group root\nuse_locks 0\nask_auth 0\ncache_dir {}\n", cache.display()))?;
+    std::fs::write(
+        &config,
+        format!("dav_user root\ndav_group root\nuse_locks 0\nask_auth 0\ncache_dir {}\n", cache.display()),
+    )?;
     // The address with the password behind it asks for none.
     let url = format!("{}{}/", served.dav_url, served.password);
     let mut mount = Command::new("mount");

@@ -128,7 +128,10 @@ impl Driver {
         stream.set_read_timeout(Some(PATIENCE))?;
         let body = given.to_string();
         let (address, len) = (self.address, body.len());
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n{body}")?;
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n{body}"
+        )?;
         let answer = body_of(stream)?;
         let value = serde_json::from_slice::<Value>(&answer).map_err(io::Error::other)?["value"].take();
         match value["error"].as_str() {
