@@ -32,7 +32,3 @@ pub const OBJECT_MAX_BYTES: u64 = 16 * MIB;
 pub const MANIFEST_CHAIN_MAX: u32 = 16;
 /// Most receipts of one store that a publisher reads, and most keys that it remembers.
 pub const FLEET_MAX: usize = 100_000;
-/// Longest memory of a fleet on the publisher's host.
-pub const FLEET_MEMORY_MAX_BYTES: u64 = 128 * MIB;
-/// How many of the last generations are followed through a fleet.
-pub const FLEET_GENERATIONS: u64 = 12;

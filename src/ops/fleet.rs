@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::limits::{FLEET_GENERATIONS, HEAD_MAX_BYTES};
+use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::{Generation, StoreId, Timestamp};
 use crate::crypto::wrap::Identity;
 use crate::disk::{Disk, read_all};
@@ -31,7 +31,7 @@ pub mod memory;
 
 use gather::{Gathered, gather};
 use judge::{Flag, Found, History, Known, Row, Standing, judge};
-use memory::{Day, FleetMemory};
+use memory::{Day, FLEET_GENERATIONS, FleetMemory};
 
 /// The keys of a store, as far as their receipts tell.
 #[derive(Debug, Clone)]

@@ -78,6 +78,7 @@ fn limit_values() -> BTreeMap<&'static str, u64> {
         ("TRUST_MAX_BYTES", limits::TRUST_MAX_BYTES),
         ("RECEIPT_MAX_BYTES", limits::RECEIPT_MAX_BYTES),
         ("SEALED_RECEIPT_MAX_BYTES", limits::SEALED_RECEIPT_MAX_BYTES),
+        ("FLEET_MAX", limits::FLEET_MAX as u64),
         ("OUTCOME_MAX_BYTES", receipt::OUTCOME_MAX_BYTES as u64),
         ("PROGRAM_MAX_BYTES", receipt::PROGRAM_MAX_BYTES as u64),
         ("KEY_FILE_MAX_BYTES", limits::KEY_FILE_MAX_BYTES),

@@ -10,13 +10,18 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Flag, History, Row};
-use crate::base::limits::{FLEET_GENERATIONS, FLEET_MAX, FLEET_MEMORY_MAX_BYTES};
+use crate::base::limits::FLEET_MAX;
+use crate::base::units::MIB;
 use crate::base::{Generation, HeadHash, PublicKey, ReplicaId, StoreId, Timestamp};
 use crate::disk::host::{read_host_file, replace_host_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::keylist::KeyTag;
 use crate::format::receipt::Receipt;
 
+/// How many of the last generations are followed through a fleet.
+pub const FLEET_GENERATIONS: u64 = 12;
+/// Longest memory of a fleet on the publisher's host.
+const FLEET_MEMORY_MAX_BYTES: u64 = 128 * MIB;
 const DAY_SECS: i64 = 24 * 3600;
 /// Fewest digits of a replica's id that name it.
 const PREFIX_MIN: usize = 4;
