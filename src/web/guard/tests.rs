@@ -1,3 +1,5 @@
+//! Tokens, sessions, passwords, hosts and sites.
+
 use super::*;
 use crate::base::random::SeededRandom;
 
