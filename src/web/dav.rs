@@ -198,7 +198,7 @@ impl Tree {
     }
 }
 
-fn failed(error: Refusal) -> FsError {
+fn failed(error: &Refusal) -> FsError {
     if error.status == StatusCode::NOT_FOUND { FsError::NotFound } else { FsError::GeneralFailure }
 }
 
@@ -228,7 +228,7 @@ impl DavFileSystem for Tree {
                 Some(held) => Ok(held.stat.clone()),
                 None => Ok(state.view.stat(TOP)?),
             });
-            Ok(Box::new(Meta(stat.await.map_err(failed)?)) as Box<dyn DavMetaData>)
+            Ok(Box::new(Meta(stat.await.map_err(|error| failed(&error))?)) as Box<dyn DavMetaData>)
         })
     }
 }
