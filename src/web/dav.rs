@@ -38,8 +38,6 @@ const ASKED_MAX_MARKS: usize = 200;
 /// Entries that are read at a time.
 const PAGE: usize = 256;
 const ALLOWED: &str = "OPTIONS, GET, HEAD, PROPFIND";
-/// How deep the links to snapshots lie.
-const LINKS_DEPTH: usize = 2;
 
 /// Answers a request of WebDAV.
 pub async fn answer(Shared(state): Shared<Arc<State>>, request: Request) -> Answer {
@@ -149,28 +147,33 @@ impl Stream for Checked {
 /// Finds what goes by a path from the top of the view; nothing for the top itself.
 fn find(state: &Arc<State>, path: &RelPath) -> Result<Option<Held>, ViewError> {
     let mut found: Option<Held> = None;
-    for (depth, name) in path.names().enumerate() {
+    for name in path.names() {
         let dir = found.as_ref().map_or(TOP, |held| held.stat.inode);
         let held = Held::below(&state.view, dir, &name)?;
-        found = Some(followed(state, held, depth)?.ok_or(ViewError::NoEntry)?);
+        found = Some(followed(state, held, dir)?.ok_or(ViewError::NoEntry)?);
     }
     Ok(found)
 }
 
-/// Returns what a thing is shown as: a link to a snapshot as that one, other links and special files not at all.
-fn followed(state: &Arc<State>, held: Held, depth: usize) -> Result<Option<Held>, ViewError> {
+/// Returns what a thing in a directory is shown as: a link to a snapshot as that one, other links and special files not at all.
+fn followed(state: &Arc<State>, held: Held, dir: u64) -> Result<Option<Held>, ViewError> {
     match held.stat.kind {
         FileKind::Dir | FileKind::File => Ok(Some(held)),
-        FileKind::Symlink if depth < LINKS_DEPTH => {
+        FileKind::Symlink if is_of_view(state, dir) => {
             let target = state.view.readlink(held.stat.inode)?;
             let id = target.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-            // A link in a folder that was committed cannot lie as high as those of the view: folders do not begin above.
             let of = |snapshot: &&crate::format::sealed::SnapshotRef| snapshot.id.to_string().as_bytes() == id;
             let snapshot = state.snapshots.iter().find(of).ok_or(ViewError::NoEntry)?;
             Held::snapshot(&state.view, &snapshot.id).map(Some)
         }
         _ => Ok(None),
     }
+}
+
+/// Returns whether a directory is one that the view makes and puts links into.
+fn is_of_view(state: &Arc<State>, dir: u64) -> bool {
+    let times = EntryName::new(b"snapshots").ok().and_then(|name| Held::below(&state.view, TOP, &name).ok());
+    dir == TOP || times.is_some_and(|times| times.stat.inode == dir)
 }
 
 /// What dav-server asks.
@@ -195,7 +198,7 @@ impl Tree {
     }
 }
 
-fn failed(error: Refusal) -> FsError {
+fn failed(error: &Refusal) -> FsError {
     if error.status == StatusCode::NOT_FOUND { FsError::NotFound } else { FsError::GeneralFailure }
 }
 
@@ -225,14 +228,13 @@ impl DavFileSystem for Tree {
                 Some(held) => Ok(held.stat.clone()),
                 None => Ok(state.view.stat(TOP)?),
             });
-            Ok(Box::new(Meta(stat.await.map_err(failed)?)) as Box<dyn DavMetaData>)
+            Ok(Box::new(Meta(stat.await.map_err(|error| failed(&error))?)) as Box<dyn DavMetaData>)
         })
     }
 }
 
 /// Gives all entries of a folder; returns false where it ends early.
 async fn entries(state: &Arc<State>, path: RelPath, sender: &Sender<Entry>) -> bool {
-    let depth = path.depth();
     let found = read(state, move |state| Ok(find(state, &path)?)).await;
     let Ok(held) = found else { return false };
     let dir = held.as_ref().map_or(TOP, |held| held.stat.inode);
@@ -244,7 +246,7 @@ async fn entries(state: &Arc<State>, path: RelPath, sender: &Sender<Entry>) -> b
             let mut entries = Vec::with_capacity(listed.len());
             for one in listed {
                 let held = Held::below(&state.view, dir, &one.name)?;
-                if let Some(held) = followed(state, held, depth)? {
+                if let Some(held) = followed(state, held, dir)? {
                     entries.push(Entry { name: one.name, meta: Meta(held.stat.clone()) });
                 }
             }

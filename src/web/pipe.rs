@@ -53,7 +53,6 @@ impl Stream for Pieces {
 pub struct Feed(Sender<Piece>);
 
 /// Makes a body and what feeds it.
-#[must_use]
 pub fn pipe() -> (Feed, Body) {
     let (sender, receiver) = channel(WAITING_MAX);
     (Feed(sender), Body::from_stream(Pieces { receiver, is_ended: false }))

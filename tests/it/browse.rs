@@ -162,8 +162,9 @@ fn other_names_other_sites_and_other_methods_are_refused() {
     let went_there =
         [&cookie[..], "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
     assert_eq!(site.ask("GET", &files, &went_there).status, 403, "not even by a link");
-    let long = format!("X: {}", "x".repeat(100_000));
-    assert_eq!(site.ask("GET", "/snapshots", &[&cookie, &long]).status, 431);
+    let long = format!("X: {}", "x".repeat(1_000_000));
+    let refused = site.ask("GET", "/snapshots", &[&cookie, &long]).status;
+    assert!([0, 431].contains(&refused), "what is too long is not even read: {refused}");
 }
 
 #[test]
@@ -214,7 +215,7 @@ fn every_answer_keeps_browsers_careful() {
 
 /// Names that a file system here may refuse, so they are made by hand.
 const HOSTILE: [&[u8]; 12] = [
-    b"\"><script>alert(1)</script>",
+    b"\"><script>alert(1)<!--",
     b"<img src=x onerror=alert(1)>",
     b"' onclick='alert(1)",
     b"new\nline\r\nX-Header: 1",
@@ -240,7 +241,7 @@ fn hostile(scene: &Scene) {
             })
             .collect();
         files.sort_by(|one, other| one.name.cmp(&other.name));
-        let dir = hand.dir("<b>dir</b>", 100, files);
+        let dir = hand.dir("<b>dir", 100, files);
         hand.tree(vec![dir])
     });
 }
@@ -412,7 +413,7 @@ fn a_damaged_file_says_so_and_its_download_is_broken_off() {
     let range =
         |range: &str| site.ask("GET", &download, &[&format!("Cookie: {}", site.cookie), &format!("Range: {range}")]);
     assert_eq!(range("bytes=0-9").body, noise(5, 10));
-    let mid = range("bytes=4500000-4500010");
+    let mid = range(&format!("bytes={}-{}", broken.body.len(), broken.body.len() + (1 << 20) - 1));
     assert!(mid.status == 500 && mid.text().contains("damaged"), "{mid:?}");
     let zip = site.get(&files.replace("/files/", "/zip/"));
     assert!(zip.is_whole);

@@ -1,3 +1,5 @@
+//! Ranges, versions, names and times of downloads.
+
 use super::*;
 
 fn range(value: &str, len_bytes: u64) -> Wanted {

@@ -1,3 +1,5 @@
+//! Text that stays text, and how things are written for people.
+
 use super::*;
 
 #[test]

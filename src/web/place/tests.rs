@@ -1,3 +1,5 @@
+//! Names of any bytes in addresses, and addresses that lead nowhere.
+
 use super::*;
 
 #[test]

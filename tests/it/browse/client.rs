@@ -10,6 +10,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What came back.
 #[derive(Debug)]
 pub struct Reply {
+    /// 0 where no answer came.
     pub status: u16,
     pub head: String,
     pub body: Vec<u8>,
@@ -32,7 +33,8 @@ impl Reply {
 pub fn send(address: SocketAddr, request: &[u8]) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(request).unwrap();
+    // A server may refuse before it has read all.
+    let _ = stream.write_all(request);
     let mut bytes = Vec::new();
     // A server that breaks off may reset the connection; what came before counts.
     let _ = stream.read_to_end(&mut bytes);
@@ -41,7 +43,7 @@ pub fn send(address: SocketAddr, request: &[u8]) -> Reply {
 
 fn parse(bytes: &[u8], is_head: bool) -> Reply {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
-    let end = end.unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(bytes)));
+    let Some(end) = end else { return Reply { status: 0, head: String::new(), body: bytes.to_vec(), is_whole: false } };
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     let raw = &bytes[end + 4..];
