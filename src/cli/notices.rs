@@ -14,7 +14,11 @@ impl Notices {
     /// Makes some that write nothing.
     #[must_use]
     pub fn silent() -> Self {
-        Self { is_silent: true, ..Self::default() }
+        Self {
+            is_silent: true,
+            #[cfg(test)]
+            kept: None,
+        }
     }
 
     /// Writes a line.

@@ -154,33 +154,10 @@ impl Shared {
         let (is_head, path) = (words.next() == Some("HEAD"), words.next().unwrap().trim_start_matches('/'));
         let file = std::fs::read(self.root.join(path));
         let conduct = *self.conduct.lock().unwrap();
-        let out = stream.get_mut();
-        match conduct {
-            Conduct::Redirects => {
-                let head = "HTTP/1.1 302 Found\r\nLocation: https://elsewhere.example/\r\nContent-Length: 0\r\n\r\n";
-                out.write_all(head.as_bytes())?;
-                return out.flush().map(|()| true);
-            }
-            Conduct::Busy => {
-                out.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")?;
-                return out.flush().map(|()| true);
-            }
-            Conduct::Garbage => {
-                out.write_all(b"220 this is ftp\r\n\r\n\r\n")?;
-                return out.flush().map(|()| false);
-            }
-            Conduct::EndlessHead => {
-                out.write_all(b"HTTP/1.1 200 OK\r\n")?;
-                loop {
-                    out.write_all(b"X-More: more and more and more\r\n")?;
-                }
-            }
-            Conduct::Silent => {
-                let _ = stream.read(&mut [0]);
-                return Ok(false);
-            }
-            _ => {}
+        if let Some(stays) = misbehave(conduct, stream)? {
+            return Ok(stays);
         }
+        let out = stream.get_mut();
         let Ok(file) = file else {
             out.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n")?;
             out.write_all(if is_head { b"" } else { b"not found" })?;
@@ -215,5 +192,36 @@ impl Shared {
             self.body_bytes.fetch_add(sent as u64, Ordering::Relaxed);
         }
         out.flush().map(|()| conduct != Conduct::Truncates)
+    }
+}
+
+/// Answers as no good server does; says whether the connection stays, or nothing where the answer is still to come.
+fn misbehave(conduct: Conduct, stream: &mut BufReader<Box<dyn Stream>>) -> std::io::Result<Option<bool>> {
+    let out = stream.get_mut();
+    match conduct {
+        Conduct::Redirects => {
+            let head = "HTTP/1.1 302 Found\r\nLocation: https://elsewhere.example/\r\nContent-Length: 0\r\n\r\n";
+            out.write_all(head.as_bytes())?;
+            out.flush().map(|()| Some(true))
+        }
+        Conduct::Busy => {
+            out.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")?;
+            out.flush().map(|()| Some(true))
+        }
+        Conduct::Garbage => {
+            out.write_all(b"220 this is ftp\r\n\r\n\r\n")?;
+            out.flush().map(|()| Some(false))
+        }
+        Conduct::EndlessHead => {
+            out.write_all(b"HTTP/1.1 200 OK\r\n")?;
+            loop {
+                out.write_all(b"X-More: more and more and more\r\n")?;
+            }
+        }
+        Conduct::Silent => {
+            let _ = stream.read(&mut [0]);
+            Ok(Some(false))
+        }
+        _ => Ok(None),
     }
 }

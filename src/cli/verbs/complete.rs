@@ -72,8 +72,8 @@ fn asked(words: &[OsString]) -> Option<(String, Wanted, GlobalArgs)> {
 
 /// Returns what was typed for an argument, if the verb has it.
 fn typed<'m>(matches: &'m ArgMatches, id: &str) -> Option<&'m OsStr> {
-    let raw = matches.try_get_raw(id).ok().flatten()?;
-    raw.last().filter(|_| matches.value_source(id) == Some(ValueSource::CommandLine))
+    let mut raw = matches.try_get_raw(id).ok().flatten()?;
+    raw.next_back().filter(|_| matches.value_source(id) == Some(ValueSource::CommandLine))
 }
 
 /// Returns what the store of the line offers for a beginning.
