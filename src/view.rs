@@ -38,6 +38,7 @@ use crate::format::tree::{Entry, Meta, Node};
 use crate::store::cache::Plaintext;
 use crate::store::reader::ObjectReader;
 use crate::store::{StoreError, Unlocked, settle};
+use crate::tree::read::kind_of;
 use crate::tree::snapshots;
 use ahead::Ahead;
 use inodes::{Dir, Identity, Inodes, Kept, Root, Thing};
@@ -592,18 +593,6 @@ impl ViewError {
             Self::Gone => ErrorKind::Gone,
             _ => ErrorKind::Other,
         }
-    }
-}
-
-fn kind_of(node: &Node) -> FileKind {
-    match node {
-        Node::File { .. } => FileKind::File,
-        Node::Dir { .. } => FileKind::Dir,
-        Node::Symlink { .. } => FileKind::Symlink,
-        Node::Fifo => FileKind::Fifo,
-        Node::Socket => FileKind::Socket,
-        Node::CharDevice(_) => FileKind::CharDevice,
-        Node::BlockDevice(_) => FileKind::BlockDevice,
     }
 }
 

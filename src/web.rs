@@ -49,6 +49,8 @@ mod search;
 mod timeline;
 mod whole;
 
+pub use html::escape;
+
 /// Connections at a time; others wait.
 const CONNECTIONS_MAX: usize = 64;
 /// Longest wait for the head of a request, and for the next one.

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::base::RelPath;
 use crate::base::monitor::{Amount, Problem, Task};
+use crate::base::units::show_size;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::attributes::BIRTH_TAG;
 use crate::format::tree::{Entry, Node};
@@ -80,6 +81,23 @@ pub struct Diffed {
     pub damaged: u64,
     /// Whether moves were looked for among all changes.
     pub all_moves: bool,
+}
+
+impl Diffed {
+    /// Returns how many changes of each kind there were, with the words for them; kinds that there were none of are left out.
+    #[must_use]
+    pub fn in_words(&self) -> Vec<(u64, String)> {
+        let kinds = [
+            (ChangeKind::Added, format!("added ({})", show_size(self.added_bytes))),
+            (ChangeKind::Removed, format!("removed ({})", show_size(self.removed_bytes))),
+            (ChangeKind::Content, format!("with other content ({})", show_size(self.changed_bytes))),
+            (ChangeKind::Metadata, "with other metadata".to_owned()),
+            (ChangeKind::Type, "of another type".to_owned()),
+            (ChangeKind::Moved, "moved".to_owned()),
+        ];
+        let counted = kinds.into_iter().map(|(kind, words)| (self.counts.get(&kind).copied().unwrap_or(0), words));
+        counted.filter(|(count, _)| *count > 0).collect()
+    }
 }
 
 /// Compares two snapshots and gives what changed to `take`, by path as far as it could be held.

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use super::cursor::{Cursor, Said, Unread, misshapen, read_checked};
 use crate::base::{EntryName, RelPath};
+use crate::disk::folder::FileKind;
 use crate::format::list::ListNode;
 use crate::format::snapshot::Snapshot;
 use crate::format::tree::{Content, Entry, LEVELS_MAX, Node, TreeNode};
@@ -197,6 +198,20 @@ pub fn for_each_extent(
         Piece::Node(_) => Ok(()),
         Piece::Extent(extent) => take(extent),
     })
+}
+
+/// Returns the type of a node as a folder has it.
+#[must_use]
+pub fn kind_of(node: &Node) -> FileKind {
+    match node {
+        Node::File { .. } => FileKind::File,
+        Node::Dir { .. } => FileKind::Dir,
+        Node::Symlink { .. } => FileKind::Symlink,
+        Node::Fifo => FileKind::Fifo,
+        Node::Socket => FileKind::Socket,
+        Node::CharDevice(_) => FileKind::CharDevice,
+        Node::BlockDevice(_) => FileKind::BlockDevice,
+    }
 }
 
 /// What a file's content is made of.

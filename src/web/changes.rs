@@ -133,17 +133,8 @@ fn row(state: &State, place: &Place, old: usize, change: &Change) -> String {
 }
 
 fn summary(done: &Diffed, unshown: u64) -> String {
-    let number = |kind| done.counts.get(&kind).copied().unwrap_or(0);
-    let parts = [
-        (ChangeKind::Added, format!("added ({})", show_size(done.added_bytes))),
-        (ChangeKind::Removed, format!("removed ({})", show_size(done.removed_bytes))),
-        (ChangeKind::Content, format!("with other content ({})", show_size(done.changed_bytes))),
-        (ChangeKind::Metadata, "with other metadata".to_owned()),
-        (ChangeKind::Type, "of another type".to_owned()),
-        (ChangeKind::Moved, "moved".to_owned()),
-    ];
-    let parts = parts.iter().filter(|(kind, _)| number(*kind) > 0);
-    let parts: Vec<String> = parts.map(|(kind, words)| format!("{} {words}", count(number(*kind)))).collect();
+    let parts: Vec<String> =
+        done.in_words().into_iter().map(|(number, words)| format!("{} {words}", count(number))).collect();
     let mut text = if parts.is_empty() { "Nothing changed.".to_owned() } else { format!("{}.", parts.join(", ")) };
     if unshown > 0 {
         text += &format!(" {} more are not listed; look in a folder further down.", count(unshown));

@@ -116,16 +116,7 @@ fn object_of(change: &Change) -> Map<String, Value> {
 
 fn summary(done: &Diffed, context: &Context) -> Result<()> {
     let count = |kind| done.counts.get(&kind).copied().unwrap_or(0);
-    let kinds = [
-        (ChangeKind::Added, format!("added ({})", show_size(done.added_bytes))),
-        (ChangeKind::Removed, format!("removed ({})", show_size(done.removed_bytes))),
-        (ChangeKind::Content, format!("with other content ({})", show_size(done.changed_bytes))),
-        (ChangeKind::Metadata, "with other metadata".to_owned()),
-        (ChangeKind::Type, "of another type".to_owned()),
-        (ChangeKind::Moved, "moved".to_owned()),
-    ];
-    let parts = kinds.iter().filter(|(kind, _)| count(*kind) > 0);
-    let parts: Vec<String> = parts.map(|(kind, words)| format!("{} {words}", count(*kind))).collect();
+    let parts: Vec<String> = done.in_words().into_iter().map(|(number, words)| format!("{number} {words}")).collect();
     let text = if parts.is_empty() { "nothing changed".to_owned() } else { parts.join(", ") };
     context.output.text(context.output.paint(Ink::Bold, &text))?;
     if !done.all_moves {

@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::standing::kind_of;
 use super::walk::readable_entries;
 use super::{RestoreRequest, Source, Stop, target_error};
 use crate::base::monitor::Problem;
@@ -21,6 +20,7 @@ use crate::format::tree::{Entry, Node};
 use crate::ops::Run;
 use crate::store::reader::ObjectReader;
 use crate::tree::cursor::Cursor;
+use crate::tree::read::kind_of;
 
 /// From so many entries on, removing more than half of what stands in the target counts as a mistake.
 const BRAKE_MIN_ENTRIES: usize = 10;

@@ -2,9 +2,10 @@
 
 use super::Act;
 use crate::base::RelPath;
-use crate::disk::folder::{FileKind, FileTime, Stat};
+use crate::disk::folder::{FileTime, Stat};
 use crate::disk::{DiskError, Folder};
 use crate::format::tree::{Entry, Meta, Node};
+use crate::tree::read::kind_of;
 
 /// What becomes of entries that stand in the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,19 +50,6 @@ impl Overwrite {
             Self::IfChanged if is_same(folder, path, entry, stat)? => Act::Keep,
             _ => Act::Replace,
         })
-    }
-}
-
-/// Returns the type of a node as a folder has it.
-pub(super) fn kind_of(node: &Node) -> FileKind {
-    match node {
-        Node::File { .. } => FileKind::File,
-        Node::Dir { .. } => FileKind::Dir,
-        Node::Symlink { .. } => FileKind::Symlink,
-        Node::Fifo => FileKind::Fifo,
-        Node::Socket => FileKind::Socket,
-        Node::CharDevice(_) => FileKind::CharDevice,
-        Node::BlockDevice(_) => FileKind::BlockDevice,
     }
 }
 

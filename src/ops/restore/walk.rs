@@ -1,6 +1,5 @@
 //! The walk over what is restored: each directory before what it holds, and its files in the order of the packs.
 
-use super::standing::kind_of;
 use super::{Source, Stop};
 use crate::base::paths::PATH_MAX_DEPTH;
 use crate::base::{PackHash, RelPath};
@@ -12,7 +11,7 @@ use crate::ops::restore::select::Selection;
 use crate::store::StoreError;
 use crate::store::reader::ObjectReader;
 use crate::tree::cursor::Cursor;
-use crate::tree::read::{Named, too_many};
+use crate::tree::read::{Named, kind_of, too_many};
 
 /// A directory on the way.
 pub struct Dir<'d> {

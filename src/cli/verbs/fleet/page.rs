@@ -12,6 +12,7 @@ use crate::cli::context::short_time;
 use crate::cli::output::on_one_line;
 use crate::ops::fleet::judge::{Flag, Row};
 use crate::ops::fleet::{Fleet, Summary};
+use crate::web::escape;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -114,18 +115,7 @@ fn advice(flag: Flag) -> &'static str {
 
 /// Escapes a text of others for a page, inside an element or a quoted attribute.
 pub(super) fn html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in on_one_line(text).chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    escape(&on_one_line(text))
 }
 
 /// Returns the date of a moment for people.
