@@ -288,7 +288,10 @@ impl Filesystem for Tree {
     }
 
     fn readdirplus(&self, _: &Request, dir: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
-        let Ok(own) = self.view.stat(dir.0).map(|stat| attr(&stat)) else { return reply.error(Answer::ESTALE) };
+        let own = match self.view.stat(dir.0) {
+            Ok(stat) => attr(&stat),
+            Err(error) => return reply.error(self.refused(dir.0, &error)),
+        };
         // A number of nothing hands out no reference: what is said is a name, a type and a number to show.
         let mut bare = |at, ino, name: &OsStr, kind| {
             reply.add(INodeNo(0), at, name, &Duration::ZERO, &FileAttr { ino, kind, ..own }, Generation(0))
@@ -297,7 +300,10 @@ impl Filesystem for Tree {
             return reply.ok();
         }
         if self.view.may_change(dir.0) {
-            let page = self.view.list(dir.0, offset.saturating_sub(DOTS), PAGE).unwrap_or_default();
+            let page = match self.view.list(dir.0, offset.saturating_sub(DOTS), PAGE) {
+                Ok(page) => page,
+                Err(error) => return reply.error(self.refused(dir.0, &error)),
+            };
             for Listed { name, inode, kind, next } in page {
                 let at = next.saturating_add(DOTS);
                 if bare(at, INodeNo(inode), OsStr::from_bytes(name.as_bytes()), type_of(kind)) {

@@ -1,13 +1,13 @@
 //! A store as a web page for the person at this machine, and as WebDAV for its file managers; read-only.
 //!
-//! It listens on 127.0.0.1 alone, and [`guard`] says who may come in. Nothing is written anywhere, no page needs anything from
+//! It listens on 127.0.0.1 alone, and `guard` says who may come in. Nothing is written anywhere, no page needs anything from
 //! elsewhere, and no browser may keep what it was shown. Files of a store are never shown as pages: what is previewed is escaped
 //! text, or comes under a type that runs nothing, in a sandbox. Names are bytes and hostile: addresses have them percent-encoded,
 //! pages show them as `ls` does.
 //!
 //! One thread answers; what reads the store waits in threads of a bounded pool. Bounded are connections, requests, their heads
 //! and bodies, what a page lists, and how long a client may take nothing. An answer that cannot be ended well is broken off
-//! ([`pipe`]), so that a part of a file is never taken for the whole.
+//! (`pipe`), so that a part of a file is never taken for the whole.
 
 use std::collections::HashSet;
 use std::future::poll_fn;

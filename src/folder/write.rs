@@ -21,11 +21,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::monitor::{Monitor, Problem};
 use crate::base::units::MIB;
 use crate::base::{Random, RelPath};
-use crate::disk::folder::{Attributes, FileKind, FileTime, FolderFile, FolderWriter};
+use crate::disk::folder::{Attributes, FileKind, FolderFile, FolderWriter};
 use crate::disk::{DiskError, DiskErrorKind, Folder};
 
 use super::read::reason;
-use super::temporary::{RestoreId, is_written, part_beside};
+use super::temporary::{RestoreId, is_written_by, part_beside};
 use metadata::{Metadata, Unset, set_each};
 use place::{Made, Places, make_beside};
 
@@ -61,6 +61,7 @@ pub struct NewFile<'a> {
     folder: &'a dyn Folder,
     random: &'a dyn Random,
     target: RelPath,
+    restore: Option<RestoreId>,
     /// The name under which it stays when the run ends early.
     part: Option<RelPath>,
     state: FileState,
@@ -172,7 +173,7 @@ impl NewFile<'_> {
                 Err(_) => self.part = None,
             }
         }
-        Ok(match make_beside(&self.target, self.random, |temporary| folder.create_file(temporary))? {
+        Ok(match make_beside(&self.target, self.restore, self.random, |temporary| folder.create_file(temporary))? {
             Made::Here(temporary, writer) => FileState::Open(temporary, writer),
             Made::Refused(why) => FileState::Refused(why),
         })
@@ -208,7 +209,10 @@ pub struct BatchWriter<'a> {
     pending_bytes: u64,
     dir_attributes: BTreeMap<RelPath, Attributes>,
     left_alone: BTreeSet<RelPath>,
-    restore: Option<RestoreId>,
+    /// The file that stands for as long as the restore is not done.
+    marker: Option<RelPath>,
+    /// Names of parts that were given out: two targets may hash to one.
+    parts: BTreeSet<RelPath>,
 }
 
 impl<'a> BatchWriter<'a> {
@@ -226,29 +230,32 @@ impl<'a> BatchWriter<'a> {
             pending_bytes: 0,
             dir_attributes: BTreeMap::new(),
             left_alone: BTreeSet::new(),
-            restore: None,
+            marker: None,
+            parts: BTreeSet::new(),
         }
     }
 
-    /// Names long files so that the next run of the same restore finds them. `standing` is a file of the folder.
-    pub fn keep_parts(&mut self, restore: RestoreId, standing: &RelPath) {
-        self.restore = Some(restore);
-        self.places.probe_case(standing, standing);
+    /// Has the next run of the same restore find what this one leaves: long files by their names, and at the `marker`, a file of the
+    /// folder, when the last batch was put in place.
+    pub fn go_on_later(&mut self, restore: RestoreId, marker: &RelPath) {
+        self.places.restore = Some(restore);
+        self.marker = Some(marker.clone());
+        self.places.probe_case(marker, marker);
     }
 
-    /// Removes what a run that is dead left in a directory since it began, but for long files.
+    /// Removes what a dead run of the same restore left in a directory, but for long files.
     ///
     /// # Errors
     /// [`DiskError`] when the medium fails.
-    pub fn clear(&self, dir: &RelPath, since: FileTime) -> Result<(), DiskError> {
+    pub fn clear(&self, dir: &RelPath) -> Result<(), DiskError> {
+        let Some(restore) = self.places.restore else { return Ok(()) };
         let listing = match self.folder.list(dir) {
             Err(error) if ends_the_run(error.kind) => return Err(error),
             // What does not list is told of when something is written there.
             listing => listing.unwrap_or_default(),
         };
-        for (name, stat) in listing.into_iter().filter(|(name, _)| is_written(name)) {
-            let is_of_that_run = stat.is_ok_and(|stat| stat.kind != FileKind::Dir && stat.changed() >= since);
-            if let (true, Ok(path)) = (is_of_that_run, dir.join(&name)) {
+        for (name, stat) in listing.into_iter().filter(|(name, _)| is_written_by(name, restore)) {
+            if let (true, Ok(path)) = (stat.is_ok_and(|stat| stat.kind != FileKind::Dir), dir.join(&name)) {
                 self.folder.remove_file(&path)?;
             }
         }
@@ -280,8 +287,8 @@ impl<'a> BatchWriter<'a> {
             return Ok(None);
         }
         let (folder, random, target) = (self.folder, self.random, path.clone());
-        let (state, unset) = (FileState::Planned, Vec::new());
-        let mut file = NewFile { folder, random, target, part: None, state, bytes: 0, unset };
+        let (restore, state, unset) = (self.places.restore, FileState::Planned, Vec::new());
+        let mut file = NewFile { folder, random, target, restore, part: None, state, bytes: 0, unset };
         if !self.places.knows_case() {
             file.writer()?;
             if let FileState::Open(temporary, _) = &file.state {
@@ -296,12 +303,11 @@ impl<'a> BatchWriter<'a> {
     /// # Errors
     /// As [`BatchWriter::begin_file`].
     pub fn begin_long_file(&mut self, path: &RelPath) -> Result<Option<NewFile<'a>>, DiskError> {
-        let part = self.restore.and_then(|restore| part_beside(path, restore));
-        let begun = self.begin_file(path)?;
-        Ok(begun.map(|mut file| {
-            file.part = part.filter(|_| matches!(file.state, FileState::Planned));
-            file
-        }))
+        let Some(mut file) = self.begin_file(path)? else { return Ok(None) };
+        let part = self.places.restore.and_then(|restore| part_beside(path, restore));
+        let part = part.filter(|_| matches!(file.state, FileState::Planned));
+        file.part = part.filter(|part| self.parts.insert(part.clone()));
+        Ok(Some(file))
     }
 
     /// Ends a file, closing it where that was not done yet, and adds it to the batch, which is put in place when it is full.
@@ -414,6 +420,10 @@ impl<'a> BatchWriter<'a> {
                 self.abort();
                 return Err(error);
             }
+        }
+        if let Some(marker) = &self.marker {
+            // Its own clock tells when; where it does not, the next run writes more than it had to.
+            let _ = self.folder.set_attributes(marker, &Attributes { mode: Some(0o600), ..Attributes::default() });
         }
         Ok(())
     }

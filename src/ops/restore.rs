@@ -9,7 +9,7 @@
 //! The walk goes through a directory in the order of the packs, so that each chunk is read once. What the target cannot hold
 //! is reported and the rest goes on; a file whose chunks are damaged is left out whole. What stands in the target and not in
 //! the snapshot stays unless it is asked to go; then it goes last, when all that was written is durable. The same restore done
-//! again after one that ended early goes on where that stopped ([`resume`]).
+//! again after one that ended early goes on where that stopped (`resume`).
 
 mod content;
 mod delete;
@@ -201,8 +201,8 @@ fn write_all(
         plan.refuse_mistakes(source, request)?;
     }
     let marker = if source.is_long() { Marker::place(folder, source.restore)? } else { None };
-    let since = marker.as_ref().and_then(|marker| marker.since);
-    if since.is_some() {
+    let earlier = marker.as_ref().and_then(|marker| marker.earlier);
+    if earlier.is_some() {
         run.monitor.note("goes on with a restore of the same that was not finished");
     }
     if let Some(plan) = &plan {
@@ -210,10 +210,10 @@ fn write_all(
     }
     let mut batch = BatchWriter::new(folder, run.random, run.monitor, BatchLimits::default());
     if let Some(marker) = &marker {
-        batch.keep_parts(marker.restore, &marker.path);
+        batch.go_on_later(marker.restore, &marker.path);
     }
     let (mut restorer, hashes) = pool::with_threads(&reading.reader, request, run, |writers| {
-        let mut restorer = Restorer::new(folder, request, run, batch, writers, since);
+        let mut restorer = Restorer::new(folder, request, run, batch, writers, earlier);
         let walked = walk::walk(&reading.reader, source, &request.options.selection, &mut restorer);
         match walked.and_then(|()| restorer.wait_for_all()) {
             Ok(()) => Ok(restorer.written()),

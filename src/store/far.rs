@@ -186,6 +186,10 @@ impl Far {
                 _ => None,
             };
             if let Some(kind) = kind {
+                // Whoever answers is there.
+                if is_own {
+                    *lock(&self.offline) = None;
+                }
                 return Err(DiskError::of(kind, act, path, &error.to_string()));
             }
             match retry.next_delay(&error, self.options.random.as_ref()) {
@@ -441,7 +445,9 @@ impl Pack {
             let why = format!("{} sends less of it than it says", self.far.remote.address());
             return Err(DiskError::of(DiskErrorKind::Io, "read", &self.path, &why));
         }
-        pieces.kept.truncate(PIECES_KEPT - 1);
+        // A long frame is read once; what is kept is for its neighbours.
+        let kept = if most > PIECE_MAX_BYTES { 1 } else { PIECES_KEPT };
+        pieces.kept.truncate(kept - 1);
         pieces.kept.push_front((offset, piece));
         Ok(())
     }

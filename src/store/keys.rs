@@ -6,6 +6,7 @@ use super::layout;
 use super::manifest::PackSet;
 use super::near::read_known;
 use super::pack::create_immutable;
+use super::read_all;
 use crate::base::limits::KEY_FILE_MAX_BYTES;
 use crate::base::{Epoch, KeyListHash, StoreId};
 use crate::crypto::wrap::{Identity, Recipient, WrapError, unwrap, wrap};
@@ -191,7 +192,7 @@ fn open_listed(
 ) -> Result<Option<KeyFileContent>, StoreError> {
     let path = layout::key_file(epoch, entry.tag);
     let unread = |error| StoreError::unread(format!("key file {path}"), error);
-    let Some(bytes) = read_known(disk, &path, &entry.hash, KEY_FILE_MAX_BYTES).map_err(unread)? else {
+    let Some(bytes) = read_all(disk, &path, KEY_FILE_MAX_BYTES).map_err(unread)? else {
         return Ok(None);
     };
     if *blake3::hash(&bytes).as_bytes() != entry.hash {
@@ -224,7 +225,7 @@ pub fn read_identities(
         }
         let path = layout::key_file(epoch, entry.tag);
         let unread = |error| StoreError::unread(format!("key file {path}"), error);
-        let Some(bytes) = read_known(disk, &path, &entry.hash, KEY_FILE_MAX_BYTES).map_err(unread)? else { continue };
+        let Some(bytes) = read_all(disk, &path, KEY_FILE_MAX_BYTES).map_err(unread)? else { continue };
         if *blake3::hash(&bytes).as_bytes() != entry.hash {
             return Err(StoreError::damaged(format!("key file {path}")));
         }

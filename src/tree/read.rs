@@ -289,20 +289,24 @@ pub fn stream_file(
     if total == len_bytes { Ok(()) } else { Err(StoreError::damaged("a file that is shorter than its entry says")) }
 }
 
-/// Returns whether two contents of one length have the same bytes. Chunks that both name are not read.
+/// Most extents of a file that are held to be compared: of files that long, and of lists that name one node time and again.
+const COMPARED_EXTENTS_MAX: usize = 500_000;
+
+/// Returns whether two contents of one length have the same bytes. Chunks that both name are not read. Contents of more than
+/// [`COMPARED_EXTENTS_MAX`] extents count as different.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] and others.
 pub fn same_bytes(reader: &ObjectReader, one: &Content, other: &Content) -> Result<bool, StoreError> {
     let extents = |content: &Content| {
         let mut all = VecDeque::new();
-        for_each_extent(reader, content, &mut |extent| {
+        let listed = for_each_extent(reader, content, &mut |extent| {
             all.push_back(*extent);
-            Ok(())
-        })
-        .map(|()| all)
+            if all.len() <= COMPARED_EXTENTS_MAX { Ok(()) } else { Err(StoreError::damaged("a list without end")) }
+        });
+        if all.len() > COMPARED_EXTENTS_MAX { Ok(None) } else { listed.map(|()| Some(all)) }
     };
-    let (mut one, mut other) = (extents(one)?, extents(other)?);
+    let (Some(mut one), Some(mut other)) = (extents(one)?, extents(other)?) else { return Ok(false) };
     while let (Some(a), Some(b)) = (one.front_mut(), other.front_mut()) {
         let len_bytes = a.len_bytes.min(b.len_bytes);
         let is_shared = a.chunk == b.chunk && a.offset == b.offset;

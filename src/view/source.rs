@@ -41,9 +41,25 @@ impl Source {
         if store.head().bytes() == self.store.head().bytes() {
             return Ok(None);
         }
+        self.require_same(&store)?;
         let (unlocked, index) = unlock(&store, identities, monitor)?;
         (self.store, self.unlocked) = (store, unlocked);
         Ok(Some(index))
+    }
+
+    /// Refuses another store in the place of this one, and an older state of it.
+    fn require_same(&self, store: &Store) -> Result<()> {
+        let is_same = store.id() == self.store.id() && store.trust().fingerprint() == self.store.trust().fingerprint();
+        if !is_same {
+            return Err(Error::new(ErrorKind::NotTrusted, "another store took the place of the one that is shown"));
+        }
+        if store.head().head.rank() < self.store.head().head.rank() {
+            return Err(Error::new(
+                ErrorKind::NotTrusted,
+                "the store went back to an older state; the newer one stays shown",
+            ));
+        }
+        Ok(())
     }
 
     /// Reads HEAD's bytes; nothing where there are none or they do not read, which tells of nothing new.

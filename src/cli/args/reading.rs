@@ -207,7 +207,7 @@ pub struct BrowseArgs {
     /// The port on 127.0.0.1 [default: a free one]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub port: u16,
-    /// Opens the address in the browser of this desktop
+    /// Opens the address in the browser of this desktop; other users who list processes just then can see it, and use it first
     #[arg(long)]
     pub open: bool,
     /// Other copies.
@@ -229,6 +229,7 @@ pub struct CompletionsArgs {
 
 /// `complete`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chunkstore complete -- chunkstore ls --store key /rep")]
 pub struct CompleteArgs {
     /// The words of the line up to where the key was pressed, the program's name first and the last one unfinished
     #[arg(last = true, required = true)]

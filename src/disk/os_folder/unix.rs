@@ -218,7 +218,17 @@ impl Folder for OsFolder {
 
     fn lock(&self, path: &RelPath) -> Result<Option<Box<dyn Lock>>, DiskError> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        lock_alone(self.open_plain("lock", path, flags)?).map_err(|error| DiskError::new("lock", path, error))
+        loop {
+            let file = self.open_plain("lock", path, flags)?;
+            let held = rustix::fs::fstat(&file).map_err(|errno| failed("lock", path, errno))?;
+            let lock = lock_alone(file).map_err(|error| DiskError::new("lock", path, error))?;
+            // Whoever had it before may have removed the file between the two calls: that lock would keep nobody out.
+            let stands = self.stat(path)?.map(|stat| (stat.device, stat.inode));
+            let held = stat_of(&held);
+            if lock.is_none() || stands == Some((held.device, held.inode)) {
+                return Ok(lock);
+            }
+        }
     }
 
     fn create_symlink(&self, path: &RelPath, target: &[u8]) -> Result<(), DiskError> {

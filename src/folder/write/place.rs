@@ -8,7 +8,7 @@ use crate::base::{EntryName, Random, RelPath};
 use crate::disk::folder::FileKind;
 use crate::disk::{DiskError, DiskErrorKind, Folder};
 use crate::folder::read::reason;
-use crate::folder::temporary::temporary_beside;
+use crate::folder::temporary::{RestoreId, temporary_beside};
 
 /// Temporary names that are drawn before a directory counts as full of them.
 const NAME_ATTEMPTS: u32 = 16;
@@ -24,11 +24,12 @@ pub(super) enum Made<T> {
 /// Makes an entry under a fresh temporary name beside `target`.
 pub(super) fn make_beside<T>(
     target: &RelPath,
+    restore: Option<RestoreId>,
     random: &dyn Random,
     create: impl Fn(&RelPath) -> Result<T, DiskError>,
 ) -> Result<Made<T>, DiskError> {
     for _ in 0..NAME_ATTEMPTS {
-        let Some(temporary) = temporary_beside(target, random) else {
+        let Some(temporary) = temporary_beside(target, restore, random) else {
             return Ok(Made::Refused("no room for a temporary name beside it".to_owned()));
         };
         match create(&temporary) {
@@ -46,6 +47,8 @@ pub(super) struct Places<'a> {
     folder: &'a dyn Folder,
     random: &'a dyn Random,
     monitor: &'a dyn Monitor,
+    /// What the entries are of, if it is a restore that may be gone on with.
+    pub(super) restore: Option<RestoreId>,
     dirs: BTreeSet<RelPath>,
     refused_dirs: BTreeSet<RelPath>,
     /// Whether `a` and `A` are one name here, asked when the first entry is made.
@@ -60,6 +63,7 @@ impl<'a> Places<'a> {
             folder,
             random,
             monitor,
+            restore: None,
             dirs: BTreeSet::new(),
             refused_dirs: BTreeSet::new(),
             folds_case: None,
@@ -109,7 +113,7 @@ impl<'a> Places<'a> {
         if !self.find(target)? {
             return Ok(None);
         }
-        match make_beside(target, self.random, create)? {
+        match make_beside(target, self.restore, self.random, create)? {
             Made::Here(temporary, made) => {
                 self.probe_case(&temporary, target);
                 Ok(Some((temporary, made)))

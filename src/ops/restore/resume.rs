@@ -1,15 +1,16 @@
 //! How a restore goes on where an earlier run of it ended: cut off, killed, or without its medium.
 //!
 //! While a restore runs, an empty locked file stands in the target whose name says what is restored: the snapshot and the path in
-//! it. Whoever finds it there goes on. What was put in place since the file was made, and has the length and time of the
-//! snapshot's entry, stays; of a long file that was not finished the chunks that have their ids stay.
+//! it. Whoever finds it there goes on. What was put in place between the making of that file and its last change, which follows each
+//! batch, and has the length and time of the snapshot's entry, stays; of a long file that was not finished the chunks that have
+//! their ids stay.
 
 use std::io::Read;
 
 use super::content::Wanted;
 use super::{Stop, target_error};
 use crate::base::RelPath;
-use crate::disk::folder::{FileTime, FolderFile};
+use crate::disk::folder::{FileTime, FolderFile, Stat};
 use crate::disk::{DiskErrorKind, Folder, Lock};
 use crate::error::{Error, ErrorKind};
 use crate::folder::{RestoreId, marker_of};
@@ -20,14 +21,29 @@ use crate::tree::read::for_each_extent;
 /// Length from which on the next run goes on with what this one has written of a file.
 pub const PART_MIN_BYTES: u64 = 16 << 20;
 
+/// A span of the target's own time, both ends in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    first: FileTime,
+    last: FileTime,
+}
+
+impl Span {
+    /// Returns whether an entry was last made or changed within.
+    #[must_use]
+    pub fn holds(&self, stat: &Stat) -> bool {
+        (self.first..=self.last).contains(&stat.changed())
+    }
+}
+
 /// The file that stands in the target while a restore is not done; it stays there when this is dropped.
 pub struct Marker {
     /// What is restored.
     pub restore: RestoreId,
     /// Where it stands.
     pub path: RelPath,
-    /// Since when an earlier run is not done.
-    pub since: Option<FileTime>,
+    /// From when to when an earlier run put entries in place.
+    pub earlier: Option<Span>,
     lock: Box<dyn Lock>,
 }
 
@@ -39,13 +55,16 @@ impl Marker {
     pub fn place(folder: &dyn Folder, restore: RestoreId) -> Result<Option<Self>, Stop> {
         let Some(path) = marker_of(restore) else { return Ok(None) };
         let stands = |kind| matches!(kind, DiskErrorKind::Gone | DiskErrorKind::Io | DiskErrorKind::NoSpace);
-        let since = match folder.stat(&path) {
-            Ok(stat) => stat.map(|stat| stat.birth.map_or(stat.ctime, |birth| birth.min(stat.ctime))),
+        let earlier = match folder.stat(&path) {
+            Ok(stat) => stat.map(|stat| Span {
+                first: [stat.birth.unwrap_or(stat.mtime), stat.mtime, stat.ctime].into_iter().min().unwrap_or_default(),
+                last: stat.changed(),
+            }),
             Err(error) if stands(error.kind) => return Err(target_error(error)),
             Err(_) => return Ok(None),
         };
         match folder.lock(&path) {
-            Ok(Some(lock)) => Ok(Some(Self { restore, path, since, lock })),
+            Ok(Some(lock)) => Ok(Some(Self { restore, path, earlier, lock })),
             Ok(None) => {
                 let text = "another process restores the same into the target: wait for it, or end it";
                 Err(Error::new(ErrorKind::Locked, text).into())
@@ -60,9 +79,10 @@ impl Marker {
     /// # Errors
     /// Those of the target.
     pub fn lift(self, folder: &dyn Folder) -> Result<(), Stop> {
-        // Some systems do not remove open files.
+        // Before the lock goes, so that nobody locks what is about to go.
+        let removed = folder.remove_file(&self.path);
         drop(self.lock);
-        folder.remove_file(&self.path).map_err(target_error)
+        removed.map_err(target_error)
     }
 }
 

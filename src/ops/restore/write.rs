@@ -4,13 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::content::Failure;
 use super::pool::{Finished, Job, Writers};
-use super::resume::PART_MIN_BYTES;
+use super::resume::{PART_MIN_BYTES, Span};
 use super::standing::mtime;
 use super::walk::{Dir, Visit};
 use super::{Act, Hashes, Overwrite, RestoreRequest, Restored, Stop, Tell, damage, target_error};
 use crate::base::monitor::{Amount, Problem, Task};
 use crate::base::{FileId, RelPath};
-use crate::disk::folder::{Attributes, ExtendedAttribute, FileKind, FileTime, Stat};
+use crate::disk::folder::{Attributes, ExtendedAttribute, FileKind, Stat};
 use crate::disk::{DiskErrorKind, Folder};
 use crate::error::{Error, ErrorKind};
 use crate::folder::BatchWriter;
@@ -24,8 +24,8 @@ use crate::store::StoreError;
 struct Decider<'a> {
     folder: Option<&'a dyn Folder>,
     overwrite: Overwrite,
-    /// Since when an earlier run of the same restore is not done.
-    since: Option<FileTime>,
+    /// When an earlier run of the same restore put entries in place.
+    earlier: Option<Span>,
     /// Whether it is asked what stands there even where that changes nothing.
     asks: bool,
     /// Whether each directory on the way stood before.
@@ -48,8 +48,8 @@ impl Decider<'_> {
         let standing = self.standing(path)?;
         let Some(folder) = self.folder else { return Ok((Act::Create, None)) };
         let mut act = self.overwrite.decide(folder, path, entry, standing.as_ref()).map_err(target_error)?;
-        let is_since = standing.as_ref().zip(self.since).is_some_and(|(stat, since)| stat.changed() >= since);
-        if act == Act::Replace && is_since {
+        let is_of_that_run = standing.as_ref().zip(self.earlier).is_some_and(|(stat, earlier)| earlier.holds(stat));
+        if act == Act::Replace && is_of_that_run {
             act = Overwrite::IfChanged.decide(folder, path, entry, standing.as_ref()).map_err(target_error)?;
         }
         Ok((act, standing))
@@ -109,17 +109,17 @@ pub struct Written<'a> {
 }
 
 impl<'a, 'p> Restorer<'a, 'p> {
-    /// Writes into `folder` through `batch` and `writers`; goes on with a run that is not done since a time.
+    /// Writes into `folder` through `batch` and `writers`; goes on with an earlier run.
     pub fn new(
         folder: &'a dyn Folder,
         request: &RestoreRequest<'_>,
         run: Run<'a>,
         batch: BatchWriter<'a>,
         writers: Writers<'p, 'a>,
-        since: Option<FileTime>,
+        earlier: Option<Span>,
     ) -> Self {
         let overwrite = request.options.overwrite;
-        let asks = overwrite.asks() || since.is_some();
+        let asks = overwrite.asks() || earlier.is_some();
         Self {
             batch,
             done: Restored::default(),
@@ -127,7 +127,7 @@ impl<'a, 'p> Restorer<'a, 'p> {
             folder,
             run,
             owners: request.owners,
-            decider: Decider { folder: Some(folder), overwrite, since, asks, stood: Vec::new() },
+            decider: Decider { folder: Some(folder), overwrite, earlier, asks, stood: Vec::new() },
             writers,
             above: Vec::new(),
             linked: HashMap::new(),
@@ -332,8 +332,8 @@ fn interrupted() -> Stop {
 impl Visit for Restorer<'_, '_> {
     fn enter(&mut self, dir: &Dir<'_>) -> Result<bool, Stop> {
         let standing = self.decider.enter(dir.path)?;
-        if let (Some(since), Some(_)) = (self.decider.since, &standing) {
-            self.batch.clear(dir.path, since).map_err(target_error)?;
+        if self.decider.earlier.is_some() && standing.is_some() {
+            self.batch.clear(dir.path).map_err(target_error)?;
         }
         let attributes = self.directory_attributes(dir, standing.as_ref())?;
         self.above.push(Above { path: dir.path.clone(), attributes, is_made: false });
@@ -398,7 +398,7 @@ impl<'a> Looking<'a> {
     /// Looks at a folder, if there is one.
     pub fn new(folder: Option<&'a dyn Folder>, request: &RestoreRequest<'_>, run: Run<'a>, tell: Tell<'a>) -> Self {
         let overwrite = request.options.overwrite;
-        let decider = Decider { folder, overwrite, since: None, asks: true, stood: Vec::new() };
+        let decider = Decider { folder, overwrite, earlier: None, asks: true, stood: Vec::new() };
         Self { decider, run, tell, done: Restored::default(), seen: 0 }
     }
 

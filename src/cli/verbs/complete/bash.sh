@@ -1,6 +1,11 @@
 
 # Paths and snapshots in the store, beside the verbs and flags above.
 _chunkstore_in_store() {
+    # Without it, as in the bash of macOS, names would not be quoted.
+    if ! type compopt &>/dev/null; then
+        _chunkstore "$@"
+        return
+    fi
     local words=("${COMP_WORDS[@]:0:COMP_CWORD}") joined=$2 typed=${COMP_LINE:0:COMP_POINT} word found=()
     typed=${typed//\\ /$'\x01'}
     typed=${typed##*[[:space:]]}
