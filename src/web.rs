@@ -248,19 +248,20 @@ async fn converse(app: Router, tcp: tokio::net::TcpStream) {
 
 fn router(state: &Arc<State>) -> Router {
     use axum::routing::{any, get};
+    let page = |word: &str| state.page(word);
     Router::new()
-        .route("/", get(timeline::home))
         .route("/open/{token}", get(gate::open))
         .route("/page.css", get(gate::style))
         .route("/page.js", get(gate::script))
         .route("/icon.svg", get(gate::icon))
-        .route("/snapshots", get(timeline::page))
-        .route("/files/{*place}", get(folder::page))
-        .route("/search/{*place}", get(search::page))
-        .route("/changes/{*place}", get(changes::page))
-        .route("/download/{*place}", get(file::download))
-        .route("/preview/{*place}", get(file::preview))
-        .route("/zip/{*place}", get(whole::page))
+        .route(&page(""), get(timeline::home))
+        .route(&page("snapshots"), get(timeline::page))
+        .route(&page("files/{*place}"), get(folder::page))
+        .route(&page("search/{*place}"), get(search::page))
+        .route(&page("changes/{*place}"), get(changes::page))
+        .route(&page("download/{*place}"), get(file::download))
+        .route(&page("preview/{*place}"), get(file::preview))
+        .route(&page("zip/{*place}"), get(whole::page))
         .route("/dav", any(dav::answer))
         .route("/dav/", any(dav::answer))
         .route("/dav/{*path}", any(dav::answer))

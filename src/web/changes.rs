@@ -90,7 +90,7 @@ fn form(state: &State, place: &Place, old: usize) -> String {
     };
     format!(
         "<form class=\"choice\" action=\"{}\">{}{}<button>Compare</button></form>",
-        Place::address("changes", &state.snapshots[place.snapshot], &place.path),
+        state.address("changes", &state.snapshots[place.snapshot], &place.path),
         choice("From", "old", old),
         choice("to", "new", place.snapshot)
     )
@@ -127,7 +127,7 @@ fn row(state: &State, place: &Place, old: usize, change: &Change) -> String {
     format!(
         "<li class=\"{class}\"><span class=\"tag\">{word}</span> <a class=\"entry\" href=\"{}\">{}</a>{from} \
          <span class=\"facts\">{sizes}</span></li>",
-        Place::address("files", &state.snapshots[stands_in], &change.path),
+        state.address("files", &state.snapshots[stands_in], &change.path),
         name(change.path.as_bytes()),
     )
 }

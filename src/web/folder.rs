@@ -142,8 +142,8 @@ fn folder(state: &Arc<State>, place: &Place, held: &Held, wish: &Wish) -> Result
         place.path.names().last().map_or_else(|| "All files".to_owned(), |last| name(last.as_bytes())),
         of_snapshot(state, place),
         several(part.total, "entry", "entries"),
-        Place::address("zip", snapshot, &place.path),
-        Place::address("changes", snapshot, &place.path),
+        state.address("zip", snapshot, &place.path),
+        state.address("changes", snapshot, &place.path),
     ))
 }
 
@@ -161,7 +161,7 @@ fn heading(wish: &Wish, order: Order, text: &str) -> String {
 
 fn write_row(rows: &mut String, state: &State, place: &Place, row: &Row) {
     let Ok(path) = place.path.join(&row.name) else { return };
-    let address = Place::address("files", &state.snapshots[place.snapshot], &path);
+    let address = state.address("files", &state.snapshots[place.snapshot], &path);
     let (kind, word) = kind_of(row.stat.kind);
     let slash = if row.stat.kind == FileKind::Dir { "/" } else { "" };
     let target =

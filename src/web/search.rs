@@ -133,7 +133,7 @@ fn row(state: &State, place: &Place, path: &RelPath, entry: &Entry) -> String {
     format!(
         "<li class=\"{class}\"><a class=\"entry\" href=\"{}\"><span class=\"icon\" role=\"img\" aria-label=\"{word}\"></span>{}</a> \
          <span class=\"facts\">{} {size} {}</span></li>",
-        Place::address("files", &state.snapshots[place.snapshot], path),
+        state.address("files", &state.snapshots[place.snapshot], path),
         name(entry.name.as_bytes()),
         above.map_or_else(String::new, |above| format!("in {}", name(above.as_bytes()))),
         time(entry.meta.mtime_secs),

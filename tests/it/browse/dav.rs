@@ -32,7 +32,7 @@ fn the_password_lets_in_by_a_header_or_in_the_address() {
     assert!(by_header.status == 207 && by_header.text().contains("<D:href>/dav/latest/a.txt</D:href>"));
     assert_eq!(site.ask("GET", "/dav/latest/a.txt", &[&basic]).body, b"first");
     assert_eq!(site.ask("GET", &format!("{}/latest/a.txt", base_of(&site)), &[]).body, b"first");
-    assert_eq!(site.ask("GET", "/snapshots", &[&basic]).status, 401, "a password is for WebDAV alone");
+    assert_eq!(site.ask("GET", &site.at("snapshots"), &[&basic]).status, 401, "a password is for WebDAV alone");
 }
 
 fn base64(bytes: &[u8]) -> String {
