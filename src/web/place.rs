@@ -114,9 +114,7 @@ impl Held {
     /// # Errors
     /// [`ViewError`].
     pub fn snapshot(view: &Arc<View>, id: &ObjectId) -> Result<Self, ViewError> {
-        let name = |text: &str| EntryName::new(text.as_bytes()).map_err(|_| ViewError::NoEntry);
-        let by_id = Self::below(view, TOP, &name("by-id")?)?;
-        Self::below(view, by_id.stat.inode, &name(&id.to_string())?)
+        Self::below(view, by_id(view)?.stat.inode, &name(&id.to_string())?)
     }
 
     /// Finds a name in a directory.
@@ -135,6 +133,18 @@ impl Held {
     pub fn down(self, path: &RelPath) -> Result<Self, ViewError> {
         path.names().try_fold(self, |held, name| Self::below(&held.view, held.stat.inode, &name))
     }
+}
+
+/// Finds the directory of all snapshots.
+///
+/// # Errors
+/// [`ViewError`].
+pub fn by_id(view: &Arc<View>) -> Result<Held, ViewError> {
+    Held::below(view, TOP, &name("by-id")?)
+}
+
+fn name(text: &str) -> Result<EntryName, ViewError> {
+    EntryName::new(text.as_bytes()).map_err(|_| ViewError::NoEntry)
 }
 
 impl Drop for Held {

@@ -465,6 +465,32 @@ fn a_damaged_file_says_so_and_its_download_is_broken_off() {
     assert!(told.contains("/d/long.bin: ") && told.starts_with("1 entries"), "{told}");
 }
 
+/// Two snapshots, of which nothing of the newer one reads but that there is one.
+fn newest_damaged() -> Scene {
+    let scene = committed();
+    let before = scene.disk.paths();
+    scene.write("a.txt", b"second");
+    scene.commit("two").unwrap();
+    let new = scene.disk.paths().into_iter().filter(|path| path.starts_with("packs/") && !before.contains(path));
+    let damaged = new.filter(|pack| scene.disk.corrupt(pack, |bytes| bytes.iter_mut().for_each(|byte| *byte ^= 1)));
+    assert!(damaged.count() > 0);
+    scene
+}
+
+#[test]
+fn a_snapshot_that_does_not_read_stays_the_newest_and_says_so() {
+    let scene = newest_damaged();
+    let site = Site::new(&scene);
+    let line = site.page(&site.at("snapshots"));
+    assert!(line.contains("2 snapshots") && line.contains("It does not read from this copy"), "{line}");
+    let kept = entries(&line);
+    assert_eq!(site.files(), kept[0], "no older one passes for it");
+    let newest = site.get(&kept[0]);
+    assert!(newest.status == 500 && newest.text().contains("This is damaged"), "{newest:?}");
+    assert!(!site.page(&kept[1]).contains("the newest"));
+    assert!(site.page(&format!("{}a.txt", kept[1])).contains("first"));
+}
+
 #[test]
 fn a_pulled_key_ends_answers_and_hangs_none() {
     let scene = committed();
