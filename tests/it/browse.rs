@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chunkstore::base::clock::FixedClock;
 use chunkstore::base::random::SeededRandom;
 use chunkstore::disk::SimDisk;
+use chunkstore::format::tree::Node;
 use chunkstore::ops::open::Reading;
 use chunkstore::view::{View, ViewRequest};
 use chunkstore::web::{Web, WebOptions};
@@ -348,6 +349,23 @@ fn long_folders_are_paged_and_sorted() {
         pages.contains(&"?sort=size&page=1".to_owned()) && pages.contains(&"?sort=size&page=3".to_owned()),
         "{pages:?}"
     );
+}
+
+#[test]
+fn long_targets_of_links_are_cut_in_lists_and_whole_on_their_pages() {
+    let scene = Scene::new();
+    let target = vec![b't'; 5000];
+    commit(&scene, |hand| {
+        let link = |at: u64| Hand::entry(&format!("link{at}"), at, Node::Symlink { target: target.clone() });
+        hand.tree((1..=3).map(link).collect())
+    });
+    let site = Site::new(&scene);
+    for query in ["", "?sort=size&desc=1", "?sort=time"] {
+        let page = site.page(&format!("{}{query}", site.files()));
+        let shown = format!("<bdi>{}</bdi>…", "t".repeat(1024));
+        assert!(page.matches(&shown).count() == 3 && !page.contains(&"t".repeat(1025)), "{query}: {page}");
+    }
+    assert!(site.page(&entries(&site.page(&site.files()))[0]).contains(&"t".repeat(5000)));
 }
 
 #[test]
