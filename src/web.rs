@@ -170,6 +170,12 @@ impl Web {
         self.state.requests.load(Ordering::Relaxed)
     }
 
+    /// Returns whether the media of all copies are known to be gone; no says nothing.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.state.view.is_gone()
+    }
+
     /// Breaks off what is being answered and ends.
     pub fn stop(mut self) {
         self.end();
