@@ -426,6 +426,21 @@ fn snapshots_changes_searches_and_archives_say_what_there_is() {
     assert_eq!(entries(&search("NEW+%3C")), [format!("{new}sub/new%20%3C1%3E.txt")]);
     assert_eq!(entries(&search("*.bin")).len(), 1);
     assert!(search("nowhere").contains("0 matches among 3 entries"));
+    scene.write("deep/sub/b.bin", b"another");
+    scene.commit("three").unwrap();
+    let site = Site::new(&scene);
+    let found =
+        |query: &str| entries(&site.page(&format!("{}?q={query}", site.files().replace("/files/", "/search/"))));
+    for at_any_depth in ["sub/b", "SUB/*.bin", "**/sub/b.bin"] {
+        assert_eq!(
+            found(at_any_depth),
+            ["deep/sub/b.bin", "sub/b.bin"].map(|path| site.files() + path),
+            "{at_any_depth}"
+        );
+    }
+    for from_the_top in ["/sub/b", "/sub/*.bin", "/*/b.bin"] {
+        assert_eq!(found(from_the_top), [site.files() + "sub/b.bin"], "{from_the_top}");
+    }
     for wrong in ["", "%5B", "[z-a]"] {
         let reply = site.get(&format!("{}?q={wrong}", new.replace("/files/", "/search/")));
         assert!(reply.status == 400, "{wrong}: {reply:?}");
