@@ -88,7 +88,7 @@ pub fn page(state: &Arc<State>, place: &Place, held: &Held, uri: &Uri) -> Result
     ))
 }
 
-/// Returns where a link leads, as far as names tell, if something stands there.
+/// Returns where a link leads, as far as names tell, if something stands there, be it damaged.
 fn led_to(state: &State, place: &Place, target: &[u8]) -> Option<RelPath> {
     let mut path = place.path.split_last().map(|(above, _)| above)?;
     if target.starts_with(b"/") {
@@ -101,7 +101,10 @@ fn led_to(state: &State, place: &Place, target: &[u8]) -> Option<RelPath> {
             part => path.join(&EntryName::new(part).ok()?).ok()?,
         };
     }
-    state.find(&Place { snapshot: place.snapshot, path: path.clone() }).ok().map(|_| path)
+    match state.find(&Place { snapshot: place.snapshot, path: path.clone() }) {
+        Err(ViewError::NoEntry | ViewError::NotADirectory) => None,
+        _ => Some(path),
+    }
 }
 
 fn preview_of(state: &Arc<State>, place: &Place, stat: &Stat, own: &[u8], uri: &Uri) -> String {

@@ -422,6 +422,10 @@ fn snapshots_changes_searches_and_archives_say_what_there_is() {
     let same = site.page(&format!("{}?old={id}", new.replace("/files/", "/changes/")));
     assert!(same.contains("Nothing changed."), "{same}");
     assert!(site.page(&old.replace("/files/", "/changes/")).contains("no older snapshot"));
+    for unknown in ["old=0123456789abcdef", "new=0123456789abcdef", "old=", &format!("old={id}&new=none")] {
+        let reply = site.get(&format!("{}?{unknown}", new.replace("/files/", "/changes/")));
+        assert_eq!(reply.status, 404, "{unknown}: others are not compared instead");
+    }
     let search = |query: &str| site.page(&format!("{}?q={query}", new.replace("/files/", "/search/")));
     assert_eq!(entries(&search("NEW+%3C")), [format!("{new}sub/new%20%3C1%3E.txt")]);
     assert_eq!(entries(&search("*.bin")).len(), 1);
@@ -496,6 +500,29 @@ fn a_damaged_file_says_so_and_its_download_is_broken_off() {
     let mut told = String::new();
     std::io::Read::read_to_string(&mut archive.by_name("LEFT OUT.txt").unwrap(), &mut told).unwrap();
     assert!(told.contains("/d/long.bin: ") && told.starts_with("1 entries"), "{told}");
+}
+
+#[test]
+fn a_link_to_what_is_damaged_leads_there_and_a_link_to_nothing_nowhere() {
+    let scene = Scene::new();
+    commit(&scene, |hand| {
+        let damaged = hand.forged("..", 1, b"lost");
+        let link = |name: &str, number: u64, target: &[u8]| {
+            Hand::entry(name, number, Node::Symlink { target: target.to_vec() })
+        };
+        let file = hand.file("file", 3, b"x");
+        let links = [link("to-damaged", 4, b"bad/x"), link("to-none", 5, b"none"), link("to-below", 6, b"file/x")];
+        hand.tree([vec![Hand::over("bad", 2, damaged), file], links.to_vec()].concat())
+    });
+    let site = Site::new(&scene);
+    let files = site.files();
+    let leads = entries(&site.page(&format!("{files}to-damaged")));
+    assert_eq!(leads, [format!("{files}bad/x")]);
+    assert_eq!(site.get(&leads[0]).status, 500);
+    for nowhere in ["to-none", "to-below"] {
+        let page = site.page(&format!("{files}{nowhere}"));
+        assert!(page.contains("not in this snapshot") && entries(&page).is_empty(), "{page}");
+    }
 }
 
 /// Two snapshots, of which nothing of the newer one reads but that there is one.
