@@ -26,12 +26,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Notify, Semaphore};
 
-use crate::base::{Clock, Random};
+use crate::base::{Clock, EntryName, Random};
 use crate::format::sealed::SnapshotRef;
 use crate::ops::open::Reading;
-use crate::view::View;
+use crate::view::{PAGE_MAX, View, ViewError};
 use guard::Guard;
-use place::Held;
 
 mod answer;
 mod changes;
@@ -107,13 +106,13 @@ impl Web {
     /// Starts to serve on threads of its own.
     ///
     /// # Errors
-    /// The system's, [`io::ErrorKind::AddrInUse`] among them.
+    /// The system's, [`io::ErrorKind::AddrInUse`] among them; [`ViewError`] as another one where the snapshots do not list.
     pub fn start(options: WebOptions) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let view = Arc::new(options.view);
-        let snapshots = shown(&view, &options.reading);
+        let snapshots = shown(&view, &options.reading).map_err(io::Error::other)?;
         let state = Arc::new(State {
             view,
             reading: options.reading,
@@ -171,6 +170,12 @@ impl Web {
         self.state.requests.load(Ordering::Relaxed)
     }
 
+    /// Returns whether the media of all copies are known to be gone; no says nothing.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.state.view.is_gone()
+    }
+
     /// Breaks off what is being answered and ends.
     pub fn stop(mut self) {
         self.end();
@@ -191,12 +196,22 @@ impl Drop for Web {
     }
 }
 
-/// Returns the snapshots that both show, newest first: a commit may have come between the two.
-fn shown(view: &Arc<View>, reading: &Reading) -> Vec<SnapshotRef> {
+/// Returns the snapshots that both list, newest first: a commit may have come between the two. None of them is read, so that one that
+/// is damaged stands there too, and no older one passes for the newest.
+fn shown(view: &Arc<View>, reading: &Reading) -> Result<Vec<SnapshotRef>, ViewError> {
+    let (by_id, mut listed, mut from) = (place::by_id(view)?, HashSet::new(), 0);
+    loop {
+        let page = view.list(by_id.stat.inode, from, PAGE_MAX)?;
+        let Some(last) = page.last() else { break };
+        from = last.next;
+        listed.extend(page.into_iter().map(|listed| listed.name));
+    }
+    let is_listed = |snapshot: &SnapshotRef| {
+        EntryName::new(snapshot.id.to_string().as_bytes()).is_ok_and(|name| listed.contains(&name))
+    };
     let mut seen = HashSet::new();
     let newest_first = reading.unlocked.sealed.snapshots.iter().rev();
-    let new = newest_first.filter(|snapshot| seen.insert(snapshot.id));
-    new.filter(|snapshot| Held::snapshot(view, &snapshot.id).is_ok()).cloned().collect()
+    Ok(newest_first.filter(|snapshot| seen.insert(snapshot.id) && is_listed(snapshot)).cloned().collect())
 }
 
 async fn serve(state: &Arc<State>, listener: TcpListener, stop: &Notify) {
@@ -248,19 +263,20 @@ async fn converse(app: Router, tcp: tokio::net::TcpStream) {
 
 fn router(state: &Arc<State>) -> Router {
     use axum::routing::{any, get};
+    let page = |word: &str| state.page(word);
     Router::new()
-        .route("/", get(timeline::home))
         .route("/open/{token}", get(gate::open))
         .route("/page.css", get(gate::style))
         .route("/page.js", get(gate::script))
         .route("/icon.svg", get(gate::icon))
-        .route("/snapshots", get(timeline::page))
-        .route("/files/{*place}", get(folder::page))
-        .route("/search/{*place}", get(search::page))
-        .route("/changes/{*place}", get(changes::page))
-        .route("/download/{*place}", get(file::download))
-        .route("/preview/{*place}", get(file::preview))
-        .route("/zip/{*place}", get(whole::page))
+        .route(&page(""), get(timeline::home))
+        .route(&page("snapshots"), get(timeline::page))
+        .route(&page("files/{*place}"), get(folder::page))
+        .route(&page("search/{*place}"), get(search::page))
+        .route(&page("changes/{*place}"), get(changes::page))
+        .route(&page("download/{*place}"), get(file::download))
+        .route(&page("preview/{*place}"), get(file::preview))
+        .route(&page("zip/{*place}"), get(whole::page))
         .route("/dav", any(dav::answer))
         .route("/dav/", any(dav::answer))
         .route("/dav/{*path}", any(dav::answer))

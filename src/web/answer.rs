@@ -12,7 +12,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::State;
 use super::html::{Page, escape};
 use super::place::{Held, Place};
+use crate::base::RelPath;
 use crate::error::{Error, ErrorKind};
+use crate::format::sealed::SnapshotRef;
 use crate::view::ViewError;
 
 /// Longest wait for a turn to read.
@@ -167,6 +169,18 @@ impl State {
         Place::parse(&self.snapshots, text).ok_or_else(Refusal::nothing)
     }
 
+    /// Returns the address of a page.
+    #[must_use]
+    pub fn page(&self, word: &str) -> String {
+        format!("{}{word}", self.guard.home())
+    }
+
+    /// Returns the address of a place below a word.
+    #[must_use]
+    pub fn address(&self, word: &str, snapshot: &SnapshotRef, path: &RelPath) -> String {
+        Place::address(self.guard.home(), word, snapshot, path)
+    }
+
     /// Finds what stands at a place.
     ///
     /// # Errors
@@ -177,10 +191,10 @@ impl State {
     }
 }
 
-/// Returns the part of an address behind its first word, as it came.
+/// Returns the part of a page's address behind the run's home and the word, as it came.
 #[must_use]
 pub fn tail(uri: &axum::http::Uri) -> &str {
-    uri.path().trim_start_matches('/').split_once('/').map_or("", |(_, tail)| tail)
+    uri.path().splitn(4, '/').nth(3).unwrap_or_default()
 }
 
 /// Returns a value of the query, decoded; the first of a name.

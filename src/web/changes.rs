@@ -7,7 +7,7 @@ use axum::http::Method;
 use axum::response::IntoResponse;
 
 use super::State;
-use super::answer::{Answer, query, tail, turn_to_walk};
+use super::answer::{Answer, Refusal, query, tail, turn_to_walk};
 use super::html::{Page, count, crumbs, escape, html, moment, name};
 use super::live::Live;
 use super::pipe::pipe;
@@ -25,9 +25,12 @@ const CHOICES_MAX: usize = 500;
 /// The page of a comparison: of the place's snapshot, or the query's `new`, with the one before it, or the query's `old`.
 pub async fn page(Shared(state): Shared<Arc<State>>, request: Request) -> Answer {
     let mut place = state.place(tail(request.uri()))?;
-    let asked = |field: &str| query(request.uri(), field).and_then(|name| find(&state.snapshots, &name));
-    place.snapshot = asked("new").unwrap_or(place.snapshot);
-    let old = asked("old").unwrap_or(place.snapshot + 1);
+    let asked = |field: &str, otherwise: usize| match query(request.uri(), field) {
+        Some(name) => find(&state.snapshots, &name).ok_or_else(Refusal::nothing),
+        None => Ok(otherwise),
+    };
+    place.snapshot = asked("new", place.snapshot)?;
+    let old = asked("old", place.snapshot + 1)?;
     let page = Page::new("What changed").of(&state, Some(&place));
     let Some(older) = state.snapshots.get(old) else {
         let main = format!(
@@ -90,7 +93,7 @@ fn form(state: &State, place: &Place, old: usize) -> String {
     };
     format!(
         "<form class=\"choice\" action=\"{}\">{}{}<button>Compare</button></form>",
-        Place::address("changes", &state.snapshots[place.snapshot], &place.path),
+        state.address("changes", &state.snapshots[place.snapshot], &place.path),
         choice("From", "old", old),
         choice("to", "new", place.snapshot)
     )
@@ -127,7 +130,7 @@ fn row(state: &State, place: &Place, old: usize, change: &Change) -> String {
     format!(
         "<li class=\"{class}\"><span class=\"tag\">{word}</span> <a class=\"entry\" href=\"{}\">{}</a>{from} \
          <span class=\"facts\">{sizes}</span></li>",
-        Place::address("files", &state.snapshots[stands_in], &change.path),
+        state.address("files", &state.snapshots[stands_in], &change.path),
         name(change.path.as_bytes()),
     )
 }

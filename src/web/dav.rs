@@ -29,7 +29,8 @@ use super::file::{Asked, Target, Use, etag, send};
 use super::place::{Held, decode_path};
 use crate::base::{EntryName, RelPath};
 use crate::disk::folder::FileKind;
-use crate::view::{Stat, TOP, ViewError};
+use crate::format::tree::Meta as TreeMeta;
+use crate::view::{Listed, Stat, TOP, ViewError};
 
 /// Longest body of a request, which asks for a few properties.
 const ASKED_MAX_BYTES: usize = 8 << 10;
@@ -170,10 +171,27 @@ fn followed(state: &Arc<State>, held: Held, dir: u64) -> Result<Option<Held>, Vi
     }
 }
 
-/// Returns whether a directory is one that the view makes and puts links into.
+/// Returns whether a directory is one that the view makes, which holds snapshots and links to them.
 fn is_of_view(state: &Arc<State>, dir: u64) -> bool {
-    let times = EntryName::new(b"snapshots").ok().and_then(|name| Held::below(&state.view, TOP, &name).ok());
-    dir == TOP || times.is_some_and(|times| times.stat.inode == dir)
+    let is = |name: &[u8]| {
+        let made = EntryName::new(name).ok().and_then(|name| Held::below(&state.view, TOP, &name).ok());
+        made.is_some_and(|made| made.stat.inode == dir)
+    };
+    dir == TOP || is(b"snapshots") || is(b"by-id")
+}
+
+/// Returns what an entry of a directory is shown as. A snapshot that does not read is a folder of which no more is known, which says
+/// why once it is opened: it hides none of those beside it.
+fn shown_as(state: &Arc<State>, dir: u64, listed: &Listed) -> Result<Option<Stat>, ViewError> {
+    let held = Held::below(&state.view, dir, &listed.name).and_then(|held| followed(state, held, dir));
+    match held {
+        Err(ViewError::Damaged(_)) if is_of_view(state, dir) => {
+            let meta = TreeMeta { mode: 0o555, ..TreeMeta::default() };
+            let (inode, kind) = (listed.inode, FileKind::Dir);
+            Ok(Some(Stat { inode, kind, meta, len_bytes: 0, taken_bytes: 0, links: 1, rdev: 0 }))
+        }
+        held => Ok(held?.map(|held| held.stat.clone())),
+    }
 }
 
 /// What dav-server asks.
@@ -245,9 +263,8 @@ async fn entries(state: &Arc<State>, path: RelPath, sender: &Sender<Entry>) -> b
             let next = listed.last().map(|last| last.next);
             let mut entries = Vec::with_capacity(listed.len());
             for one in listed {
-                let held = Held::below(&state.view, dir, &one.name)?;
-                if let Some(held) = followed(state, held, dir)? {
-                    entries.push(Entry { name: one.name, meta: Meta(held.stat.clone()) });
+                if let Some(stat) = shown_as(state, dir, &one)? {
+                    entries.push(Entry { name: one.name, meta: Meta(stat) });
                 }
             }
             Ok((entries, next))

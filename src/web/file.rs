@@ -55,7 +55,7 @@ pub fn page(state: &Arc<State>, place: &Place, held: &Held, uri: &Uri) -> Result
             let leads = match led_to(state, place, &target) {
                 Some(path) => format!(
                     "<a class=\"entry\" href=\"{}\">{}</a>",
-                    Place::address("files", &state.snapshots[place.snapshot], &path),
+                    state.address("files", &state.snapshots[place.snapshot], &path),
                     name(&target)
                 ),
                 None => format!("{}, which is not in this snapshot", name(&target)),
@@ -68,7 +68,7 @@ pub fn page(state: &Arc<State>, place: &Place, held: &Held, uri: &Uri) -> Result
     let download = match stat.kind {
         FileKind::File => format!(
             "<p class=\"actions\"><a class=\"button\" href=\"{}\" download data-key=\"d\">Download</a></p>",
-            Place::address("download", snapshot, &place.path)
+            state.address("download", snapshot, &place.path)
         ),
         _ => String::new(),
     };
@@ -88,7 +88,7 @@ pub fn page(state: &Arc<State>, place: &Place, held: &Held, uri: &Uri) -> Result
     ))
 }
 
-/// Returns where a link leads, as far as names tell, if something stands there.
+/// Returns where a link leads, as far as names tell, if something stands there, be it damaged.
 fn led_to(state: &State, place: &Place, target: &[u8]) -> Option<RelPath> {
     let mut path = place.path.split_last().map(|(above, _)| above)?;
     if target.starts_with(b"/") {
@@ -101,7 +101,10 @@ fn led_to(state: &State, place: &Place, target: &[u8]) -> Option<RelPath> {
             part => path.join(&EntryName::new(part).ok()?).ok()?,
         };
     }
-    state.find(&Place { snapshot: place.snapshot, path: path.clone() }).ok().map(|_| path)
+    match state.find(&Place { snapshot: place.snapshot, path: path.clone() }) {
+        Err(ViewError::NoEntry | ViewError::NotADirectory) => None,
+        _ => Some(path),
+    }
 }
 
 fn preview_of(state: &Arc<State>, place: &Place, stat: &Stat, own: &[u8], uri: &Uri) -> String {
@@ -111,7 +114,7 @@ fn preview_of(state: &Arc<State>, place: &Place, stat: &Stat, own: &[u8], uri: &
         Err(ViewError::Damaged(_)) => return String::new(),
         Err(error) => return format!("<p class=\"notice\">{}</p>", escape(&Refusal::from(error).reason)),
     };
-    let address = Place::address("preview", &state.snapshots[place.snapshot], &place.path);
+    let address = state.address("preview", &state.snapshots[place.snapshot], &place.path);
     match Kind::of(own, &head) {
         Kind::Text => text_of(state, stat, uri),
         Kind::Image(_) if stat.len_bytes <= IMAGE_MAX_BYTES => format!(

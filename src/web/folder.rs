@@ -21,6 +21,8 @@ use crate::view::{Stat, ViewError};
 const PAGE: usize = 500;
 /// Entries that are held to be sorted by something else than their names.
 const SORTED_MAX: u64 = 50_000;
+/// Bytes of a link's target that are shown in a list; its own page has all of it.
+const TARGET_MAX_BYTES: usize = 1024;
 
 /// What entries are sorted by.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,8 +43,6 @@ struct Wish {
 struct Row {
     name: EntryName,
     stat: Stat,
-    /// Where a link points.
-    target: Option<Vec<u8>>,
 }
 
 /// A part of a folder.
@@ -108,7 +108,7 @@ fn folder(state: &Arc<State>, place: &Place, held: &Held, wish: &Wish) -> Result
     let snapshot = &state.snapshots[place.snapshot];
     let mut rows = String::new();
     for row in &part.rows {
-        write_row(&mut rows, state, place, row);
+        write_row(&mut rows, state, place, row, target_of(state, dir, row).as_deref());
     }
     let mut notices = String::new();
     if part.is_by_name {
@@ -142,8 +142,8 @@ fn folder(state: &Arc<State>, place: &Place, held: &Held, wish: &Wish) -> Result
         place.path.names().last().map_or_else(|| "All files".to_owned(), |last| name(last.as_bytes())),
         of_snapshot(state, place),
         several(part.total, "entry", "entries"),
-        Place::address("zip", snapshot, &place.path),
-        Place::address("changes", snapshot, &place.path),
+        state.address("zip", snapshot, &place.path),
+        state.address("changes", snapshot, &place.path),
     ))
 }
 
@@ -159,13 +159,15 @@ fn heading(wish: &Wish, order: Order, text: &str) -> String {
     format!("<th scope=\"col\"{sort}><a href=\"{}\">{text}</a></th>", Wish::sorted(order, descends))
 }
 
-fn write_row(rows: &mut String, state: &State, place: &Place, row: &Row) {
+fn write_row(rows: &mut String, state: &State, place: &Place, row: &Row, target: Option<&[u8]>) {
     let Ok(path) = place.path.join(&row.name) else { return };
-    let address = Place::address("files", &state.snapshots[place.snapshot], &path);
+    let address = state.address("files", &state.snapshots[place.snapshot], &path);
     let (kind, word) = kind_of(row.stat.kind);
     let slash = if row.stat.kind == FileKind::Dir { "/" } else { "" };
-    let target =
-        row.target.as_ref().map_or_else(String::new, |to| format!(" <span class=\"facts\">→ {}</span>", name(to)));
+    let target = target.map_or_else(String::new, |to| {
+        let (some, rest) = (&to[..to.len().min(TARGET_MAX_BYTES)], if to.len() > TARGET_MAX_BYTES { "…" } else { "" });
+        format!(" <span class=\"facts\">→ {}{rest}</span>", name(some))
+    });
     let damage =
         if state.view.reason(row.stat.inode).is_some() { " <span class=\"tag bad\">damaged</span>" } else { "" };
     let size = if row.stat.kind == FileKind::File { show_size(row.stat.len_bytes) } else { String::new() };
@@ -176,6 +178,13 @@ fn write_row(rows: &mut String, state: &State, place: &Place, row: &Row) {
         name(row.name.as_bytes()),
         time(row.stat.meta.mtime_secs),
     );
+}
+
+/// Returns where a link of a folder points, all of it; nothing for what is no link, or does not read.
+fn target_of(state: &Arc<State>, dir: u64, row: &Row) -> Option<Vec<u8>> {
+    let is_link = row.stat.kind == FileKind::Symlink;
+    let held = is_link.then(|| Held::below(&state.view, dir, &row.name).ok()).flatten()?;
+    state.view.readlink(held.stat.inode).ok()
 }
 
 /// Returns a class and a word for a type.
@@ -235,11 +244,7 @@ fn rows(state: &Arc<State>, dir: u64, mut from: u64, most: usize) -> (Vec<Row>, 
         from = last.next;
         for listed in page {
             match Held::below(&state.view, dir, &listed.name) {
-                Ok(held) => {
-                    let is_link = held.stat.kind == FileKind::Symlink;
-                    let target = is_link.then(|| state.view.readlink(held.stat.inode).ok()).flatten();
-                    rows.push(Row { name: listed.name, stat: held.stat.clone(), target });
-                }
+                Ok(held) => rows.push(Row { name: listed.name, stat: held.stat.clone() }),
                 Err(error) => return (rows, Some(error)),
             }
         }

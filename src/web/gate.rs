@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::State;
-use super::answer::{Answer, Refusal, tail};
+use super::answer::{Answer, Refusal};
 use super::guard::Guard;
 use super::html::{Page, html};
 
@@ -67,7 +67,7 @@ fn check(state: &State, request: &Request) -> Result<(), Refusal> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(only_reading());
     }
-    let is_open = is_of("/open") || ["/page.css", "/icon.svg"].contains(&path);
+    let is_open = is_of("/open") || ["/page.css", "/page.js", "/icon.svg"].contains(&path);
     if is_open && goes_there(headers) {
         return Ok(());
     }
@@ -102,16 +102,17 @@ pub async fn open(Shared(state): Shared<Arc<State>>, request: Request) -> Answer
     if Guard::is_guess(request.headers()) || request.method() != Method::GET {
         return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Not before somebody goes there", ""));
     }
-    let Some(cookie) = state.guard.open(tail(request.uri())) else {
+    let Some(cookie) = state.guard.open(request.uri().path().strip_prefix("/open/").unwrap_or_default()) else {
         let reason = "An address lets in once, and this one was used or never printed. chunkstore prints the next one when one is used.";
         return Err(Refusal::new(StatusCode::FORBIDDEN, "used-up", "This address does not let in", reason));
     };
     // A page of this server goes on, since a redirect after a link from elsewhere would not carry the cookie.
     let (before, after) = Page::new("chunkstore").around();
-    let going_on = "<meta http-equiv=\"refresh\" content=\"0;url=/\"></head>";
-    let before = before.replacen("</head>", going_on, 1);
-    let main = "<p><a href=\"/\">To the store</a></p>";
-    let mut response = html([before.as_str(), main, after.as_str()].concat());
+    let home = state.guard.home();
+    let going_on = format!("<meta http-equiv=\"refresh\" content=\"0;url={home}\"></head>");
+    let before = before.replacen("</head>", &going_on, 1);
+    let main = format!("<p><a href=\"{home}\">To the store</a></p>");
+    let mut response = html([before, main, after].concat());
     let cookie = HeaderValue::try_from(cookie).map_err(|_| Refusal::nothing())?;
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     Ok(response)

@@ -3,6 +3,9 @@
 //! Whoever may use this machine's loopback can connect, and a page of any site can have a browser send requests here. So each
 //! request names this server as its host, comes from no other site, and carries a session's cookie or the password. Secrets
 //! are compared by their hashes, in a time that says nothing of them.
+//!
+//! A browser sends a cookie to every port of a host, also to one where another user of this machine listens. So all pages lie below
+//! a path that nobody can guess, and the cookie is for that path alone.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +22,6 @@ const SECRET_BYTES: usize = 24;
 const SESSIONS_MAX: usize = 16;
 /// The user of WebDAV; any name is taken.
 pub const USER: &str = "chunkstore";
-const COOKIE: &str = "chunkstore-session";
 
 /// Knows what lets in.
 pub struct Guard {
@@ -30,10 +32,14 @@ pub struct Guard {
     token: Mutex<String>,
     sessions: Mutex<VecDeque<Hash>>,
     password: String,
+    /// The path of all pages, with a `/` at both ends.
+    home: String,
+    /// The name of the cookie; servers on other ports have others.
+    cookie: String,
 }
 
 impl Guard {
-    /// Draws the first token and the password, for a server on a port of the loopback.
+    /// Draws the first token, the password and the path of the pages, for a server on a port of the loopback.
     #[must_use]
     pub fn new(port: u16, random: Arc<dyn Random>) -> Self {
         let mut hosts = vec![format!("127.0.0.1:{port}"), format!("localhost:{port}")];
@@ -41,7 +47,8 @@ impl Guard {
             hosts.extend(["127.0.0.1".to_owned(), "localhost".to_owned()]);
         }
         let (token, password) = (secret(random.as_ref()), secret(random.as_ref()));
-        Self { hosts, random, token: Mutex::new(token), sessions: Mutex::default(), password }
+        let (home, cookie) = (format!("/{}/", secret(random.as_ref())), format!("chunkstore-session-{port}"));
+        Self { hosts, random, token: Mutex::new(token), sessions: Mutex::default(), password, home, cookie }
     }
 
     /// Returns the token that opens a session now.
@@ -54,6 +61,12 @@ impl Guard {
     #[must_use]
     pub fn password(&self) -> &str {
         &self.password
+    }
+
+    /// Returns the path below which all pages lie, with a `/` at both ends; for who was let in alone.
+    #[must_use]
+    pub fn home(&self) -> &str {
+        &self.home
     }
 
     /// Takes a token, which is good for nothing from then on, and returns the header that hands a session to the browser.
@@ -70,7 +83,7 @@ impl Guard {
         if sessions.len() > SESSIONS_MAX {
             sessions.pop_front();
         }
-        Some(format!("{COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict"))
+        Some(format!("{}={session}; Path={}; HttpOnly; SameSite=Strict", self.cookie, self.home))
     }
 
     /// Returns whether a request carries the cookie of a session.
@@ -78,7 +91,8 @@ impl Guard {
     pub fn knows(&self, headers: &HeaderMap) -> bool {
         let sessions = lock(&self.sessions);
         let lines = headers.get_all(header::COOKIE).into_iter().filter_map(|line| line.to_str().ok());
-        let values = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().strip_prefix(COOKIE));
+        let values =
+            lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().strip_prefix(self.cookie.as_str()));
         let given: Vec<Hash> =
             values.filter_map(|value| Some(blake3::hash(value.strip_prefix('=')?.as_bytes()))).collect();
         sessions.iter().any(|session| given.contains(session))

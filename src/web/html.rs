@@ -16,6 +16,7 @@ const MAIN: &str = "{{main}}";
 #[derive(Clone)]
 pub struct Page {
     title: String,
+    brand: String,
     nav: String,
     search: String,
 }
@@ -23,26 +24,28 @@ pub struct Page {
 impl Page {
     /// Begins a page.
     pub fn new(title: impl Into<String>) -> Self {
-        Self { title: title.into(), nav: String::new(), search: String::new() }
+        let brand = "<span class=\"brand\">chunkstore</span>".to_owned();
+        Self { title: title.into(), brand, nav: String::new(), search: String::new() }
     }
 
     /// Adds the ways from a place to elsewhere; without one from the newest snapshot.
     #[must_use]
     pub fn of(mut self, state: &State, place: Option<&Place>) -> Self {
+        self.brand = format!("<a class=\"brand\" href=\"{}\">chunkstore</a>", state.guard.home());
         let Some(snapshot) = state.snapshots.get(place.map_or(0, |place| place.snapshot)) else { return self };
         let (root, path) = (RelPath::root(), place.map(|place| place.path.clone()).unwrap_or_default());
         let link =
             |key: &str, address: &str, text: &str| format!("<a href=\"{address}\" data-key=\"{key}\">{text}</a>");
         self.nav = [
-            link("f", &Place::address("files", snapshot, &root), "Files"),
-            link("t", "/snapshots", "Time line"),
-            link("c", &Place::address("changes", snapshot, &root), "Changes"),
+            link("f", &state.address("files", snapshot, &root), "Files"),
+            link("t", &state.page("snapshots"), "Time line"),
+            link("c", &state.address("changes", snapshot, &root), "Changes"),
         ]
         .concat();
         self.search = format!(
             "<form class=\"search\" role=\"search\" action=\"{}\"><input type=\"search\" name=\"q\" required maxlength=\"200\" \
              placeholder=\"Search names\" aria-label=\"Search names below {}\" data-key=\"/\"><button>Search</button></form>",
-            Place::address("search", snapshot, &path),
+            state.address("search", snapshot, &path),
             escape(&path.to_string())
         );
         self
@@ -71,6 +74,7 @@ impl Page {
             filled.push_str(text);
             match key {
                 "title" => filled.push_str(&escape(&self.title)),
+                "brand" => filled.push_str(&self.brand),
                 "nav" => filled.push_str(&self.nav),
                 "search" => filled.push_str(&self.search),
                 _ => {}
@@ -156,7 +160,7 @@ pub fn crumbs(state: &State, place: &Place) -> String {
     let link = |path: &RelPath, text: &str| {
         let key = if up.as_ref() == Some(path) { " data-key=\"u\"" } else { "" };
         let current = if *path == place.path { " aria-current=\"page\"" } else { "" };
-        format!("<li><a href=\"{}\"{key}{current}>{text}</a></li>", Place::address("files", snapshot, path))
+        format!("<li><a href=\"{}\"{key}{current}>{text}</a></li>", state.address("files", snapshot, path))
     };
     let mut parts = link(&path, "All files");
     for part in place.path.names() {
@@ -174,7 +178,7 @@ pub fn of_snapshot(state: &State, place: &Place) -> String {
     let step = |at: Option<usize>, key: &str, text: &str| match at.and_then(|at| state.snapshots.get(at)) {
         Some(other) => format!(
             " <a href=\"{}\" data-key=\"{key}\" rel=\"{text}\">{text}</a>",
-            Place::address("files", other, &place.path)
+            state.address("files", other, &place.path)
         ),
         None => String::new(),
     };

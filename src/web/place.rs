@@ -22,7 +22,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Reads the part of an address behind its first word: a snapshot and a path, percent-encoded; nothing where it is none.
+    /// Reads the part of an address behind its word: a snapshot and a path, percent-encoded; nothing where it is none.
     #[must_use]
     pub fn parse(snapshots: &[SnapshotRef], text: &str) -> Option<Self> {
         let (name, path) = text.split_once('/').unwrap_or((text, ""));
@@ -30,10 +30,10 @@ impl Place {
         Some(Self { snapshot, path: decode_path(path).ok()? })
     }
 
-    /// Returns the address of a place below a word: `/files/0123456789abcdef/a/b`.
+    /// Returns the address of a place below a run's home and a word: `/0a1b.../files/0123456789abcdef/a/b`.
     #[must_use]
-    pub fn address(word: &str, snapshot: &SnapshotRef, path: &RelPath) -> String {
-        let mut address = format!("/{word}/{}/", short(&snapshot.id));
+    pub fn address(home: &str, word: &str, snapshot: &SnapshotRef, path: &RelPath) -> String {
+        let mut address = format!("{home}{word}/{}/", short(&snapshot.id));
         for (at, name) in path.names().enumerate() {
             address.push_str(if at > 0 { "/" } else { "" });
             address.push_str(&encode(name.as_bytes()));
@@ -114,9 +114,7 @@ impl Held {
     /// # Errors
     /// [`ViewError`].
     pub fn snapshot(view: &Arc<View>, id: &ObjectId) -> Result<Self, ViewError> {
-        let name = |text: &str| EntryName::new(text.as_bytes()).map_err(|_| ViewError::NoEntry);
-        let by_id = Self::below(view, TOP, &name("by-id")?)?;
-        Self::below(view, by_id.stat.inode, &name(&id.to_string())?)
+        Self::below(view, by_id(view)?.stat.inode, &name(&id.to_string())?)
     }
 
     /// Finds a name in a directory.
@@ -135,6 +133,18 @@ impl Held {
     pub fn down(self, path: &RelPath) -> Result<Self, ViewError> {
         path.names().try_fold(self, |held, name| Self::below(&held.view, held.stat.inode, &name))
     }
+}
+
+/// Finds the directory of all snapshots.
+///
+/// # Errors
+/// [`ViewError`].
+pub fn by_id(view: &Arc<View>) -> Result<Held, ViewError> {
+    Held::below(view, TOP, &name("by-id")?)
+}
+
+fn name(text: &str) -> Result<EntryName, ViewError> {
+    EntryName::new(text.as_bytes()).map_err(|_| ViewError::NoEntry)
 }
 
 impl Drop for Held {

@@ -61,14 +61,19 @@ pub async fn page(Shared(state): Shared<Arc<State>>, request: Request) -> Answer
     Ok(html(body.into_response()))
 }
 
-/// Reads what is searched for: a part of a name, or a glob where it has a `*`, `?` or `[`.
+/// Reads what is searched for: a part of a name, or a glob where it has a `*`, `?` or `[`. With a `/` in it, it is the end of a path,
+/// or a whole path where it begins with one.
 fn pattern(asked: &str) -> Result<Pattern, Refusal> {
     if asked.is_empty() {
         return Err(Refusal::wrong("Say what to search for: a part of a name, or a pattern such as *.jpg."));
     }
     let is_glob = asked.contains(['*', '?', '[']);
     let escaped = |c: char| if "*?[]{}\\!".contains(c) { format!("\\{c}") } else { c.to_string() };
-    let glob = if is_glob { asked.to_owned() } else { format!("*{}*", asked.chars().map(escaped).collect::<String>()) };
+    let before = if asked.starts_with('/') { "" } else { "*" };
+    let glob =
+        if is_glob { asked.to_owned() } else { format!("{before}{}*", asked.chars().map(escaped).collect::<String>()) };
+    let is_anywhere = glob.contains('/') && !asked.starts_with('/') && !asked.starts_with("**/");
+    let glob = if is_anywhere { format!("**/{glob}") } else { glob };
     Ok(Pattern::new(&glob, true, Wanted::default())?)
 }
 
@@ -133,7 +138,7 @@ fn row(state: &State, place: &Place, path: &RelPath, entry: &Entry) -> String {
     format!(
         "<li class=\"{class}\"><a class=\"entry\" href=\"{}\"><span class=\"icon\" role=\"img\" aria-label=\"{word}\"></span>{}</a> \
          <span class=\"facts\">{} {size} {}</span></li>",
-        Place::address("files", &state.snapshots[place.snapshot], path),
+        state.address("files", &state.snapshots[place.snapshot], path),
         name(entry.name.as_bytes()),
         above.map_or_else(String::new, |above| format!("in {}", name(above.as_bytes()))),
         time(entry.meta.mtime_secs),

@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use super::State;
 use super::answer::{Answer, query, read};
 use super::html::{Page, count, escape, moment, several};
-use super::place::{Place, short};
+use super::place::short;
 use crate::base::RelPath;
 use crate::base::paths::show_bytes;
 use crate::base::units::show_size;
@@ -26,7 +26,7 @@ pub async fn home(Shared(state): Shared<Arc<State>>) -> Answer {
     let to = state
         .snapshots
         .first()
-        .map_or_else(|| "/snapshots".to_owned(), |newest| Place::address("files", newest, &RelPath::root()));
+        .map_or_else(|| state.page("snapshots"), |newest| state.address("files", newest, &RelPath::root()));
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response())
 }
 
@@ -38,7 +38,7 @@ pub async fn page(Shared(state): Shared<Arc<State>>, uri: Uri) -> Answer {
         Ok(shown.map(|(at, snapshot)| row(state, at, snapshot)).collect::<String>())
     });
     let (rows, total) = (rows.await?, state.snapshots.len());
-    let pager = super::folder::pager(from, total.div_ceil(PAGE), "/snapshots?");
+    let pager = super::folder::pager(from, total.div_ceil(PAGE), "?");
     let empty = if total == 0 { "<p>Nothing was committed to this store yet.</p>" } else { "" };
     let main = format!(
         "<h1>Time line</h1><p class=\"facts\">{}</p>{empty}<ol class=\"timeline\">{rows}</ol>{pager}",
@@ -52,7 +52,7 @@ fn row(state: &State, at: usize, snapshot: &SnapshotRef) -> String {
     let when = moment(snapshot.time);
     let tags: String = snapshot.tags.iter().map(|tag| format!("<span class=\"tag\">{}</span>", text(tag))).collect();
     let compare = if at + 1 < state.snapshots.len() {
-        format!("<a href=\"{}\">What changed</a>", Place::address("changes", snapshot, &root))
+        format!("<a href=\"{}\">What changed</a>", state.address("changes", snapshot, &root))
     } else {
         String::new()
     };
@@ -76,7 +76,7 @@ fn row(state: &State, at: usize, snapshot: &SnapshotRef) -> String {
     format!(
         "<li><h2><a class=\"entry\" href=\"{}\">{when}</a>{tags}</h2>{what}<p class=\"actions\">{compare} \
          <span class=\"id\">{}, generation {}</span></p></li>",
-        Place::address("files", snapshot, &root),
+        state.address("files", snapshot, &root),
         short(&snapshot.id),
         count(snapshot.generation.0),
     )

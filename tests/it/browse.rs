@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chunkstore::base::clock::FixedClock;
 use chunkstore::base::random::SeededRandom;
 use chunkstore::disk::SimDisk;
+use chunkstore::format::tree::Node;
 use chunkstore::ops::open::Reading;
 use chunkstore::view::{View, ViewRequest};
 use chunkstore::web::{Web, WebOptions};
@@ -21,6 +22,8 @@ mod dav;
 struct Site {
     web: Web,
     cookie: String,
+    /// The path of all pages of this run.
+    home: String,
 }
 
 impl Site {
@@ -37,16 +40,27 @@ impl Site {
         let reading = Reading::sharing(store, reader, &identities, NOW).unwrap();
         let (clock, random) = (Arc::new(FixedClock::new(NOW)), Arc::new(SeededRandom::new(3)));
         let web = Web::start(WebOptions { view, reading, port: 0, clock, random }).unwrap();
-        let mut site = Self { web, cookie: String::new() };
-        site.cookie = site.let_in();
+        let mut site = Self { web, cookie: String::new(), home: String::new() };
+        (site.cookie, site.home) = site.let_in();
         site
     }
 
-    /// Uses the printed address up; returns the cookie of a new session.
-    fn let_in(&self) -> String {
+    /// Uses the printed address up; returns the cookie of a new session, and where it sends the browser.
+    fn let_in(&self) -> (String, String) {
         let opened = self.ask("GET", &self.opening(), &[]);
         assert_eq!(opened.status, 200, "{opened:?}");
-        opened.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+        let cookie = opened.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+        (cookie, values(&opened.text(), "<p><a href").remove(0))
+    }
+
+    /// Returns the address of a page.
+    fn at(&self, word: &str) -> String {
+        format!("{}{word}", self.home)
+    }
+
+    /// Returns the address of the committed folder in the newest snapshot.
+    fn files(&self) -> String {
+        self.get(&self.home).header("location").unwrap().to_owned()
     }
 
     /// Returns the path of the printed address.
@@ -120,28 +134,55 @@ fn an_address_lets_in_once_and_the_next_one_is_another() {
     let from_mail = ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
     let opened = site.ask("GET", &opening, &from_mail);
     let cookie = opened.header("set-cookie").unwrap();
-    assert!(opened.status == 200 && cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{opened:?}");
+    let ends = format!("; Path={}; HttpOnly; SameSite=Strict", site.home);
+    assert!(opened.status == 200 && cookie.ends_with(&ends) && site.home.len() > 32, "{opened:?}");
     for wrong in [&opening[..], "/open/", "/open", "/open/x", &format!("{}x", site.opening())] {
         let refused = site.ask("GET", wrong, &[]);
         assert!(refused.status >= 400 && refused.header("set-cookie").is_none(), "{wrong}: {refused:?}");
     }
-    for cookie in ["", "Cookie: chunkstore-session=", "Cookie: chunkstore-session=00", "Cookie: x"] {
-        let refused = site.ask("GET", "/snapshots", &[cookie, "Accept: text/html"][usize::from(cookie.is_empty())..]);
-        assert!(refused.status == 401 && !refused.text().contains("/files/"), "{refused:?}");
+    let own = site.cookie.split('=').next().unwrap();
+    assert_eq!(own, format!("chunkstore-session-{}", site.web.address().port()));
+    for cookie in ["", &format!("Cookie: {own}="), &format!("Cookie: {own}=00"), "Cookie: x"] {
+        let lines = &[cookie, "Accept: text/html"][usize::from(cookie.is_empty())..];
+        let refused = site.ask("GET", &site.at("snapshots"), lines);
+        assert!(refused.status == 401 && !refused.text().contains(&site.home), "{refused:?}");
     }
-    assert_eq!(site.get("/snapshots").status, 200, "the first browser goes on");
-    assert_eq!((site.get("/").status, site.get("/").header("location").unwrap().len()), (303, "/files//".len() + 16));
+    assert_eq!(site.get(&site.at("snapshots")).status, 200, "the first browser goes on");
+    assert_eq!(site.get(&site.home).status, 303);
+    assert_eq!(site.files().len(), site.at("files//").len() + 16);
+}
+
+#[test]
+fn no_page_lies_where_another_server_of_this_machine_can_send_a_browser() {
+    let scene = committed();
+    let site = Site::new(&scene);
+    let other = format!("/{}/", "0".repeat(site.home.len() - 2));
+    for home in ["/", &other] {
+        for word in ["", "snapshots", "files/latest/", "download/latest/a.txt", "search/latest/?q=a", "zip/latest/"] {
+            let path = format!("{home}{word}");
+            assert_eq!(site.get(&path).status, 404, "{path}: not even with the cookie");
+            let refused = site.ask("GET", &path, &[]);
+            assert!(refused.status == 401 && !refused.text().contains(&site.home), "{path}: {refused:?}");
+        }
+    }
+    for file in ["/page.css", "/page.js", "/icon.svg"] {
+        assert_eq!(site.ask("GET", file, &[]).status, 200, "browsers send no cookie there");
+    }
+    let (page, files) = (site.page(&site.at("snapshots")), site.files());
+    for link in values(&page, "<a class=\"brand\" href").into_iter().chain(entries(&page)).chain([files]) {
+        assert!(link.starts_with(&site.home), "{link}");
+    }
 }
 
 #[test]
 fn other_names_other_sites_and_other_methods_are_refused() {
     let scene = committed();
     let site = Site::new(&scene);
-    let (cookie, files) = (format!("Cookie: {}", site.cookie), site.get("/").header("location").unwrap().to_owned());
+    let (cookie, files) = (format!("Cookie: {}", site.cookie), site.files());
     let password = site.web.dav_login().1.to_owned();
     let dav = format!("/dav/{password}/latest/a.txt");
     let port = site.web.address().port();
-    for path in [&files[..], "/page.css", "/snapshots", &dav] {
+    for path in [&files[..], "/page.css", &site.at("snapshots"), &dav] {
         for line in ["Host: evil.example", "Host: 127.0.0.1", &format!("Host: evil.example:{port}"), "Host:"] {
             assert_eq!(site.ask("GET", path, &[&cookie, line]).status, 421, "{path} {line}");
         }
@@ -163,7 +204,7 @@ fn other_names_other_sites_and_other_methods_are_refused() {
         [&cookie[..], "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"];
     assert_eq!(site.ask("GET", &files, &went_there).status, 403, "not even by a link");
     let long = format!("X: {}", "x".repeat(1_000_000));
-    let refused = site.ask("GET", "/snapshots", &[&cookie, &long]).status;
+    let refused = site.ask("GET", &site.at("snapshots"), &[&cookie, &long]).status;
     assert!([0, 431].contains(&refused), "what is too long is not even read: {refused}");
 }
 
@@ -174,15 +215,16 @@ fn every_answer_keeps_browsers_careful() {
     scene.write("evil.svg", b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>");
     scene.commit("two").unwrap();
     let site = Site::new(&scene);
-    let files = site.get("/").header("location").unwrap().to_owned();
+    let files = site.files();
     let at = |word: &str, name: &str| format!("{}{name}", files.replace("/files/", &format!("/{word}/")));
     let paths = [
-        "/",
+        &site.home[..],
         &files,
         &at("files", "a.txt"),
         &at("preview", "evil.html"),
         &at("preview", "evil.svg"),
-        "/snapshots",
+        &site.at("snapshots"),
+        &site.at("none"),
         "/none",
         "/page.js",
     ];
@@ -251,7 +293,7 @@ fn hostile_names_are_text_everywhere_and_lead_to_their_files() {
     let scene = Scene::new();
     hostile(&scene);
     let site = Site::new(&scene);
-    let files = site.get("/").header("location").unwrap().to_owned();
+    let files = site.files();
     let dirs = entries(&site.page(&files));
     assert_eq!(dirs.len(), 1, "{dirs:?}");
     let folder = site.page(&dirs[0]);
@@ -289,7 +331,7 @@ fn long_folders_are_paged_and_sorted() {
     }
     scene.commit("many").unwrap();
     let site = Site::new(&scene);
-    let many = entries(&site.page(site.get("/").header("location").unwrap())).remove(0);
+    let many = entries(&site.page(&site.files())).remove(0);
     let numbers = |query: &str| -> Vec<usize> {
         let page = site.page(&format!("{many}{query}"));
         assert!(page.contains("1\u{2009}201 entries"));
@@ -310,10 +352,27 @@ fn long_folders_are_paged_and_sorted() {
 }
 
 #[test]
+fn long_targets_of_links_are_cut_in_lists_and_whole_on_their_pages() {
+    let scene = Scene::new();
+    let target = vec![b't'; 5000];
+    commit(&scene, |hand| {
+        let link = |at: u64| Hand::entry(&format!("link{at}"), at, Node::Symlink { target: target.clone() });
+        hand.tree((1..=3).map(link).collect())
+    });
+    let site = Site::new(&scene);
+    for query in ["", "?sort=size&desc=1", "?sort=time"] {
+        let page = site.page(&format!("{}{query}", site.files()));
+        let shown = format!("<bdi>{}</bdi>…", "t".repeat(1024));
+        assert!(page.matches(&shown).count() == 3 && !page.contains(&"t".repeat(1025)), "{query}: {page}");
+    }
+    assert!(site.page(&entries(&site.page(&site.files()))[0]).contains(&"t".repeat(5000)));
+}
+
+#[test]
 fn ranges_and_heads_of_downloads_are_exact() {
     let scene = committed();
     let site = Site::new(&scene);
-    let path = format!("{}sub/b.bin", site.get("/").header("location").unwrap().replace("/files/", "/download/"));
+    let path = format!("{}sub/b.bin", site.files().replace("/files/", "/download/"));
     let (bytes, cookie) = (noise(1, 3_000_000), format!("Cookie: {}", site.cookie));
     let whole = site.get(&path);
     assert!(whole.is_whole && whole.body == bytes);
@@ -346,7 +405,7 @@ fn snapshots_changes_searches_and_archives_say_what_there_is() {
     scene.write("sub/new <1>.txt", b"new");
     scene.commit("<b>two</b>").unwrap();
     let site = Site::new(&scene);
-    let line = site.page("/snapshots");
+    let line = site.page(&site.at("snapshots"));
     assert!(line.contains("&lt;b&gt;two&lt;/b&gt;") && line.contains("2 snapshots") && !main_of(&line).contains("<b>"));
     let kept = entries(&line);
     let (new, old) = (&kept[0], &kept[1]);
@@ -363,10 +422,29 @@ fn snapshots_changes_searches_and_archives_say_what_there_is() {
     let same = site.page(&format!("{}?old={id}", new.replace("/files/", "/changes/")));
     assert!(same.contains("Nothing changed."), "{same}");
     assert!(site.page(&old.replace("/files/", "/changes/")).contains("no older snapshot"));
+    for unknown in ["old=0123456789abcdef", "new=0123456789abcdef", "old=", &format!("old={id}&new=none")] {
+        let reply = site.get(&format!("{}?{unknown}", new.replace("/files/", "/changes/")));
+        assert_eq!(reply.status, 404, "{unknown}: others are not compared instead");
+    }
     let search = |query: &str| site.page(&format!("{}?q={query}", new.replace("/files/", "/search/")));
     assert_eq!(entries(&search("NEW+%3C")), [format!("{new}sub/new%20%3C1%3E.txt")]);
     assert_eq!(entries(&search("*.bin")).len(), 1);
     assert!(search("nowhere").contains("0 matches among 3 entries"));
+    scene.write("deep/sub/b.bin", b"another");
+    scene.commit("three").unwrap();
+    let site = Site::new(&scene);
+    let found =
+        |query: &str| entries(&site.page(&format!("{}?q={query}", site.files().replace("/files/", "/search/"))));
+    for at_any_depth in ["sub/b", "SUB/*.bin", "**/sub/b.bin"] {
+        assert_eq!(
+            found(at_any_depth),
+            ["deep/sub/b.bin", "sub/b.bin"].map(|path| site.files() + path),
+            "{at_any_depth}"
+        );
+    }
+    for from_the_top in ["/sub/b", "/sub/*.bin", "/*/b.bin"] {
+        assert_eq!(found(from_the_top), [site.files() + "sub/b.bin"], "{from_the_top}");
+    }
     for wrong in ["", "%5B", "[z-a]"] {
         let reply = site.get(&format!("{}?q={wrong}", new.replace("/files/", "/search/")));
         assert!(reply.status == 400, "{wrong}: {reply:?}");
@@ -401,7 +479,7 @@ fn a_damaged_file_says_so_and_its_download_is_broken_off() {
         bytes[middle..middle + 100_000].iter_mut().for_each(|byte| *byte ^= 1);
     }));
     let site = Site::new(&scene);
-    let files = site.get("/").header("location").unwrap().to_owned();
+    let files = site.files();
     let download = format!("{}d/long.bin", files.replace("/files/", "/download/"));
     let broken = site.get(&download);
     assert_eq!((broken.status, broken.header("content-length")), (200, Some("9000000")));
@@ -425,10 +503,59 @@ fn a_damaged_file_says_so_and_its_download_is_broken_off() {
 }
 
 #[test]
+fn a_link_to_what_is_damaged_leads_there_and_a_link_to_nothing_nowhere() {
+    let scene = Scene::new();
+    commit(&scene, |hand| {
+        let damaged = hand.forged("..", 1, b"lost");
+        let link = |name: &str, number: u64, target: &[u8]| {
+            Hand::entry(name, number, Node::Symlink { target: target.to_vec() })
+        };
+        let file = hand.file("file", 3, b"x");
+        let links = [link("to-damaged", 4, b"bad/x"), link("to-none", 5, b"none"), link("to-below", 6, b"file/x")];
+        hand.tree([vec![Hand::over("bad", 2, damaged), file], links.to_vec()].concat())
+    });
+    let site = Site::new(&scene);
+    let files = site.files();
+    let leads = entries(&site.page(&format!("{files}to-damaged")));
+    assert_eq!(leads, [format!("{files}bad/x")]);
+    assert_eq!(site.get(&leads[0]).status, 500);
+    for nowhere in ["to-none", "to-below"] {
+        let page = site.page(&format!("{files}{nowhere}"));
+        assert!(page.contains("not in this snapshot") && entries(&page).is_empty(), "{page}");
+    }
+}
+
+/// Two snapshots, of which nothing of the newer one reads but that there is one.
+fn newest_damaged() -> Scene {
+    let scene = committed();
+    let before = scene.disk.paths();
+    scene.write("a.txt", b"second");
+    scene.commit("two").unwrap();
+    let new = scene.disk.paths().into_iter().filter(|path| path.starts_with("packs/") && !before.contains(path));
+    let damaged = new.filter(|pack| scene.disk.corrupt(pack, |bytes| bytes.iter_mut().for_each(|byte| *byte ^= 1)));
+    assert!(damaged.count() > 0);
+    scene
+}
+
+#[test]
+fn a_snapshot_that_does_not_read_stays_the_newest_and_says_so() {
+    let scene = newest_damaged();
+    let site = Site::new(&scene);
+    let line = site.page(&site.at("snapshots"));
+    assert!(line.contains("2 snapshots") && line.contains("It does not read from this copy"), "{line}");
+    let kept = entries(&line);
+    assert_eq!(site.files(), kept[0], "no older one passes for it");
+    let newest = site.get(&kept[0]);
+    assert!(newest.status == 500 && newest.text().contains("This is damaged"), "{newest:?}");
+    assert!(!site.page(&kept[1]).contains("the newest"));
+    assert!(site.page(&format!("{}a.txt", kept[1])).contains("first"));
+}
+
+#[test]
 fn a_pulled_key_ends_answers_and_hangs_none() {
     let scene = committed();
     let site = Site::new(&scene);
-    let files = site.get("/").header("location").unwrap().to_owned();
+    let files = site.files();
     scene.disk.unplug();
     let download = site.get(&format!("{}sub/b.bin", files.replace("/files/", "/download/")));
     assert!(download.status == 503 && download.text().contains("medium went away"), "{download:?}");
@@ -443,30 +570,29 @@ fn a_pulled_key_ends_answers_and_hangs_none() {
 fn nothing_is_written_and_an_empty_store_is_no_error() {
     let scene = Scene::new();
     let site = Site::new(&scene);
-    assert_eq!(site.get("/").header("location"), Some("/snapshots"));
-    assert!(site.page("/snapshots").contains("Nothing was committed"));
-    assert_eq!(site.get("/files/latest/").status, 404);
+    assert_eq!(site.files(), site.at("snapshots"));
+    assert!(site.page(&site.at("snapshots")).contains("Nothing was committed"));
+    assert_eq!(site.get(&site.at("files/latest/")).status, 404);
     drop(site);
     let scene = committed();
     let before = scene.disk.fingerprint();
     let site = Site::new(&scene);
-    let files = site.get("/").header("location").unwrap().to_owned();
-    for path in
-        [files.clone(), format!("{files}a.txt"), files.replace("/files/", "/zip/"), "/files/latest/sub".to_owned()]
+    let files = site.files();
+    for path in [files.clone(), format!("{files}a.txt"), files.replace("/files/", "/zip/"), site.at("files/latest/sub")]
     {
         assert_eq!(site.get(&path).status, 200, "{path}");
     }
     for wrong in [
-        "/files",
-        "/files/",
-        "/files/0123",
-        "/files/zzzzzzzzzzzzzzzzzzzz/",
-        "/files/latest/%2e%2e",
-        "/files/latest/a.txt/b",
-        "/download/latest/sub",
-        "/files/latest/%00",
+        "files",
+        "files/",
+        "files/0123",
+        "files/zzzzzzzzzzzzzzzzzzzz/",
+        "files/latest/%2e%2e",
+        "files/latest/a.txt/b",
+        "download/latest/sub",
+        "files/latest/%00",
     ] {
-        let reply = site.get(wrong);
+        let reply = site.get(&site.at(wrong));
         assert!([400, 404].contains(&reply.status), "{wrong}: {reply:?}");
     }
     assert_eq!(scene.disk.fingerprint(), before);

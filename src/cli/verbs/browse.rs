@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Serves until told to stop, which is how it is meant to end.
 ///
 /// # Errors
-/// Those of opening a store and of listening, [`ErrorKind::Gone`] when the medium went away.
+/// Those of opening a store and of listening, [`ErrorKind::Gone`] when the media of all copies went away.
 pub fn run(args: &BrowseArgs, context: &Context) -> Result<Outcome> {
     let medium = Medium::below(&context.store_path());
     let store = context.store()?;
@@ -44,7 +44,9 @@ pub fn run(args: &BrowseArgs, context: &Context) -> Result<Outcome> {
     {
         context.notices.line(&format!("chunkstore: no browser could be started ({error}): open the address above"));
     }
-    let is_gone = || medium.is_gone();
+    // Where others are named too, those go on without the one that is pulled.
+    let is_alone = args.copies.also.is_empty();
+    let is_gone = || web.is_gone() || (is_alone && medium.is_gone());
     while !progress.cancelled() && !is_gone() {
         context.clock.sleep(LOOK_EVERY);
         let next = web.url();
@@ -55,10 +57,10 @@ pub fn run(args: &BrowseArgs, context: &Context) -> Result<Outcome> {
             url = next;
         }
     }
-    let requests = web.requests();
+    let (requests, was_gone) = (web.requests(), is_gone());
     web.stop();
     progress.finish();
-    if is_gone() {
+    if was_gone {
         return Err(Error::new(ErrorKind::Gone, "the medium went away while the store was browsed"));
     }
     context.output.event(&json!({"event": "done", "requests": requests}));

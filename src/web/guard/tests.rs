@@ -17,18 +17,37 @@ fn a_token_opens_one_session_and_another_takes_its_place() {
     let token = guard.token();
     assert!(guard.open("").is_none() && guard.open(&token[1..]).is_none() && guard.open(guard.password()).is_none());
     let cookie = guard.open(&token).unwrap();
-    assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{cookie}");
+    assert!(cookie.starts_with("chunkstore-session-4711="), "{cookie}");
+    assert!(cookie.ends_with(&format!("; Path={}; HttpOnly; SameSite=Strict", guard.home())), "{cookie}");
     assert!(guard.open(&token).is_none() && guard.token() != token);
     let pair = cookie.split(';').next().unwrap();
     assert!(guard.knows(&headers(&[("cookie", pair)])));
     assert!(guard.knows(&headers(&[("cookie", &format!("a=b; {pair}; c=d"))])));
-    for wrong in ["", "chunkstore-session=", "chunkstore-session", &pair[..pair.len() - 1], &format!("x{pair}")] {
+    for wrong in
+        ["", "chunkstore-session-4711=", "chunkstore-session-4711", &pair[..pair.len() - 1], &format!("x{pair}")]
+    {
         assert!(!guard.knows(&headers(&[("cookie", wrong)])), "{wrong}");
     }
     for _ in 0..SESSIONS_MAX {
         assert!(guard.open(&guard.token()).is_some());
     }
     assert!(!guard.knows(&headers(&[("cookie", pair)])), "the oldest session went");
+}
+
+#[test]
+fn a_cookie_is_for_the_pages_of_one_run_alone() {
+    let random = Arc::new(SeededRandom::new(1));
+    let (one, other) = (Guard::new(4711, random.clone()), Guard::new(9999, random));
+    for guard in [&one, &other] {
+        let home = guard.home().trim_matches('/').to_owned();
+        assert!(guard.home().len() == home.len() + 2 && home.len() == 2 * SECRET_BYTES, "{home}");
+        assert!(home != guard.token() && home != guard.password(), "each secret is drawn for itself");
+    }
+    assert_ne!(one.home(), other.home());
+    let cookie = one.open(&one.token()).unwrap();
+    let pair = cookie.split(';').next().unwrap();
+    assert!(!other.knows(&headers(&[("cookie", pair)])));
+    assert!(!other.knows(&headers(&[("cookie", &pair.replace("4711", "9999"))])));
 }
 
 #[test]

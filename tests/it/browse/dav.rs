@@ -1,6 +1,6 @@
 //! WebDAV: a suite of PROPFIND and GET, and what a client may not do.
 
-use super::{HOSTILE, Site, committed, damaged, hostile};
+use super::{HOSTILE, Site, committed, damaged, hostile, newest_damaged};
 use crate::scene::{Scene, noise};
 
 /// Returns the addresses that a listing tells of, in its order.
@@ -32,7 +32,7 @@ fn the_password_lets_in_by_a_header_or_in_the_address() {
     assert!(by_header.status == 207 && by_header.text().contains("<D:href>/dav/latest/a.txt</D:href>"));
     assert_eq!(site.ask("GET", "/dav/latest/a.txt", &[&basic]).body, b"first");
     assert_eq!(site.ask("GET", &format!("{}/latest/a.txt", base_of(&site)), &[]).body, b"first");
-    assert_eq!(site.ask("GET", "/snapshots", &[&basic]).status, 401, "a password is for WebDAV alone");
+    assert_eq!(site.ask("GET", &site.at("snapshots"), &[&basic]).status, 401, "a password is for WebDAV alone");
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -135,6 +135,25 @@ fn a_damaged_folder_is_an_error_and_no_empty_one() {
     }
     for (method, path) in [("PROPFIND", "/latest/"), ("PROPFIND", "/latest/d/"), ("GET", "/latest/d/long.bin")] {
         let reply = site.ask(method, &format!("{base}{path}"), &["Depth: 1"]);
+        assert!(reply.status == 500 && reply.text().contains("damaged"), "{path}: {reply:?}");
+    }
+}
+
+#[test]
+fn a_snapshot_that_does_not_read_hides_no_other_one() {
+    let scene = newest_damaged();
+    let site = Site::new(&scene);
+    let base = base_of(&site);
+    let at = |below: &str| format!("{base}{below}");
+    assert_eq!(listed(&site, &at("/"), "1"), [at("/"), at("/by-id/"), at("/latest/"), at("/snapshots/")]);
+    for dir in ["/snapshots/", "/by-id/"] {
+        let snapshots = listed(&site, &at(dir), "1");
+        assert_eq!(snapshots.len(), 3, "{snapshots:?}");
+        let read = snapshots[1..].iter().filter(|path| site.ask("GET", &format!("{path}a.txt"), &[]).body == b"first");
+        assert_eq!(read.count(), 1);
+    }
+    for path in ["/latest/", "/latest/a.txt"] {
+        let reply = site.ask("PROPFIND", &at(path), &["Depth: 1"]);
         assert!(reply.status == 500 && reply.text().contains("damaged"), "{path}: {reply:?}");
     }
 }

@@ -83,7 +83,6 @@ fn try_all(root: &Path, pictures: &Path, report: &mut Report) -> io::Result<()> 
 pub struct Served {
     child: Child,
     url: String,
-    base: String,
     dav_url: String,
     password: String,
 }
@@ -99,8 +98,7 @@ impl Served {
             text_field(&line, name).ok_or_else(|| io::Error::other(format!("browse said no {name}: {line}")))
         };
         let url = field("url")?;
-        let base = url.split("/open/").next().unwrap_or_default().to_owned();
-        Ok(Self { child, base, url, dav_url: field("webdav_url")?, password: field("webdav_password")? })
+        Ok(Self { child, url, dav_url: field("webdav_url")?, password: field("webdav_password")? })
     }
 }
 
@@ -119,6 +117,8 @@ struct Pages<'a> {
     browser: Driver,
     /// The address of the committed folder in the newest snapshot.
     files: String,
+    /// The address of the time line.
+    snapshots: String,
 }
 
 impl<'a> Pages<'a> {
@@ -126,13 +126,15 @@ impl<'a> Pages<'a> {
         let downloads = stage.path("downloads");
         std::fs::create_dir_all(&downloads)?;
         let browser = Driver::start(&downloads)?;
-        Ok(Self { stage, served, pictures, browser, files: String::new() })
+        Ok(Self { stage, served, pictures, browser, files: String::new(), snapshots: String::new() })
     }
 
     fn try_all(mut self, report: &mut Report) -> io::Result<()> {
         self.browser.go(&self.served.url)?;
-        self.browser.wait("the first page", "return location.pathname.startsWith('/files/')")?;
+        self.browser.wait("the first page", "return location.pathname.includes('/files/')")?;
         self.files = self.text("return location.href")?;
+        let home = self.files.split("/files/").next().unwrap_or_default();
+        self.snapshots = format!("{home}/snapshots");
         report.row(
             "the printed address opens the newest snapshot",
             self.is("return document.querySelectorAll('a.entry').length > 3")?,
@@ -193,9 +195,9 @@ impl<'a> Pages<'a> {
         report.row("a search finds by name", found.contains("notes.txt") && found.contains("link-to-notes"), &found);
         self.shoot("search")?;
         browser.press("t")?;
-        browser.wait("the time line", "return location.pathname === '/snapshots'")?;
+        browser.wait("the time line", "return location.pathname.endsWith('/snapshots')")?;
         browser.press("f")?;
-        browser.wait("the files", "return location.pathname.startsWith('/files/')")?;
+        browser.wait("the files", "return location.pathname.includes('/files/')")?;
         report.row("t and f go to the time line and back", true, "");
         Ok(())
     }
@@ -269,7 +271,7 @@ impl<'a> Pages<'a> {
     }
 
     fn snapshots(&self, report: &mut Report) -> io::Result<()> {
-        self.browser.go(&format!("{}/snapshots", self.served.base))?;
+        self.browser.go(&self.snapshots)?;
         report.row(
             "the time line has all snapshots",
             self.is("return document.querySelectorAll('.timeline li').length === 3")?,
@@ -343,7 +345,7 @@ impl<'a> Pages<'a> {
     fn narrow_and_dark(&self, report: &mut Report) -> io::Result<()> {
         let phone = json!({"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": true});
         self.browser.tell("Emulation.setDeviceMetricsOverride", &phone)?;
-        let snapshots = format!("{}/snapshots", self.served.base);
+        let snapshots = self.snapshots.clone();
         let changes = self.files.replace("/files/", "/changes/");
         let search = format!("{}?q=.", self.files.replace("/files/", "/search/"));
         let here = |below: &str| format!("{}{below}", self.files);
