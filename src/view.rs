@@ -425,8 +425,6 @@ impl View {
         let content = (*file_bytes, content);
         let read = self.nodes.read(content, offset, len_bytes.min(READ_MAX_BYTES));
         let read = read.map_err(|error| self.broken(file, error))?;
-        // It reads again: another copy came back.
-        drop(lock(&self.reasons).remove(&file));
         if let Some((from, to)) = self.ahead.hear(file, offset, offset.saturating_add(read.len() as u64)) {
             // What does not read is told when it is asked for.
             let chunks = self.nodes.chunks(content, from, to).unwrap_or_default();

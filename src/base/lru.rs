@@ -47,7 +47,7 @@ impl<K: Copy + Eq + Hash, V: Clone> Lru<K, V> {
     /// drops it where nobody waits. What is longer than the bound is among that.
     #[must_use]
     pub fn add(&mut self, key: K, value: V, len_bytes: usize) -> Vec<V> {
-        let mut gone: Vec<V> = self.remove(&key).into_iter().collect();
+        let mut gone: Vec<V> = self.take(&key).into_iter().collect();
         let len_bytes = len_bytes.saturating_add(ENTRY_BYTES);
         if len_bytes > self.most_bytes {
             gone.push(value);
@@ -80,13 +80,12 @@ impl<K: Copy + Eq + Hash, V: Clone> Lru<K, V> {
             && let Some((_, oldest)) = self.order.first_key_value()
         {
             let oldest = *oldest;
-            gone.extend(self.remove(&oldest));
+            gone.extend(self.take(&oldest));
         }
         gone
     }
 
-    /// Takes a value out.
-    pub fn remove(&mut self, key: &K) -> Option<V> {
+    fn take(&mut self, key: &K) -> Option<V> {
         let held = self.held.remove(key)?;
         self.order.remove(&held.asked);
         self.len_bytes -= held.len_bytes;
