@@ -41,7 +41,8 @@ pub async fn page(Shared(state): Shared<Arc<State>>, uri: Uri) -> Answer {
     let pager = super::folder::pager(from, total.div_ceil(PAGE), "?");
     let empty = if total == 0 { "<p>Nothing was committed to this store yet.</p>" } else { "" };
     let main = format!(
-        "<h1>Time line</h1><p class=\"facts\">{}</p>{empty}<ol class=\"timeline\">{rows}</ol>{pager}",
+        "<h1>Time line</h1><p class=\"facts\">{}: the store as it was when browsing began. What was \
+         committed since is shown when it begins anew.</p>{empty}<ol class=\"timeline\">{rows}</ol>{pager}",
         several(total as u64, "snapshot", "snapshots"),
     );
     Ok(Page::new("Time line").of(&state, None).response(&main))

@@ -406,6 +406,7 @@ fn snapshots_changes_searches_and_archives_say_what_there_is() {
     scene.commit("<b>two</b>").unwrap();
     let site = Site::new(&scene);
     let line = site.page(&site.at("snapshots"));
+    assert!(line.contains("the store as it was when browsing began"), "{line}");
     assert!(line.contains("&lt;b&gt;two&lt;/b&gt;") && line.contains("2 snapshots") && !main_of(&line).contains("<b>"));
     let kept = entries(&line);
     let (new, old) = (&kept[0], &kept[1]);

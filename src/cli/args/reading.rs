@@ -202,7 +202,8 @@ Example:
 Prints an address of this machine that opens the store in a browser, once; when it was used, the next one is printed. Folders and
 files of every snapshot, search by name, what changed, previews, downloads of files and of folders as zip. The same tree is there by
 WebDAV, which file managers of Windows and macOS mount, with the password that is printed. No other machine can connect, nothing is
-written to the store, and gc removes no files meanwhile.")]
+written to the store, and gc removes no files meanwhile. It shows the store as it was when it started: what is committed or synced
+since is there when it is started again.")]
 pub struct BrowseArgs {
     /// The port on 127.0.0.1 [default: a free one]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
