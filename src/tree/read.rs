@@ -293,7 +293,7 @@ pub fn stream_file(
 const COMPARED_EXTENTS_MAX: usize = 500_000;
 
 /// Returns whether two contents of one length have the same bytes. Chunks that both name are not read. Contents of more than
-/// [`COMPARED_EXTENTS_MAX`] extents count as different.
+/// half a million extents count as different.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`] and others.
