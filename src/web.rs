@@ -31,6 +31,7 @@ use crate::format::sealed::SnapshotRef;
 use crate::ops::open::Reading;
 use crate::view::{PAGE_MAX, View, ViewError};
 use guard::Guard;
+use patient::Patient;
 
 mod answer;
 mod changes;
@@ -42,6 +43,7 @@ mod guard;
 mod html;
 mod kinds;
 mod live;
+mod patient;
 mod pipe;
 mod place;
 mod search;
@@ -54,6 +56,8 @@ pub use html::escape;
 const CONNECTIONS_MAX: usize = 64;
 /// Longest wait for the head of a request, and for the next one.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time in which a client takes nothing of an answer.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Longest head of a request.
 const HEAD_MAX_BYTES: usize = 64 << 10;
 /// Requests at a time that read a page or a piece.
@@ -258,6 +262,7 @@ async fn converse(app: Router, tcp: tokio::net::TcpStream) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_MAX_BYTES);
     // How it ended is nobody's business: the client went away, or broke a rule and was told so.
+    let tcp = Patient::new(tcp, TAKE_TIMEOUT);
     let _ = http.serve_connection(TokioIo::new(tcp), TowerToHyperService::new(app)).await;
 }
 
