@@ -164,7 +164,7 @@ pub struct ExportArgs {
 Example:
   chunkstore mount mnt --store key --keys k
   chunkstore mount mnt @2w --store key --keys k
-  chunkstore mount mnt --store key --keys k --background && ls mnt/latest && fusermount3 -u mnt
+  chunkstore mount mnt --store key --keys k --background
 
 Without a snapshot the directory shows latest, snapshots/TIME and by-id/ID, and what a sync or a commit brings within a second;
 files that are open stay as they are. A mount of one snapshot, also of HEAD or a tag, stays at that one. Nothing is written to
