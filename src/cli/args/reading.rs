@@ -219,8 +219,8 @@ pub struct BrowseArgs {
 /// `completions`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "In bash, zsh and fish, paths and snapshots of the store are completed as well, where it opens without a passphrase.\n\n\
-                  Example:\n  chunkstore completions bash > ~/.local/share/bash-completion/completions/chunkstore"
+    after_help = "Example:\n  chunkstore completions bash > ~/.local/share/bash-completion/completions/chunkstore\n\n\
+                  In bash, zsh and fish, paths and snapshots of the store are completed as well, where it opens without a passphrase."
 )]
 pub struct CompletionsArgs {
     /// Which shell
