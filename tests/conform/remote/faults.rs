@@ -106,7 +106,8 @@ fn an_endless_file_is_cut_and_the_session_goes_on() {
 #[test]
 fn an_odd_answer_to_a_cut_costs_a_login_and_no_second_wait() {
     let stray = Fault::Reply { verb: "NOOP", bytes: b"226 Closing, again\r\n".to_vec() };
-    for fault in [Fault::Stall { after_bytes: 60_000 }, stray] {
+    // One piece of the server's and one read of the client's, so that the server stalls whoever is quicker.
+    for fault in [Fault::Stall { after_bytes: 65_536 }, stray] {
         let served = planted();
         let mut session = served.remote("ftp", short()).connect().unwrap();
         served.faults.add(fault.clone(), 1);
