@@ -10,8 +10,8 @@
 //! per kind.
 //!
 //! A long file of a restore that has an id is written under a name that the next run finds, and is left there when this one
-//! ends early, so that the next goes on behind what it finds to be right. Limits: directories already made stay when the work is given up; on media where `a` and `A` are
-//! one name the first restored entry keeps it and the others are reported.
+//! ends early, so that the next goes on behind what it finds to be right. Limits: directories already made stay when the
+//! work is given up; on media where `a` and `A` are one name the first restored entry keeps it and the others are reported.
 
 mod metadata;
 mod place;

@@ -266,8 +266,8 @@ struct Source {
 
 impl Source {
     fn find(reading: &Reading, spot: &Spot) -> Result<Self> {
-        let (id, snapshot) = reading.snapshot(&spot.snapshot)?;
-        let restore = [&reading.store.id().0[..], &id.id.0, spot.path.as_bytes()].concat();
+        let (listed, snapshot) = reading.snapshot(&spot.snapshot)?;
+        let restore = [&reading.store.id().0[..], &listed.id.0, spot.path.as_bytes()].concat();
         let restore = RestoreId(*blake3::hash(&restore).as_bytes());
         let named = resolve(&reading.reader, &snapshot, &spot.path).map_err(|error| reading.store.settle(error))?;
         let none = || Error::new(ErrorKind::Other, format!("the snapshot holds no {}", spot.path));

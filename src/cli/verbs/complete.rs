@@ -59,7 +59,7 @@ fn asked(words: &[OsString]) -> Option<(String, Wanted, GlobalArgs)> {
         "ls" | "cat" | "find" | "export" | "restore" => &[("path", Wanted::Path)],
         "stats" => &[("place", Wanted::Path)],
         "diff" => &[("path", Wanted::Path), ("new", Wanted::Snapshot), ("old", Wanted::Snapshot)],
-        "mount" | "browse" => &[("snapshot", Wanted::Snapshot)],
+        "mount" => &[("snapshot", Wanted::Snapshot)],
         _ => return None,
     };
     // The last place that is filled is where the line ends, unless something else of the verb follows it.

@@ -54,13 +54,13 @@ impl Marker {
     /// [`ErrorKind::Locked`] while another process restores the same into the target; a medium that fails.
     pub fn place(folder: &dyn Folder, restore: RestoreId) -> Result<Option<Self>, Stop> {
         let Some(path) = marker_of(restore) else { return Ok(None) };
-        let stands = |kind| matches!(kind, DiskErrorKind::Gone | DiskErrorKind::Io | DiskErrorKind::NoSpace);
+        let ends_the_run = |kind| matches!(kind, DiskErrorKind::Gone | DiskErrorKind::Io | DiskErrorKind::NoSpace);
         let earlier = match folder.stat(&path) {
             Ok(stat) => stat.map(|stat| Span {
                 first: [stat.birth.unwrap_or(stat.mtime), stat.mtime, stat.ctime].into_iter().min().unwrap_or_default(),
                 last: stat.changed(),
             }),
-            Err(error) if stands(error.kind) => return Err(target_error(error)),
+            Err(error) if ends_the_run(error.kind) => return Err(target_error(error)),
             Err(_) => return Ok(None),
         };
         match folder.lock(&path) {
