@@ -161,7 +161,6 @@ fn damage_costs_one_file_and_is_told() {
 fn a_mount_that_cannot_be_says_why() {
     let cli = Cli::with_store();
     cli.write("full/file", b"hidden");
-    cli.write("k2/reader.age", b"no key");
     std::fs::create_dir(cli.path("mnt")).unwrap();
     let mount = |dir: &str, more: &[&str]| cli.run(&[&["mount", dir, "--store", "pub"], more].concat());
     let refused: [(&str, &[&str], i32, &str); 7] = [
@@ -270,6 +269,25 @@ fn a_mount_in_the_background_can_be_used_at_once_and_ends_with_its_unmount() {
     until("the process ends", || process_of(&cli) != Some(process));
     let log = std::fs::read_to_string(said["log"].as_str().unwrap()).unwrap();
     assert_eq!(log, "{\"event\":\"done\"}\n");
+}
+
+/// In a container the leader of the session may be a process without a number in the container's own space.
+#[test]
+fn a_container_runs_a_mount_in_the_background() {
+    let cli = committed();
+    if !can_mount() || !Path::new("/usr/bin/unshare").exists() {
+        return println!("not checked here: it takes root and unshare");
+    }
+    std::fs::create_dir_all(cli.path("mnt")).unwrap();
+    let script = "
+        in_background() { $CHUNKSTORE mount mnt \"$@\" --store pub --keys k --background; }
+        in_background nonesuch; [ $? -eq 1 ] || exit 4
+        in_background && cat mnt/latest/a.txt && umount mnt";
+    let mut command = Command::new("/usr/bin/unshare");
+    command.args(["--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", script]).current_dir(cli.path("."));
+    command.env("CHUNKSTORE", env!("CARGO_BIN_EXE_chunkstore")).env("HOME", cli.path("home"));
+    let ran = super::ended(&mut command);
+    assert!(ran.code == 0 && ran.stdout.ends_with("first"), "{ran:?}");
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, getsid, setsid};
+use rustix::process::setsid;
 
 use crate::cli::context::Context;
 use crate::cli::environment::program;
@@ -19,6 +19,8 @@ use crate::mount::clear;
 
 /// What a mount that ends by itself tells its guard.
 const ENDED: u8 = b'.';
+/// What a mount that goes on in the background says last to the process that waits for it: no text ends so.
+const STANDS_ALONE: u8 = 0;
 /// A log that is longer is begun anew.
 const LOG_MAX_BYTES: u64 = 1 << 20;
 /// How often, and with what between, it is looked whether a mount is dead whose program went: the kernel takes a moment.
@@ -81,9 +83,10 @@ pub fn start_in_background(context: &Context) -> Result<Outcome> {
     let mut said = Vec::new();
     // The other end is closed once it stands alone, or has ended.
     child.stdout.take().map(|mut stdout| stdout.read_to_end(&mut said)).transpose().map_err(refused)?;
+    let stands_alone = said.pop_if(|last| *last == STANDS_ALONE).is_some();
     context.output.bytes(&said)?;
     context.output.flush()?;
-    if stands_alone(&child) {
+    if stands_alone {
         return Ok(Outcome::Done);
     }
     let ended = child.wait().map_err(refused)?;
@@ -97,11 +100,6 @@ fn child_args(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
         *flag = "--background-child".into();
     }
     args
-}
-
-fn stands_alone(child: &Child) -> bool {
-    let pid = Pid::from_child(child);
-    getsid(Some(pid)) == Ok(pid)
 }
 
 /// Finds the outcome of a code that another process ended with after it had told why.
@@ -141,8 +139,10 @@ pub fn stand_alone(log: &OwnedFd) -> Result<()> {
         std::env::set_current_dir("/")?;
         rustix::stdio::dup2_stdin(mount_point::open_nothing()?)?;
         rustix::stdio::dup2_stderr(log)?;
-        // First this, by which the process that waits knows, and last what it waits for.
         setsid()?;
+        io::stdout().write_all(&[STANDS_ALONE])?;
+        io::stdout().flush()?;
+        // Last, for the process that waits goes on here.
         Ok(rustix::stdio::dup2_stdout(log)?)
     };
     leave().map_err(|error| Error::with_source(ErrorKind::Other, "cannot go on in the background", error))
