@@ -150,6 +150,32 @@ impl Bench {
         self.machine.run(command, AT_MOST)
     }
 
+    /// Plugs another volume in beside the key and mounts it.
+    ///
+    /// # Errors
+    /// When it does not mount.
+    pub fn add(&mut self, key: &Key, medium: &Medium, at: &str) -> Result<()> {
+        self.machine.attach(key)?;
+        let device = self.machine.plug(key)?;
+        self.guest(&medium.mount_command(&device, at)).map(drop)
+    }
+
+    /// Starts any command of the guest, which goes on beside others.
+    ///
+    /// # Errors
+    /// When the machine has ended.
+    pub fn beside(&mut self, command: &str) -> Result<Job> {
+        self.machine.spawn(command)
+    }
+
+    /// Waits for the end of what [`Bench::beside`] began; returns its exit status.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn finish(&self, job: Job) -> Result<i32> {
+        Ok(self.machine.finish(job, AT_MOST)?.0)
+    }
+
     /// Starts the program.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ pub mod machine;
 pub mod media;
 pub mod opening;
 pub mod publisher;
+pub mod reading;
 pub mod record;
 pub mod recording;
 pub mod recovery;

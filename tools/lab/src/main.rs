@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use lab::agent::{self, AgentArgs};
 use lab::amplification::{self, AmplificationArgs};
 use lab::kill::{self, KillArgs};
+use lab::reading::{self, ReadingArgs};
 use lab::record::{self, RecordArgs};
 use lab::replay::{self, ReplayArgs};
 use lab::report::{self, ReportArgs};
@@ -35,6 +36,8 @@ enum Part {
     Kill(KillArgs),
     /// Lets the agent sync a key that arrives, is pulled in the middle and comes back, from a real FTP server
     Agent(AgentArgs),
+    /// Pulls a key that is read: through a mount, by a restore, under a browser
+    Reading(ReadingArgs),
     /// Tries keys that are old, slow, full, protected or broken in one place
     Worn(WornArgs),
     /// Runs all of the above in its long form, and writes the report in the lab's README
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Part::Unplug(args) => unplug::run(&args).map(|()| true),
         Part::Kill(args) => kill::run(&args).map(|()| true),
         Part::Agent(args) => agent::run(&args).map(|()| true),
+        Part::Reading(args) => reading::run(&args).map(|()| true),
         Part::Worn(args) => worn::run(&args).map(|()| true),
         Part::Report(args) => report::run(&args),
     };

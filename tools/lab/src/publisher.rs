@@ -140,6 +140,18 @@ impl Publisher {
         self.path("server/store")
     }
 
+    /// Returns the store's id.
+    #[must_use]
+    pub fn store_id(&self) -> String {
+        self.made.store.to_string()
+    }
+
+    /// Returns the folder that is committed, on the host.
+    #[must_use]
+    pub fn files(&self) -> PathBuf {
+        self.path("files")
+    }
+
     fn writer(&self) -> Result<WriterKey> {
         let keys = KeyDir::new(&self.path("keys"), self.made.store);
         let writer = keys

@@ -145,7 +145,7 @@ pub(crate) fn run(program: &Path, dir: &Path, args: &[&str]) -> Result<serde_jso
 }
 
 /// Runs a command that has to succeed; returns what it printed.
-fn command(command: &mut Command) -> Result<String> {
+pub(crate) fn command(command: &mut Command) -> Result<String> {
     let output = command.output();
     let output = output.map_err(|error| LabError::because(format!("cannot start {command:?}"), error))?;
     if output.status.success() {

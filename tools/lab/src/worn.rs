@@ -393,7 +393,7 @@ fn told(verb: &str, ended: &Ended) -> String {
     format!("{verb} ended with {}: {}{}", ended.code, ended.stdout, ended.stderr)
 }
 
-fn walk(dir: &Path, files: &mut Vec<(u64, PathBuf)>) -> Result<()> {
+pub(crate) fn walk(dir: &Path, files: &mut Vec<(u64, PathBuf)>) -> Result<()> {
     let failed = |error| LabError::because(format!("cannot list {}", dir.display()), error);
     for entry in std::fs::read_dir(dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;
