@@ -109,6 +109,7 @@ fn share(seed: u64) -> f64 {
 }
 
 fn pull(desk: &mut Desk<'_>, way: Way, share: f64) -> Result<String> {
+    desk.forget()?;
     match way {
         Way::Mount => mount(desk, share),
         Way::IdleMount => idle_mount(desk),
@@ -126,7 +127,7 @@ fn mount(desk: &mut Desk<'_>, share: f64) -> Result<String> {
     let pulled = desk.pull()?;
     let reader = desk.end(reader)?;
     must_break(&reader, "the reader", pulled)?;
-    let read_bytes = desk.must_be_part_of_the_film()?;
+    let read_bytes = must_be_cut(desk)?;
     let [watch, program] = [desk.end(watch)?, desk.end(program)?];
     must_end_in_time(&watch, "the mount", pulled)?;
     must_be_gone(&program, pulled)?;
@@ -203,7 +204,7 @@ fn browse(desk: &mut Desk<'_>, share: f64) -> Result<String> {
     let pulled = desk.pull()?;
     let download = desk.end(download)?;
     must_break(&download, "the download", pulled)?;
-    let read_bytes = desk.must_be_part_of_the_film()?;
+    let read_bytes = must_be_cut(desk)?;
     let program = desk.end(program)?;
     must_be_gone(&program, pulled)?;
     desk.must_be_free()?;
@@ -229,6 +230,13 @@ fn browse(desk: &mut Desk<'_>, share: f64) -> Result<String> {
 fn must_break(finish: &Finish, who: &str, pulled: Duration) -> Result<()> {
     demand(finish.code != 0, || format!("{who} ended with 0 although the key was pulled"))?;
     must_end_in_time(finish, who, pulled)
+}
+
+/// Demands that a reader has a true beginning of the film and not all of it; returns how much.
+fn must_be_cut(desk: &mut Desk<'_>) -> Result<u64> {
+    let (read_bytes, film_bytes) = (desk.must_be_part_of_the_film()?, desk.film_bytes());
+    demand(read_bytes < film_bytes, || "all of the film was read before the key was pulled".to_owned())?;
+    Ok(read_bytes)
 }
 
 /// Demands that the program ended as one does whose medium went away, with one sentence.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use super::told::{Finish, LIST, TELL_END, UPTIME, must_be_alike, read_bytes, uptime, webdav_address};
+use super::told::{Finish, LIST, TELL_END, UPTIME, must_be_alike, read_bytes, uptime, webdav_address, without_marks};
 use crate::bench::{AT_MOST, Bench};
 use crate::error::{LabError, Result};
 use crate::kit::Kit;
@@ -81,8 +81,13 @@ impl<'a> Desk<'a> {
 
     fn fetch_key(&mut self) -> Result<()> {
         let (id, key) = (self.publisher.store_id(), self.publisher.reader_key()?);
-        let make = format!("mkdir -p {VIEW} /tmp/keys/{id} && umask 077");
-        self.bench.guest(&format!("{make} && printf %s {} >/tmp/keys/{id}/reader.key", quote(&key))).map(drop)
+        let make = format!("mkdir -p {VIEW} && umask 077 && mkdir -p /tmp/keys/{id}");
+        self.ask(&format!("{make} && printf %s {} >/tmp/keys/{id}/reader.key", quote(&key))).map(drop)
+    }
+
+    /// Runs a command to its end, which has to succeed; returns what it printed.
+    fn ask(&mut self, command: &str) -> Result<String> {
+        Ok(without_marks(&self.bench.guest(command)?))
     }
 
     /// Returns the film's length.
@@ -99,7 +104,7 @@ impl<'a> Desk<'a> {
 
     /// Starts a command that goes on beside others.
     fn beside(&mut self, name: &'static str, command: &str) -> Result<Beside> {
-        self.bench.guest(&format!("rm -f /tmp/{name}.*"))?;
+        self.ask(&format!("rm -f /tmp/{name}.*"))?;
         let line = format!("( {command} ) >/tmp/{name}.out 2>/tmp/{name}.err; {TELL_END} >/tmp/{name}.end");
         Ok(Beside { name, job: self.bench.beside(&line)? })
     }
@@ -112,16 +117,16 @@ impl<'a> Desk<'a> {
         let name = beside.name;
         let hangs = |error| LabError::because(format!("{name} hangs"), error);
         self.bench.finish(beside.job).map_err(hangs)?;
-        let said = self.bench.guest(&format!("tail -c 4096 /tmp/{name}.err"))?;
-        Finish::parse(&self.bench.guest(&format!("cat /tmp/{name}.end"))?, &said)
+        let said = self.ask(&format!("tail -c 4096 /tmp/{name}.err"))?;
+        Finish::parse(&self.ask(&format!("cat /tmp/{name}.end"))?, &said)
     }
 
     /// Waits until a condition of the guest's shell holds while the program goes on.
     fn wait(&mut self, condition: &str) -> Result<()> {
         let look = format!("until {condition}; do [ ! -e /tmp/{PROGRAM}.end ] || exit 1; usleep 20000; done");
-        let waited = self.bench.guest(&format!("timeout {} sh -c {}", AT_MOST.as_secs(), quote(&look)));
+        let waited = self.ask(&format!("timeout {} sh -c {}", AT_MOST.as_secs(), quote(&look)));
         waited.map(drop).map_err(|error| {
-            let said = self.bench.guest(&format!("cat /tmp/{PROGRAM}.end /tmp/{PROGRAM}.err")).unwrap_or_default();
+            let said = self.ask(&format!("cat /tmp/{PROGRAM}.end /tmp/{PROGRAM}.err")).unwrap_or_default();
             LabError::because(format!("waited in vain for `{condition}`; the program said: {said}"), error)
         })
     }
@@ -141,7 +146,7 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// The guest cannot.
     pub fn unmount(&mut self) -> Result<()> {
-        self.bench.guest(&format!("umount {VIEW}")).map(drop)
+        self.ask(&format!("umount {VIEW}")).map(drop)
     }
 
     /// Has a program read the film through the mount.
@@ -149,7 +154,7 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// The machine has ended.
     pub fn read_film_through_the_mount(&mut self) -> Result<Beside> {
-        self.bench.guest(&format!("rm -f {GOT}"))?;
+        self.ask(&format!("rm -f {GOT}"))?;
         self.beside("reader", &format!("dd if={VIEW}/latest/{FILM} of={GOT} bs=64k"))
     }
 
@@ -158,7 +163,7 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// It does not get there.
     pub fn sit_in_the_mount(&mut self) -> Result<Beside> {
-        self.bench.guest("rm -f /tmp/seated /tmp/rise")?;
+        self.ask("rm -f /tmp/seated /tmp/rise")?;
         let sit = format!("cd {VIEW}/latest/papers && exec 3<plan.bin && touch /tmp/seated");
         let rise = "while [ ! -e /tmp/rise ]; do usleep 20000; done; cat <&3 >/dev/null";
         let sitter = self.beside("sitter", &format!("{sit} && {rise}"))?;
@@ -171,7 +176,7 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// The machine has ended.
     pub fn rise(&mut self) -> Result<()> {
-        self.bench.guest("touch /tmp/rise").map(drop)
+        self.ask("touch /tmp/rise").map(drop)
     }
 
     /// Has a program wait for the end of the mount.
@@ -196,7 +201,7 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// It is something else.
     pub fn must_be_part_of_the_film(&mut self) -> Result<u64> {
-        let got = self.bench.guest(&format!("stat -c %s {GOT} && sha256sum <{GOT}"))?;
+        let got = self.ask(&format!("stat -c %s {GOT} && sha256sum <{GOT}"))?;
         let mut words = got.split_whitespace();
         let len_bytes: Option<usize> = words.next().and_then(|word| word.parse().ok());
         let begins = len_bytes.and_then(|len| self.film.get(..len)).map(sum).unwrap_or_default();
@@ -204,12 +209,20 @@ impl<'a> Desk<'a> {
         Ok(len_bytes.unwrap_or_default() as u64)
     }
 
+    /// Has the guest forget what it has read off the key, so that it is read again.
+    ///
+    /// # Errors
+    /// The guest cannot.
+    pub fn forget(&mut self) -> Result<()> {
+        self.ask("echo 3 >/proc/sys/vm/drop_caches").map(drop)
+    }
+
     /// Pulls the key; returns when, by the guest's clock.
     ///
     /// # Errors
     /// It is not plugged in.
     pub fn pull(&mut self) -> Result<Duration> {
-        let now = uptime(&self.bench.guest(UPTIME)?)?;
+        let now = uptime(&self.ask(UPTIME)?)?;
         self.bench.pull()?;
         Ok(now)
     }
@@ -229,9 +242,9 @@ impl<'a> Desk<'a> {
     pub fn must_be_free(&mut self) -> Result<()> {
         let hangs = "grep -l '^State:.D' $(grep -l '^VmSize' /proc/[0-9]*/status) 2>/dev/null";
         let look = format!("while pidof chunkstore || {hangs}; do usleep 20000; done");
-        let left = self.bench.guest(&format!("timeout 10 sh -c {}", quote(&look)));
+        let left = self.ask(&format!("timeout 10 sh -c {}", quote(&look)));
         left.map_err(|error| LabError::because("a process is left, or hangs", error))?;
-        let free = self.bench.guest(&format!("! grep {VIEW} /proc/mounts && rmdir {VIEW} && mkdir {VIEW}"));
+        let free = self.ask(&format!("! grep {VIEW} /proc/mounts && rmdir {VIEW} && mkdir {VIEW}"));
         free.map(drop).map_err(|error| LabError::because("the mount point is not free", error))
     }
 
@@ -252,7 +265,7 @@ impl<'a> Desk<'a> {
     }
 
     fn must_be_whole(&mut self, dir: &str) -> Result<()> {
-        let found = self.bench.guest(&format!("cd {dir} && {LIST}"))?;
+        let found = self.ask(&format!("cd {dir} && {LIST}"))?;
         must_be_alike(&self.listed, &found)
     }
 
@@ -269,7 +282,7 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// The guest cannot.
     pub fn clear_restored(&mut self) -> Result<()> {
-        self.bench.guest(&format!("rm -r {TARGET}")).map(drop)
+        self.ask(&format!("rm -r {TARGET}")).map(drop)
     }
 
     /// Returns how many bytes the guest has read off the key since it was plugged in.
@@ -277,7 +290,7 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// It is not plugged in.
     pub fn read_off_key(&mut self) -> Result<u64> {
-        read_bytes(&self.bench.guest(&format!("cat {KEY_STAT}"))?)
+        read_bytes(&self.ask(&format!("cat {KEY_STAT}"))?)
     }
 
     /// Waits until so many bytes were read off the key.
@@ -296,7 +309,7 @@ impl<'a> Desk<'a> {
     pub fn browse(&mut self) -> Result<(Beside, String)> {
         let program = self.beside(PROGRAM, &format!("chunkstore browse --store {STORE} {KEYS} --json"))?;
         self.wait(&format!("grep -q listening /tmp/{PROGRAM}.out"))?;
-        let events = self.bench.guest(&format!("cat /tmp/{PROGRAM}.out"))?;
+        let events = self.ask(&format!("cat /tmp/{PROGRAM}.out"))?;
         Ok((program, webdav_address(&events)?))
     }
 
@@ -305,7 +318,7 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// The machine has ended.
     pub fn download_film(&mut self, address: &str) -> Result<Beside> {
-        self.bench.guest(&format!("rm -f {GOT}"))?;
+        self.ask(&format!("rm -f {GOT}"))?;
         self.beside("download", &format!("wget -q -O {GOT} {address}latest/{FILM}"))
     }
 
@@ -314,7 +327,7 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// It does not run.
     pub fn stop_program(&mut self) -> Result<()> {
-        self.bench.guest("kill -TERM $(pidof chunkstore)").map(drop)
+        self.ask("kill -TERM $(pidof chunkstore)").map(drop)
     }
 }
 

@@ -14,6 +14,13 @@ pub const UPTIME: &str = "cut -d' ' -f1 /proc/uptime";
 /// Prints a line for each file below the working directory with its hash, and one for each entry with type, rights, time and name.
 pub const LIST: &str = "find . -type f -exec sha256sum {} + && find . ! -name . -exec stat -c '%f %Y %n' {} +";
 
+/// Takes out of what a command printed the lines by which the machine tells that others have ended meanwhile.
+#[must_use]
+pub fn without_marks(text: &str) -> String {
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.starts_with("@end:"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// How a command of the guest ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finish {
@@ -122,6 +129,12 @@ mod tests {
             assert!(Finish::parse(wrong, "").is_err(), "{wrong}");
         }
         assert_eq!(seconds(Duration::from_millis(307)), "0.31 s");
+    }
+
+    #[test]
+    fn the_end_of_another_command_is_no_output() {
+        assert_eq!(without_marks("@end:10:0\r\n2 12.53\r\n"), "2 12.53");
+        assert_eq!(without_marks("ab  ./a\n@end:3:16\ncd  ./b @end:\n"), "ab  ./a\ncd  ./b @end:");
     }
 
     #[test]
