@@ -24,8 +24,9 @@ use told::{Finish, seconds};
 const MEDIA: [&str; 2] = ["vfat-flush", "exfat"];
 /// The exit code of a medium that went away.
 const GONE: i32 = 16;
-/// How long after the pull everything may take to end, by the guest's own clock.
-const ENDS_WITHIN: Duration = Duration::from_secs(2);
+/// How long after the pull everything may take to end, by the guest's own clock, in a machine that is emulated on a host that
+/// is busy.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// What `lab reading` is asked for.
 #[derive(Debug, clap::Args)]
@@ -280,7 +281,7 @@ mod tests {
         assert!(must_be_gone(&finish(16, 10_400, told), pulled).is_ok());
         assert!(must_be_gone(&finish(13, 10_400, told), pulled).is_err());
         assert!(must_be_gone(&finish(16, 10_400, "I/O error"), pulled).is_err());
-        assert!(must_be_gone(&finish(16, 12_000, told), pulled).is_err());
+        assert!(must_be_gone(&finish(16, 15_000, told), pulled).is_err());
         assert!(must_break(&finish(1, 10_100, ""), "dd", pulled).is_ok());
         assert!(must_break(&finish(0, 10_100, ""), "dd", pulled).is_err());
     }
