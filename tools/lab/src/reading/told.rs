@@ -79,7 +79,7 @@ pub fn seconds(span: Duration) -> String {
 /// It does not say where it listens.
 pub fn webdav_address(events: &str) -> Result<String> {
     let parsed = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let listening = parsed.filter(|event| event["event"] == "listening").last().unwrap_or_default();
+    let listening = parsed.filter(|event| event["event"] == "listening").next_back().unwrap_or_default();
     match (listening["webdav_url"].as_str(), listening["webdav_password"].as_str()) {
         (Some(url), Some(password)) => Ok(format!("{url}{password}/")),
         _ => Err(LabError::new(format!("browse does not say where it listens: {events}"))),
