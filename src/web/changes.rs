@@ -83,7 +83,13 @@ fn form(state: &State, place: &Place, old: usize) -> String {
             let mark = if at == chosen { " selected" } else { "" };
             let tags = snapshot.tags.join(", ");
             let id = short(&snapshot.id);
-            format!("<option value=\"{id}\"{mark}>{} {}</option>", plain(&moment(snapshot.time)), name(tags.as_bytes()))
+            // Of two of one minute the time line tells which is which.
+            let when = plain(&moment(snapshot.time));
+            let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten();
+            let mut beside = beside.filter_map(|at| state.snapshots.get(at));
+            let is_alike = beside.any(|other| plain(&moment(other.time)) == when);
+            let told = if is_alike { format!(", {id}") } else { String::new() };
+            format!("<option value=\"{id}\"{mark}>{when}{told} {}</option>", name(tags.as_bytes()))
         };
         // Those around the chosen one, where there are too many for a list.
         let from = chosen.saturating_sub(CHOICES_MAX / 2);
