@@ -7,9 +7,9 @@ use chunkstore::base::clock::FixedClock;
 use chunkstore::base::random::SeededRandom;
 use chunkstore::disk::SimDisk;
 use chunkstore::format::tree::Node;
+use chunkstore::ops::export::ZipRoom;
 use chunkstore::ops::open::Reading;
 use chunkstore::view::{View, ViewRequest};
-use chunkstore::ops::export::ZipRoom;
 use chunkstore::web::{Bounds, Web, WebOptions};
 
 use crate::handmade::{Hand, commit};

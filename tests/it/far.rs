@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use chunkstore::base::{EntryName, StorePath};
 use chunkstore::base::clock::FixedClock;
 use chunkstore::base::random::SeededRandom;
+use chunkstore::base::{EntryName, StorePath};
 use chunkstore::disk::near::{Near, NearDisk};
 use chunkstore::disk::sim::Profile;
 use chunkstore::disk::{Disk, OsFolder, SimDisk};

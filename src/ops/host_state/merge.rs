@@ -65,9 +65,8 @@ impl Memory {
 impl RemoteMemory {
     fn merged(was: &Self, mine: Self, theirs: Self) -> Self {
         let shown = |it: &Self| (it.rank.clone(), it.head.clone());
-        let (rank, head) = settled(&shown(was), shown(&mine), shown(&theirs), |theirs, mine| {
-            theirs.0.rank() > mine.0.rank()
-        });
+        let (rank, head) =
+            settled(&shown(was), shown(&mine), shown(&theirs), |theirs, mine| theirs.0.rank() > mine.0.rank());
         let mut sent = theirs.sent;
         sent.retain(|pack| mine.sent.contains(pack) || !was.sent.contains(pack));
         sent.extend(mine.sent.into_iter().filter(|pack| !was.sent.contains(pack)));

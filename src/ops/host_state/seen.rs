@@ -156,9 +156,8 @@ impl Seen {
 impl ReplicaMemory {
     fn merged(was: &Self, mine: Self, theirs: Self) -> Self {
         let reached = |it: &Self| (it.rank.clone(), it.head.clone());
-        let (rank, head) = settled(&reached(was), reached(&mine), reached(&theirs), |theirs, mine| {
-            theirs.0.rank() > mine.0.rank()
-        });
+        let (rank, head) =
+            settled(&reached(was), reached(&mine), reached(&theirs), |theirs, mine| theirs.0.rank() > mine.0.rank());
         let places = settled(&was.places, mine.places, theirs.places, |_, _| false);
         Self { rank, head, places }
     }

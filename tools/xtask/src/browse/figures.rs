@@ -37,7 +37,9 @@ pub fn measure(root: &Path) -> io::Result<bool> {
     let stage = Stage::new(root, "browse-figures")?;
     prepare(&stage)?;
     let served = Served::start(&stage)?;
-    println!("| what was asked for | first byte ms | whole s | MiB sent | CPU s | MiB read of the store | peak anonymous MiB |");
+    println!(
+        "| what was asked for | first byte ms | whole s | MiB sent | CPU s | MiB read of the store | peak anonymous MiB |"
+    );
     println!("| --- | ---: | ---: | ---: | ---: | ---: | ---: |");
     let (cookie, files) = let_in(&served)?;
     let dav = format!("/dav/{}/latest", served.password);
@@ -69,7 +71,11 @@ fn prepare(stage: &Stage) -> io::Result<()> {
     }
     noise(&stage.path("files/long"), LONG_BYTES, &mut Draw::new(1))?;
     stage.init("store")?;
-    succeed(stage.program(&["commit", "files", "--store", "store", "-m", "first", "--quiet"]).stdout(std::process::Stdio::null()))
+    succeed(
+        stage
+            .program(&["commit", "files", "--store", "store", "-m", "first", "--quiet"])
+            .stdout(std::process::Stdio::null()),
+    )
 }
 
 /// Opens the printed address; returns the cookie of a session and the path of the committed folder.
@@ -160,7 +166,8 @@ impl Table<'_> {
         let (came, peak_bytes) = thread::scope(|scope| {
             let watch = scope.spawn(|| self.watch(&done));
             let asking: Vec<_> = (0..times).map(|_| scope.spawn(|| asked.send(self.served))).collect();
-            let came: Vec<_> = asking.into_iter().map(|one| one.join().unwrap_or_else(|_| Err(io::Error::other("broken")))).collect();
+            let came: Vec<_> =
+                asking.into_iter().map(|one| one.join().unwrap_or_else(|_| Err(io::Error::other("broken")))).collect();
             done.store(true, Ordering::Relaxed);
             (came, watch.join().unwrap_or(0))
         });
@@ -168,10 +175,15 @@ impl Table<'_> {
         let after = self.spent()?;
         let (cpu, read_bytes) = (after.0 - before.0, after.1 - before.1);
         let slowest = |of: fn(&Came) -> Duration| came.iter().map(of).max().unwrap_or_default();
-        let (first, whole) = (slowest(|one| one.first_byte).as_secs_f64() * 1e3, slowest(|one| one.whole).as_secs_f64());
+        let (first, whole) =
+            (slowest(|one| one.first_byte).as_secs_f64() * 1e3, slowest(|one| one.whole).as_secs_f64());
         let sent: u64 = came.iter().map(|one| one.bytes).sum();
         let peak = mib(peak_bytes);
-        println!("| {what} | {first:.1} | {whole:.2} | {:.1} | {cpu:.2} | {:.1} | {peak:.1} |", mib(sent), mib(read_bytes));
+        println!(
+            "| {what} | {first:.1} | {whole:.2} | {:.1} | {cpu:.2} | {:.1} | {peak:.1} |",
+            mib(sent),
+            mib(read_bytes)
+        );
         self.must("and that within 256 MiB", peak <= BOUND_MIB);
         Ok(read_bytes)
     }
@@ -199,7 +211,8 @@ impl Table<'_> {
     fn watch(&self, done: &AtomicBool) -> u64 {
         let mut peak_bytes = 0;
         while !done.load(Ordering::Relaxed) {
-            let status = std::fs::read_to_string(format!("/proc/{}/status", self.served.child.id())).unwrap_or_default();
+            let status =
+                std::fs::read_to_string(format!("/proc/{}/status", self.served.child.id())).unwrap_or_default();
             peak_bytes = peak_bytes.max(anon_in(&status).unwrap_or(0));
             thread::sleep(LOOK_EVERY);
         }
