@@ -185,8 +185,8 @@ impl Far {
         work: &mut dyn FnMut(&mut dyn Session) -> Result<T, RemoteError>,
     ) -> Result<T, DiskError> {
         use RemoteErrorKind::{Local, NotFound, Protocol, Refused, Unsupported};
-        let probes = self.require_online(act, path)?;
         self.require_right(act, path)?;
+        let probes = self.require_online(act, path)?;
         let mut retry = Retry::new(RetryPolicy { attempts: if probes { 1 } else { POLICY.attempts }, ..POLICY });
         loop {
             self.require_going(act, path)?;
