@@ -46,7 +46,6 @@ mod recipes;
 mod repack;
 mod repair;
 mod restore;
-#[cfg(unix)]
 mod rollout;
 mod roundtrip;
 mod scene;
