@@ -10,7 +10,8 @@ pub struct Desktop;
 
 impl Desktop {
     /// Shows it, or does nothing where there is no such program.
-    pub fn show(&self, shown: &Shown) {
+    #[expect(clippy::needless_pass_by_value, reason = "as on Windows, where another thread shows it")]
+    pub fn show(&self, shown: Shown) {
         let urgency = if shown.is_urgent { "critical" } else { "normal" };
         let mut command = Command::new("notify-send");
         command.args(["--app-name=chunkstore", "--urgency", urgency, "--", shown.title, &shown.body]);

@@ -21,27 +21,32 @@ const WAITING_MAX: usize = 8;
 /// A desktop that takes toasts. Each is asked of another process, so one thread does that, in order.
 #[derive(Default)]
 pub struct Desktop {
-    queue: OnceLock<Option<SyncSender<Toast>>>,
+    queue: OnceLock<Option<SyncSender<Shown>>>,
 }
 
 impl Desktop {
     /// Shows it soon, if Windows does.
-    pub fn show(&self, shown: &Shown) {
-        let sound = shown.is_urgent.then_some(Sound::Default);
-        let duration = if shown.is_urgent { Duration::Long } else { Duration::Short };
-        let toast = Toast::new(MODEL_ID).title(shown.title).text1(&shown.body).sound(sound).duration(duration);
+    pub fn show(&self, shown: Shown) {
         if let Some(queue) = self.queue.get_or_init(start) {
-            let _ = queue.try_send(toast);
+            let _ = queue.try_send(shown);
         }
     }
 }
 
 /// Starts the thread, which ends with the desktop.
-fn start() -> Option<SyncSender<Toast>> {
-    let (queue, waiting) = sync_channel::<Toast>(WAITING_MAX);
+fn start() -> Option<SyncSender<Shown>> {
+    let (queue, waiting) = sync_channel::<Shown>(WAITING_MAX);
     let show_all = move || {
         let _ = registry::set(Hive::Person, &format!(r"{MODELS}\{MODEL_ID}"), "DisplayName", Value::Text("chunkstore"));
-        waiting.iter().for_each(|toast| drop(toast.show()));
+        waiting.iter().for_each(|shown| drop(toast(&shown).show()));
     };
     std::thread::Builder::new().name("notify".to_owned()).spawn(show_all).ok().map(|_| queue)
+}
+
+fn toast(shown: &Shown) -> Toast {
+    let (sound, duration) = match shown.is_urgent {
+        true => (Some(Sound::Default), Duration::Long),
+        false => (None, Duration::Short),
+    };
+    Toast::new(MODEL_ID).title(shown.title).text1(&shown.body).sound(sound).duration(duration)
 }
