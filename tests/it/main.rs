@@ -47,6 +47,7 @@ mod repack;
 mod repair;
 mod restore;
 mod rollout;
+#[cfg(unix)]
 mod roundtrip;
 mod scene;
 #[path = "../conform/remote/scripted_proxy.rs"]
