@@ -321,6 +321,14 @@ fn hostile_names_are_text_everywhere_and_lead_to_their_files() {
         assert!(!main.contains("onclick='"), "{main}");
     }
     assert_eq!(entries(&searched).len(), HOSTILE.len() + 1);
+    // A backslash is a part of a name on every system, and says that what follows it is one.
+    for query in ["BACK%5C%5Cs*", "**/back%3Fslash", "back%5B!a%5Dslash"] {
+        assert_eq!(
+            entries(&site.page(&format!("{}?q={query}", files.replace("/files/", "/search/")))).len(),
+            1,
+            "{query}"
+        );
+    }
 }
 
 #[test]
