@@ -3,6 +3,9 @@
 //! Only translates: numbers, types, times and errors. The kernel checks permissions where others are let in, keeps names and content for as long as it
 //! likes, since neither ever changes under a number but in the few directories that the view makes, and hands out no devices and no set-user-id bits of what somebody committed.
 //! Content that does not read is `EIO`, content on a medium that went away `ENODEV`; nothing waits for a medium to come back.
+//!
+//! One thread takes what the kernel asks and answers what is known; several that took turns at it would cost twice the CPU, most of it in
+//! waking each other. What may have to read from a medium goes to workers, so that a chunk that is being opened holds up no lookup.
 
 use std::ffi::OsStr;
 use std::io;
@@ -10,40 +13,31 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use fuser::{
-    BackgroundSession, Config, Errno as Answer, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
-    INodeNo, InitFlags, KernelConfig, LockOwner, MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyXattr, Request, SessionACL,
+    BackgroundSession, Config, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags, KernelConfig, LockOwner,
+    MountOption, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEntry, ReplyOpen,
+    ReplyStatfs, ReplyXattr, Request, SessionACL,
 };
-
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
 
 use crate::base::monitor::Problem;
-use crate::base::{Clock, EntryName, Monitor};
+use crate::base::{Clock, Monitor};
 use crate::crypto::wrap::Identity;
-use crate::disk::folder::FileKind;
 use crate::error::ErrorKind;
-use crate::format::attributes::Attribute;
+use crate::view::View;
 use crate::view::inodes::KNOWN_MAX;
-use crate::view::{Listed, Stat, View, ViewError};
 
-/// How long the kernel may keep a name or a state: none ever changes, so for about as long as it can count.
-const KEPT: Duration = Duration::from_secs(1 << 24);
-/// How long it may keep what the view makes: half of the second within which a sync is seen, with what loading it takes.
-const KEPT_SHORT: Duration = Duration::from_millis(250);
+mod tree;
+mod workers;
+
+use tree::{BLOCK_BYTES, Tree};
+use workers::Workers;
+
 /// How often the wish to stop, the medium and HEAD are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Threads that answer: a chunk that is being opened holds up no lookup.
-const THREADS: usize = 4;
-/// How many entries stand before those of the view in a listing.
-const DOTS: u64 = 2;
-/// Entries that are asked for at a time.
-const PAGE: usize = 256;
-/// What a block counts in states.
-const BLOCK_BYTES: u64 = 512;
 
 /// A view that is mounted. Dropping it unmounts.
 pub struct Mounted {
@@ -86,10 +80,9 @@ impl Mounted {
             config.mount_options.push(MountOption::DefaultPermissions);
         }
         config.acl = if everybody { SessionACL::All } else { SessionACL::Owner };
-        config.n_threads = Some(THREADS);
         let view = Arc::new(view);
-        let tree = Tree { view: Arc::clone(&view), monitor: Arc::clone(&monitor) };
-        let session = fuser::spawn_mount(tree, dir, &config)?;
+        let tree = Arc::new(Tree { view: Arc::clone(&view), monitor: Arc::clone(&monitor) });
+        let session = fuser::spawn_mount(Answering { tree, workers: Workers::start() }, dir, &config)?;
         Ok(Self { session: Some(session), dir: dir.to_owned(), view, monitor })
     }
 
@@ -165,41 +158,26 @@ pub fn clear(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// What answers the kernel.
-struct Tree {
-    view: Arc<View>,
-    monitor: Arc<dyn Monitor>,
+/// What takes the kernel's requests.
+struct Answering {
+    tree: Arc<Tree>,
+    workers: Workers,
 }
 
-impl Tree {
-    /// Turns an error into the system's, and tells of one that a person should know of.
-    fn refused(&self, inode: u64, error: &ViewError) -> Answer {
-        if let ViewError::Damaged(reason) = error {
-            self.monitor.problem(Problem { subject: format!("inode {inode}"), reason: reason.clone() });
-        }
-        errno(error)
+impl Answering {
+    /// Has a worker answer what may have to read.
+    fn hand_over(&self, answer: impl FnOnce(&Tree) + Send + 'static) {
+        let tree = Arc::clone(&self.tree);
+        self.workers.take(Box::new(move || answer(&tree)));
     }
 
-    /// Returns how long what stands in a directory, or its own state, may be kept.
-    fn kept(&self, dir: u64) -> Duration {
-        if self.view.may_change(dir) { KEPT_SHORT } else { KEPT }
-    }
-
-    /// Adds the two entries that stand before those of the view, the directory itself and the one above, as far as they are asked
-    /// for; returns whether the answer is full.
-    fn dots(&self, dir: INodeNo, offset: u64, mut add: impl FnMut(u64, INodeNo, &str) -> bool) -> bool {
-        let above = || INodeNo(self.view.parent(dir.0).unwrap_or(dir.0));
-        (offset == 0 && add(1, dir, ".")) || (offset < DOTS && add(DOTS, above(), ".."))
-    }
-
-    fn attribute(&self, inode: u64, name: &[u8]) -> Result<Vec<u8>, Answer> {
-        let attributes = self.view.attributes(inode).map_err(|error| self.refused(inode, &error))?;
-        let at = attributes.binary_search_by(|(one, _)| one[..].cmp(name)).map_err(|_| Answer::ENODATA)?;
-        Ok(attributes[at].1.clone())
+    /// Answers at once, since listings ask for attributes of every file, unless there are some to read.
+    fn tell_attributes(&self, inode: INodeNo, answer: impl FnOnce(&Tree) + Send + 'static) {
+        if self.tree.view.has_attributes(inode.0) { self.hand_over(answer) } else { answer(&self.tree) }
     }
 }
 
-impl Filesystem for Tree {
+impl Filesystem for Answering {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> io::Result<()> {
         // Listings bring what a lookup would, and lookups and listings of one directory do not wait for each other. A kernel that is
         // too old for one of them does without.
@@ -210,32 +188,20 @@ impl Filesystem for Tree {
     }
 
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let found = match EntryName::new(name.as_bytes()) {
-            Ok(name) => self.view.lookup(parent.0, &name),
-            Err(_) => Err(ViewError::NoEntry),
-        };
-        match found {
-            Ok(stat) => reply.entry(&self.kept(parent.0), &attr(&stat), Generation(0)),
-            Err(error) => reply.error(self.refused(parent.0, &error)),
-        }
+        let name = name.as_bytes().to_vec();
+        self.hand_over(move |tree| tree.lookup(parent, &name, reply));
     }
 
     fn forget(&self, _: &Request, inode: INodeNo, references: u64) {
-        self.view.forget(inode.0, references);
+        self.tree.view.forget(inode.0, references);
     }
 
     fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        match self.view.stat(inode.0) {
-            Ok(stat) => reply.attr(&self.kept(inode.0), &attr(&stat)),
-            Err(error) => reply.error(self.refused(inode.0, &error)),
-        }
+        self.hand_over(move |tree| tree.getattr(inode, reply));
     }
 
     fn readlink(&self, _: &Request, inode: INodeNo, reply: ReplyData) {
-        match self.view.readlink(inode.0) {
-            Ok(target) => reply.data(&target),
-            Err(error) => reply.error(self.refused(inode.0, &error)),
-        }
+        self.hand_over(move |tree| tree.readlink(inode, reply));
     }
 
     fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
@@ -253,77 +219,21 @@ impl Filesystem for Tree {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        match self.view.read(inode.0, offset, len_bytes as usize) {
-            Ok(bytes) => reply.data(&bytes),
-            Err(error) => reply.error(self.refused(inode.0, &error)),
-        }
+        self.hand_over(move |tree| tree.read(inode, offset, len_bytes, reply));
     }
 
     fn opendir(&self, _: &Request, dir: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         let kept = FopenFlags::FOPEN_KEEP_CACHE | FopenFlags::FOPEN_CACHE_DIR;
-        let flags = if self.view.may_change(dir.0) { FopenFlags::empty() } else { kept };
+        let flags = if self.tree.view.may_change(dir.0) { FopenFlags::empty() } else { kept };
         reply.opened(FileHandle(0), flags);
     }
 
-    fn readdir(&self, _: &Request, dir: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        let is_full = |at, above: INodeNo, name: &str| reply.add(above, at, FileType::Directory, name);
-        if self.dots(dir, offset, is_full) {
-            return reply.ok();
-        }
-        let mut from = offset.saturating_sub(DOTS);
-        loop {
-            let page = match self.view.list(dir.0, from, PAGE) {
-                Ok(page) => page,
-                Err(error) => return reply.error(self.refused(dir.0, &error)),
-            };
-            let Some(last) = page.last() else { return reply.ok() };
-            from = last.next;
-            for listed in page {
-                let name = OsStr::from_bytes(listed.name.as_bytes());
-                if reply.add(INodeNo(listed.inode), listed.next.saturating_add(DOTS), type_of(listed.kind), name) {
-                    return reply.ok();
-                }
-            }
-        }
+    fn readdir(&self, _: &Request, dir: INodeNo, _: FileHandle, offset: u64, reply: ReplyDirectory) {
+        self.hand_over(move |tree| tree.readdir(dir, offset, reply));
     }
 
-    fn readdirplus(&self, _: &Request, dir: INodeNo, _: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
-        let own = match self.view.stat(dir.0) {
-            Ok(stat) => attr(&stat),
-            Err(error) => return reply.error(self.refused(dir.0, &error)),
-        };
-        // A number of nothing hands out no reference: what is said is a name, a type and a number to show.
-        let mut bare = |at, ino, name: &OsStr, kind| {
-            reply.add(INodeNo(0), at, name, &Duration::ZERO, &FileAttr { ino, kind, ..own }, Generation(0))
-        };
-        if self.dots(dir, offset, |at, above, name| bare(at, above, OsStr::new(name), FileType::Directory)) {
-            return reply.ok();
-        }
-        if self.view.may_change(dir.0) {
-            let page = match self.view.list(dir.0, offset.saturating_sub(DOTS), PAGE) {
-                Ok(page) => page,
-                Err(error) => return reply.error(self.refused(dir.0, &error)),
-            };
-            for Listed { name, inode, kind, next } in page {
-                let at = next.saturating_add(DOTS);
-                if bare(at, INodeNo(inode), OsStr::from_bytes(name.as_bytes()), type_of(kind)) {
-                    break;
-                }
-            }
-            return reply.ok();
-        }
-        let mut taken = 0;
-        let walked = self.view.walk(dir.0, offset.saturating_sub(DOTS), &mut |name, stat, next| {
-            let (number, name) = (INodeNo(stat.inode), OsStr::from_bytes(name.as_bytes()));
-            let is_taken = !reply.add(number, next.saturating_add(DOTS), name, &KEPT, &attr(stat), Generation(0));
-            taken += u64::from(is_taken);
-            is_taken
-        });
-        match walked {
-            // What was taken is told, and the error the next time.
-            Err(error) if taken == 0 => reply.error(self.refused(dir.0, &error)),
-            _ => reply.ok(),
-        }
+    fn readdirplus(&self, _: &Request, dir: INodeNo, _: FileHandle, offset: u64, reply: ReplyDirectoryPlus) {
+        self.hand_over(move |tree| tree.readdirplus(dir, offset, reply));
     }
 
     fn statfs(&self, _: &Request, _: INodeNo, reply: ReplyStatfs) {
@@ -332,84 +242,11 @@ impl Filesystem for Tree {
     }
 
     fn getxattr(&self, _: &Request, inode: INodeNo, name: &OsStr, room_bytes: u32, reply: ReplyXattr) {
-        match self.attribute(inode.0, name.as_bytes()) {
-            Ok(value) => answer(&value, room_bytes, reply),
-            Err(errno) => reply.error(errno),
-        }
+        let name = name.as_bytes().to_vec();
+        self.tell_attributes(inode, move |tree| tree.getxattr(inode, &name, room_bytes, reply));
     }
 
     fn listxattr(&self, _: &Request, inode: INodeNo, room_bytes: u32, reply: ReplyXattr) {
-        match self.view.attributes(inode.0) {
-            Ok(attributes) => answer(&names(&attributes), room_bytes, reply),
-            Err(error) => reply.error(self.refused(inode.0, &error)),
-        }
+        self.tell_attributes(inode, move |tree| tree.listxattr(inode, room_bytes, reply));
     }
-}
-
-/// Gives names as the system lists them, each with a NUL behind it.
-fn names(attributes: &[Attribute]) -> Vec<u8> {
-    attributes.iter().flat_map(|(name, _)| name.iter().copied().chain([0])).collect()
-}
-
-/// Gives bytes, or how many there are where nothing else was asked for.
-fn answer(bytes: &[u8], room_bytes: u32, reply: ReplyXattr) {
-    match u32::try_from(bytes.len()) {
-        Ok(len_bytes) if room_bytes == 0 => reply.size(len_bytes),
-        Ok(len_bytes) if len_bytes <= room_bytes => reply.data(bytes),
-        _ => reply.error(Answer::ERANGE),
-    }
-}
-
-fn errno(error: &ViewError) -> Answer {
-    match error {
-        ViewError::Unknown => Answer::ESTALE,
-        ViewError::NoEntry => Answer::ENOENT,
-        ViewError::NotADirectory => Answer::ENOTDIR,
-        ViewError::NotAFile => Answer::EISDIR,
-        ViewError::NotALink => Answer::EINVAL,
-        ViewError::TooMany => Answer::ENFILE,
-        ViewError::Damaged(_) => Answer::EIO,
-        ViewError::Gone => Answer::ENODEV,
-    }
-}
-
-fn type_of(kind: FileKind) -> FileType {
-    match kind {
-        FileKind::File => FileType::RegularFile,
-        FileKind::Dir => FileType::Directory,
-        FileKind::Symlink => FileType::Symlink,
-        FileKind::Fifo => FileType::NamedPipe,
-        FileKind::Socket => FileType::Socket,
-        FileKind::CharDevice => FileType::CharDevice,
-        FileKind::BlockDevice => FileType::BlockDevice,
-    }
-}
-
-fn attr(stat: &Stat) -> FileAttr {
-    let time = time(stat.meta.mtime_secs, stat.meta.mtime_nanos);
-    FileAttr {
-        ino: INodeNo(stat.inode),
-        size: stat.len_bytes,
-        blocks: stat.taken_bytes.div_ceil(BLOCK_BYTES),
-        atime: time,
-        mtime: time,
-        ctime: time,
-        crtime: time,
-        kind: type_of(stat.kind),
-        // Permission bits are 12.
-        perm: stat.meta.mode as u16 & 0o7777,
-        nlink: stat.links,
-        uid: stat.meta.uid,
-        gid: stat.meta.gid,
-        rdev: u32::try_from(stat.rdev).unwrap_or(0),
-        blksize: 4096,
-        flags: 0,
-    }
-}
-
-/// Returns a moment; the start of 1970 for one that the system cannot say.
-fn time(secs: i64, nanos: u32) -> SystemTime {
-    let whole = Duration::from_secs(secs.unsigned_abs());
-    let at = if secs < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
-    at.and_then(|at| at.checked_add(Duration::from_nanos(u64::from(nanos)))).unwrap_or(UNIX_EPOCH)
 }

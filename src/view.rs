@@ -474,6 +474,12 @@ impl View {
         Ok(attributes)
     }
 
+    /// Returns whether [`View::attributes`] of a thing may have to read from a medium; of most files it does not.
+    #[must_use]
+    pub fn has_attributes(&self, inode: u64) -> bool {
+        matches!(self.thing(inode), Ok(Thing::Root(_) | Thing::Dir(_) | Thing::Entry { has_attributes: true, .. }))
+    }
+
     /// Returns why a thing last did not read; the reasons of the last few hundred are remembered.
     #[must_use]
     pub fn reason(&self, inode: u64) -> Option<Arc<str>> {

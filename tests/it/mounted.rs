@@ -80,3 +80,36 @@ fn pages_of_one_chunk_and_ten_readers_of_one_file_cost_one_opening_each() {
     });
     assert_eq!(scene.disk.counts().reads, 1, "the file is one chunk");
 }
+
+/// A page costs the chunk that it lies in, two where it lies across their border, and none that was opened before.
+#[test]
+fn pages_at_random_cost_a_chunk_each_and_nothing_the_second_time() {
+    const LEN_BYTES: u64 = 16 << 20;
+    let scene = Scene::new();
+    let bytes = noise(1, LEN_BYTES as usize);
+    scene.write("f", &bytes);
+    scene.commit("one").unwrap();
+    let Some((_mounted, dir)) = mount(&scene, Some("HEAD")) else { return };
+    let file = File::open(dir.path().join("f")).unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).unwrap();
+    let pages: Vec<u64> = (1..=40u64).map(|at| at * 2_654_435_761 % (LEN_BYTES / 4096) * 4096).collect();
+    let cost = |page: u64| {
+        scene.disk.reset_counts();
+        let mut read = [0; 4096];
+        file.read_exact_at(&mut read, page).unwrap();
+        assert!(read[..] == bytes[page as usize..][..4096], "{page}");
+        scene.disk.counts().reads
+    };
+    // The first one brings the node of the file's extents, too.
+    let costs: Vec<u64> = pages.iter().map(|page| cost(*page)).collect();
+    assert!(costs[0] <= 2 && costs[1..].iter().all(|cost| *cost <= 2), "{costs:?}");
+    assert!(costs[1..].iter().filter(|cost| **cost == 2).count() <= 2, "{costs:?}");
+    assert!(costs.iter().sum::<u64>() > 4, "they lie in several chunks: {costs:?}");
+    drop_pages(&file);
+    assert_eq!(pages.iter().map(|page| cost(*page)).sum::<u64>(), 0);
+}
+
+/// Has the kernel forget what it read of a file, so that it asks again.
+fn drop_pages(file: &File) {
+    rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+}

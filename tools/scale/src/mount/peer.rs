@@ -34,7 +34,6 @@ pub fn serve(shape: &Path, at: &Path) -> Result<()> {
     add(&mut tree, shape, FileType::Directory)?;
     let mut config = Config::default();
     config.mount_options = vec![MountOption::RO, MountOption::NoAtime];
-    config.n_threads = Some(4);
     let session = fuser::spawn_mount(tree, at, &config)?;
     super::tell_mounted()?;
     let mut signals = signal_hook::iterator::Signals::new([SIGTERM])?;
