@@ -18,16 +18,16 @@ pub use toast::Desktop;
 /// Longest body, in characters; more than that a toast does not show.
 const BODY_MAX_CHARS: usize = 300;
 
-/// What is shown, in words that break no line and no markup.
+/// What is shown: a title and a line, both bounded.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Shown {
+pub struct Message {
     title: &'static str,
     body: String,
     /// Somebody has to do something.
     is_urgent: bool,
 }
 
-impl Shown {
+impl Message {
     /// Takes what a person is to know.
     #[must_use]
     pub fn new(person: &Person, priority: Priority) -> Self {

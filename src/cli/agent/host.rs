@@ -127,7 +127,7 @@ impl CliHost {
     fn ring(&self, person: &Person, priority: Priority) {
         let configured = self.configured();
         if configured.settings.service.has_desktop && configured.extras.notifies {
-            self.desktop.show(desktop::Shown::new(person, priority));
+            self.desktop.show(desktop::Message::new(person, priority));
         }
     }
 

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn what_is_shown_is_one_line_and_bounded() {
-    let shown = |body: &str, priority| Shown::new(&Person { title: "Key is full", body: body.to_owned() }, priority);
+    let shown = |body: &str, priority| Message::new(&Person { title: "Key is full", body: body.to_owned() }, priority);
     let plain = shown("There is no room <on> the key & more.", Priority::Error);
     assert_eq!((plain.title, plain.is_urgent), ("Key is full", true));
     // A toast escapes it, and `notify-send` is handed it as it is.

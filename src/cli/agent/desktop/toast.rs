@@ -8,7 +8,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use tauri_winrt_notification::{Duration, Sound, Toast};
 
-use super::Shown;
+use super::Message;
 use crate::agent::registry::{self, Hive, Value};
 
 /// What Windows calls the program.
@@ -21,32 +21,32 @@ const WAITING_MAX: usize = 8;
 /// A desktop that takes toasts. Each is asked of another process, so one thread does that, in order.
 #[derive(Default)]
 pub struct Desktop {
-    queue: OnceLock<Option<SyncSender<Shown>>>,
+    queue: OnceLock<Option<SyncSender<Message>>>,
 }
 
 impl Desktop {
     /// Shows it soon, if Windows does.
-    pub fn show(&self, shown: Shown) {
+    pub fn show(&self, message: Message) {
         if let Some(queue) = self.queue.get_or_init(start) {
-            let _ = queue.try_send(shown);
+            let _ = queue.try_send(message);
         }
     }
 }
 
 /// Starts the thread, which ends with the desktop.
-fn start() -> Option<SyncSender<Shown>> {
-    let (queue, waiting) = sync_channel::<Shown>(WAITING_MAX);
+fn start() -> Option<SyncSender<Message>> {
+    let (queue, waiting) = sync_channel::<Message>(WAITING_MAX);
     let show_all = move || {
         let _ = registry::set(Hive::Person, &format!(r"{MODELS}\{MODEL_ID}"), "DisplayName", Value::Text("chunkstore"));
-        waiting.iter().for_each(|shown| drop(toast(&shown).show()));
+        waiting.iter().for_each(|message| drop(toast(&message).show()));
     };
     std::thread::Builder::new().name("notify".to_owned()).spawn(show_all).ok().map(|_| queue)
 }
 
-fn toast(shown: &Shown) -> Toast {
-    let (sound, duration) = match shown.is_urgent {
+fn toast(message: &Message) -> Toast {
+    let (sound, duration) = match message.is_urgent {
         true => (Some(Sound::Default), Duration::Long),
         false => (None, Duration::Short),
     };
-    Toast::new(MODEL_ID).title(shown.title).text1(&shown.body).sound(sound).duration(duration)
+    Toast::new(MODEL_ID).title(message.title).text1(&message.body).sound(sound).duration(duration)
 }
