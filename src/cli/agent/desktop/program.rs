@@ -6,7 +6,7 @@ use super::Message;
 
 /// A desktop that a program tells.
 #[derive(Default)]
-pub struct Desktop;
+pub struct Desktop {}
 
 impl Desktop {
     /// Shows it, or does nothing where there is no such program.
