@@ -1,3 +1,5 @@
+//! What is shown is bounded, and nothing in it drives a terminal or ends a line.
+
 use super::*;
 
 #[test]
