@@ -326,6 +326,14 @@ fn hostile_names_are_text_everywhere_and_lead_to_their_files() {
         assert!(!main.contains("onclick='"), "{main}");
     }
     assert_eq!(entries(&searched).len(), HOSTILE.len() + 1);
+    // A backslash is a part of a name on every system, and says that what follows it is one.
+    for query in ["BACK%5C%5Cs*", "**/back%3Fslash", "back%5B!a%5Dslash"] {
+        assert_eq!(
+            entries(&site.page(&format!("{}?q={query}", files.replace("/files/", "/search/")))).len(),
+            1,
+            "{query}"
+        );
+    }
 }
 
 #[test]
@@ -407,7 +415,7 @@ fn ranges_and_heads_of_downloads_are_exact() {
 fn snapshots_changes_searches_and_archives_say_what_there_is() {
     let scene = committed();
     std::fs::remove_file(scene.path("folder/a.txt")).unwrap();
-    scene.write("sub/new <1>.txt", b"new");
+    scene.write("sub/new #1.txt", b"new");
     scene.commit("<b>two</b>").unwrap();
     let site = Site::new(&scene);
     let line = site.page(&site.at("snapshots"));
@@ -422,7 +430,7 @@ fn snapshots_changes_searches_and_archives_say_what_there_is() {
     assert!(changes.contains(">Added<") && changes.contains(">Removed<"), "{changes}");
     assert!(
         entries(&changes).contains(&format!("{old}a.txt"))
-            && entries(&changes).contains(&format!("{new}sub/new%20%3C1%3E.txt"))
+            && entries(&changes).contains(&format!("{new}sub/new%20%231.txt"))
     );
     let id = new.trim_matches('/').rsplit('/').next().unwrap();
     let same = site.page(&format!("{}?old={id}", new.replace("/files/", "/changes/")));
@@ -433,7 +441,7 @@ fn snapshots_changes_searches_and_archives_say_what_there_is() {
         assert_eq!(reply.status, 404, "{unknown}: others are not compared instead");
     }
     let search = |query: &str| site.page(&format!("{}?q={query}", new.replace("/files/", "/search/")));
-    assert_eq!(entries(&search("NEW+%3C")), [format!("{new}sub/new%20%3C1%3E.txt")]);
+    assert_eq!(entries(&search("NEW+%23")), [format!("{new}sub/new%20%231.txt")]);
     assert_eq!(entries(&search("*.bin")).len(), 1);
     assert!(search("nowhere").contains("0 matches among 3 entries"));
     scene.write("deep/sub/b.bin", b"another");
@@ -460,7 +468,7 @@ fn snapshots_changes_searches_and_archives_say_what_there_is() {
     let mut archive = zip::ZipArchive::new(Cursor::new(&zip.body)).unwrap();
     let mut names: Vec<_> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
     names.sort();
-    assert_eq!(names, ["sub/", "sub/b.bin", "sub/new <1>.txt"]);
+    assert_eq!(names, ["sub/", "sub/b.bin", "sub/new #1.txt"]);
     let mut bytes = Vec::new();
     archive.by_name("sub/b.bin").unwrap().read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes, noise(1, 3_000_000));
