@@ -18,6 +18,8 @@ pub mod event;
 #[cfg(windows)]
 pub mod event_log;
 pub mod pace;
+#[cfg(windows)]
+pub mod registry;
 pub mod rules;
 pub mod run;
 #[cfg(windows)]

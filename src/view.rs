@@ -87,6 +87,12 @@ pub enum ViewError {
     /// The medium went away, and no other copy has it.
     #[error("the medium went away")]
     Gone,
+    /// What holds it is not to be reached now, and no other copy has it: it may well be whole.
+    #[error("{0}")]
+    Offline(String),
+    /// Someone asked to stop.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 type Result<T> = std::result::Result<T, ViewError>;
@@ -570,10 +576,12 @@ impl View {
         Ok(kept.root.get_or_init(|| Root { dir, meta, extensions }))
     }
 
-    /// Tells damage from a medium that went away.
+    /// Tells damage from a medium that went away, and from what is not to be reached.
     fn settled(&self, error: StoreError) -> ViewError {
         match settle(self.disk.as_ref(), error) {
             StoreError::Gone(_) => ViewError::Gone,
+            StoreError::Interrupted => ViewError::Interrupted,
+            error @ StoreError::Offline(_) => ViewError::Offline(Error::from(error).in_full()),
             error => ViewError::Damaged(Error::from(error).in_full()),
         }
     }
@@ -581,14 +589,15 @@ impl View {
     /// Settles an error of a thing, and remembers why it does not read.
     fn broken(&self, inode: u64, error: StoreError) -> ViewError {
         let error = self.settled(error);
-        // What a medium that is gone has says nothing of the thing.
-        if matches!(error, ViewError::Damaged(_)) {
-            self.note(inode, &error);
-        }
+        self.note(inode, &error);
         error
     }
 
+    /// Remembers damage. A medium that is gone or a remote that is not reached says nothing of the thing.
     fn note(&self, inode: u64, error: &ViewError) {
+        if !matches!(error, ViewError::Damaged(_)) {
+            return;
+        }
         let text: Arc<str> = error.to_string().into();
         let len_bytes = text.len();
         drop(lock(&self.reasons).add(inode, text, len_bytes));
@@ -600,6 +609,8 @@ impl ViewError {
         match self {
             Self::Damaged(_) => ErrorKind::Corrupt,
             Self::Gone => ErrorKind::Gone,
+            Self::Offline(_) => ErrorKind::Remote,
+            Self::Interrupted => ErrorKind::Interrupted,
             _ => ErrorKind::Other,
         }
     }

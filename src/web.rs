@@ -28,6 +28,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::base::{Clock, EntryName, Random};
 use crate::format::sealed::SnapshotRef;
+use crate::ops::export::ZipRoom;
 use crate::ops::open::Reading;
 use crate::view::{PAGE_MAX, View, ViewError};
 use guard::Guard;
@@ -52,22 +53,38 @@ mod whole;
 
 pub use html::escape;
 
-/// Connections at a time; others wait.
-const CONNECTIONS_MAX: usize = 64;
-/// Longest wait for the head of a request, and for the next one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Longest time in which a client takes nothing of an answer.
-const TAKE_TIMEOUT: Duration = Duration::from_secs(120);
 /// Longest head of a request.
 const HEAD_MAX_BYTES: usize = 64 << 10;
 /// Requests at a time that read a page or a piece.
 const READS_MAX: usize = 8;
 /// Requests at a time that go through much: searches, comparisons, folders as zip.
 const WALKS_MAX: usize = 4;
+/// Folders as zip at a time, each of which keeps its directory in memory.
+const ZIPS_MAX: usize = 2;
 /// Longest wait for those at the end.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes of a thread's stack.
 const STACK_BYTES: usize = 4 << 20;
+
+/// What a client may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Connections at a time; others wait.
+    pub connections: usize,
+    /// Longest wait for the head of a request, and for the next one.
+    pub head_timeout: Duration,
+    /// Longest time in which a client takes nothing of an answer.
+    pub take_timeout: Duration,
+    /// What one zip takes.
+    pub zip: ZipRoom,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        let (head_timeout, take_timeout) = (Duration::from_secs(30), Duration::from_secs(120));
+        Self { connections: 64, head_timeout, take_timeout, zip: ZipRoom::default() }
+    }
+}
 
 /// What every request needs.
 struct State {
@@ -82,6 +99,8 @@ struct State {
     requests: AtomicU64,
     reads: Arc<Semaphore>,
     walks: Arc<Semaphore>,
+    zips: Arc<Semaphore>,
+    bounds: Bounds,
 }
 
 /// What is served, and with what.
@@ -96,6 +115,8 @@ pub struct WebOptions {
     pub clock: Arc<dyn Clock>,
     /// Draws the secrets.
     pub random: Arc<dyn Random>,
+    /// What a client may take.
+    pub bounds: Bounds,
 }
 
 /// A running server. Dropping it ends it.
@@ -128,6 +149,8 @@ impl Web {
             requests: AtomicU64::new(0),
             reads: Arc::new(Semaphore::new(READS_MAX)),
             walks: Arc::new(Semaphore::new(WALKS_MAX)),
+            zips: Arc::new(Semaphore::new(ZIPS_MAX)),
+            bounds: options.bounds,
         });
         let stop = Arc::new(Notify::new());
         let (served, stopped) = (Arc::clone(&state), Arc::clone(&stop));
@@ -222,7 +245,7 @@ async fn serve(state: &Arc<State>, listener: TcpListener, stop: &Notify) {
     let app = router(state);
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
     let mut connections = tokio::task::JoinSet::new();
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (room, bounds) = (Arc::new(Semaphore::new(state.bounds.connections)), state.bounds);
     loop {
         let next = async {
             let permit = Arc::clone(&room).acquire_owned().await;
@@ -234,7 +257,7 @@ async fn serve(state: &Arc<State>, listener: TcpListener, stop: &Notify) {
             (Ok((tcp, peer)), Ok(permit)) if peer.ip().is_loopback() => {
                 let app = app.clone();
                 connections.spawn(async move {
-                    converse(app, tcp).await;
+                    converse(app, tcp, bounds).await;
                     drop(permit);
                 });
             }
@@ -258,11 +281,11 @@ async fn unless<T>(stop: &Notify, work: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-async fn converse(app: Router, tcp: tokio::net::TcpStream) {
+async fn converse(app: Router, tcp: tokio::net::TcpStream, bounds: Bounds) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_MAX_BYTES);
+    http.timer(TokioTimer::new()).header_read_timeout(bounds.head_timeout).max_buf_size(HEAD_MAX_BYTES);
     // How it ended is nobody's business: the client went away, or broke a rule and was told so.
-    let tcp = Patient::new(tcp, TAKE_TIMEOUT);
+    let tcp = Patient::new(tcp, bounds.take_timeout);
     let _ = http.serve_connection(TokioIo::new(tcp), TowerToHyperService::new(app)).await;
 }
 

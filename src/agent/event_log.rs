@@ -11,10 +11,8 @@ use windows_sys::Win32::System::EventLog::{
     DeregisterEventSource, EVENTLOG_ERROR_TYPE, EVENTLOG_INFORMATION_TYPE, EVENTLOG_WARNING_TYPE, RegisterEventSourceW,
     ReportEventW,
 };
-use windows_sys::Win32::System::Registry::{
-    HKEY_LOCAL_MACHINE, REG_DWORD, REG_EXPAND_SZ, RegDeleteTreeW, RegSetKeyValueW,
-};
 
+use super::registry::{self, Hive, Value};
 use super::service::SERVICE_NAME;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -45,7 +43,7 @@ impl EventLog {
     /// Opens the log; nothing where the system has none for us.
     #[must_use]
     pub fn open() -> Option<Self> {
-        let source = wide(SERVICE_NAME);
+        let source: Vec<u16> = SERVICE_NAME.encode_utf16().chain([0]).collect();
         // SAFETY: the text ends in 0; null is this machine.
         let handle = unsafe { RegisterEventSourceW(null(), source.as_ptr()) };
         (!handle.is_null()).then_some(Self(handle as usize))
@@ -82,35 +80,16 @@ impl Drop for EventLog {
 /// # Errors
 /// [`ErrorKind::Other`] where the system refuses.
 pub fn add_source() -> Result<()> {
-    let key = wide(&format!(r"{SOURCES}\{SERVICE_NAME}"));
-    let messages: Vec<u8> = wide(MESSAGES).iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    let key = format!(r"{SOURCES}\{SERVICE_NAME}");
     // Errors, warnings and information.
-    let kinds = 7_u32.to_le_bytes();
-    for (name, kind, value) in
-        [("EventMessageFile", REG_EXPAND_SZ, &messages[..]), ("TypesSupported", REG_DWORD, &kinds[..])]
-    {
-        let (name, len_bytes) = (wide(name), u32::try_from(value.len()).unwrap_or(u32::MAX));
-        // SAFETY: both texts end in 0, and the length is that of the value.
-        let code = unsafe {
-            RegSetKeyValueW(HKEY_LOCAL_MACHINE, key.as_ptr(), name.as_ptr(), kind, value.as_ptr().cast(), len_bytes)
-        };
-        if code != 0 {
-            let why = std::io::Error::from_raw_os_error(code.cast_signed());
-            return Err(Error::with_source(ErrorKind::Other, "cannot name the service to the event log", why));
-        }
+    for (name, value) in [("EventMessageFile", Value::Template(MESSAGES)), ("TypesSupported", Value::Number(7))] {
+        registry::set(Hive::Machine, &key, name, value)
+            .map_err(|why| Error::with_source(ErrorKind::Other, "cannot name the service to the event log", why))?;
     }
     Ok(())
 }
 
 /// Takes the source away again; one that is not there stays away.
 pub fn remove_source() {
-    let key = wide(&format!(r"{SOURCES}\{SERVICE_NAME}"));
-    // SAFETY: the text ends in 0, and names a key of ours alone.
-    unsafe {
-        RegDeleteTreeW(HKEY_LOCAL_MACHINE, key.as_ptr());
-    }
-}
-
-fn wide(text: &str) -> Vec<u16> {
-    text.encode_utf16().chain([0]).collect()
+    registry::remove(Hive::Machine, &format!(r"{SOURCES}\{SERVICE_NAME}"));
 }

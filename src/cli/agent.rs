@@ -18,6 +18,7 @@ use crate::disk::{Disk, DiskErrorKind, Lock, LockKind, OsDisk};
 use crate::error::{Error, ErrorKind, Result};
 use host::CliHost;
 
+mod desktop;
 mod host;
 mod metered;
 pub mod section;

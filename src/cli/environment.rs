@@ -56,7 +56,7 @@ pub struct ServiceEnvironment {
     pub watchdog_micros: Option<String>,
     /// `JOURNAL_STREAM`: stderr goes to the journal, which understands `<N>` before a line.
     pub has_journal: bool,
-    /// `DBUS_SESSION_BUS_ADDRESS`: there is a desktop.
+    /// There is a desktop: `DBUS_SESSION_BUS_ADDRESS`, and on Windows whatever is run by a person.
     pub has_desktop: bool,
     /// Where a person's own units lie.
     #[cfg(not(windows))]
@@ -93,7 +93,7 @@ impl Environment {
                 notify_socket: variable("NOTIFY_SOCKET"),
                 watchdog_micros: text("WATCHDOG_USEC"),
                 has_journal: variable("JOURNAL_STREAM").is_some(),
-                has_desktop: variable("DBUS_SESSION_BUS_ADDRESS").is_some(),
+                has_desktop: cfg!(windows) || variable("DBUS_SESSION_BUS_ADDRESS").is_some(),
                 #[cfg(not(windows))]
                 unit_dir: platform_folder("XDG_CONFIG_HOME", ".config", "APPDATA")
                     .map(|dir| dir.with_file_name("systemd").join("user")),
@@ -104,10 +104,11 @@ impl Environment {
 }
 
 impl Environment {
-    /// Has the machine's folder in place of a person's, for a service that is nobody's.
+    /// Has the machine's folder in place of a person's and no desktop, for a service that is nobody's.
     #[must_use]
     pub fn of_the_machine(self) -> Self {
-        Self { config_dir: Some(machine_folder()), cache_dir: Some(machine_folder()), ..self }
+        let service = ServiceEnvironment { has_desktop: false, ..self.service };
+        Self { config_dir: Some(machine_folder()), cache_dir: Some(machine_folder()), service, ..self }
     }
 }
 

@@ -6,6 +6,10 @@ use std::path::PathBuf;
 use super::windows::calls;
 use super::windows::volume::Volume;
 
+mod bell;
+
+pub use bell::Bell;
+
 /// A drive letter with a volume that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drive {
@@ -36,6 +40,12 @@ impl Drives {
         self.letters = letters;
         let standing = ('A'..='Z').filter(|letter| letters & bit(*letter) != 0);
         standing.filter_map(|letter| self.drive(letter)).collect()
+    }
+
+    /// Returns whether a drive of that kind had a letter at the last look, with or without a volume in it.
+    #[must_use]
+    pub fn has_letters(&self) -> bool {
+        self.pluggable.values().any(|is_pluggable| *is_pluggable)
     }
 
     fn drive(&mut self, letter: char) -> Option<Drive> {

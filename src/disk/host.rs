@@ -4,14 +4,22 @@
 //! whole and bounded; a replaced one is the old or the new after a cut, as far as the host's file system can.
 #![expect(clippy::disallowed_methods, reason = "the one door to the host's own files")]
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 #[cfg(windows)]
 pub use super::windows::calls::program_data;
 use super::{DiskError, DiskErrorKind};
+use crate::base::Clock;
+use crate::base::clock::SystemClock;
+
+/// How often a lock is asked for that another holds.
+const LOCK_TRIES: u32 = 200;
+/// How long to wait in between.
+const LOCK_DELAY: Duration = Duration::from_millis(10);
 
 /// Reads a whole file of at most `max_bytes`; nothing when there is none.
 ///
@@ -68,6 +76,25 @@ pub fn replace_host_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Dis
         DiskError::new("replace", path.display(), error)
     })?;
     sync_host_dir(parent_of(path))
+}
+
+/// Takes the lock that goes with a file, an empty `*.lock` beside it that stays; it is let go when the returned handle is dropped, or
+/// its process ends. Nothing where the host knows no locks, or another holds it longer than a short write can take: whoever asks
+/// goes on without, and may lose what another writes at that moment.
+#[must_use]
+pub fn lock_host_file(path: &Path) -> Option<File> {
+    create_private_dirs(parent_of(path)).ok()?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    let file = OpenOptions::new().create(true).append(true).open(path.with_file_name(name)).ok()?;
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Some(file),
+            Err(TryLockError::WouldBlock) => SystemClock.sleep(LOCK_DELAY),
+            Err(TryLockError::Error(_)) => return None,
+        }
+    }
+    None
 }
 
 /// Removes a file; says whether one stood there.
@@ -218,7 +245,7 @@ fn create_private_dir(dir: &Path) -> io::Result<()> {
 
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(windows)]
-    return super::windows::patiently(&crate::base::clock::SystemClock, || std::fs::rename(from, to));
+    return super::windows::patiently(&SystemClock, || std::fs::rename(from, to));
     #[cfg(unix)]
     std::fs::rename(from, to)
 }

@@ -200,7 +200,9 @@ fn errno(error: &ViewError) -> Answer {
         ViewError::NotAFile => Answer::EISDIR,
         ViewError::NotALink => Answer::EINVAL,
         ViewError::TooMany => Answer::ENFILE,
-        ViewError::Damaged(_) => Answer::EIO,
+        // What a remote does not give now it may give later.
+        ViewError::Damaged(_) | ViewError::Offline(_) => Answer::EIO,
+        ViewError::Interrupted => Answer::EINTR,
         ViewError::Gone => Answer::ENODEV,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! An archive never holds a part of a file as if it were the whole: a file is read to its end before its entry begins,
 //! small ones into memory, larger ones once to check and once to copy. What is damaged or what the archive cannot hold is left
-//! out, and told. Limits: a zip keeps its directory in memory until the end, about a few hundred bytes an entry.
+//! out, and told. A zip keeps its directory in memory until the end, so what it takes is bounded ([`ZipRoom`]).
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::rc::Rc;
 
 use crate::base::monitor::{Amount, Problem, Task};
+use crate::base::units::{MIB, show_size};
 use crate::base::{EntryName, FileId, RelPath};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::snapshot::Snapshot;
@@ -17,6 +18,7 @@ use crate::format::tree::{Content, Entry, Meta, Node};
 use crate::ops::Run;
 use crate::ops::list::at;
 use crate::ops::open::{Reading, Spot, Stopped};
+use crate::store::StoreError;
 use crate::tree::read::{Named, Start, stream_file, walk};
 
 mod tar;
@@ -34,6 +36,69 @@ pub enum ArchiveFormat {
     Tar,
     /// Zip with zip64: names in UTF-8, Unix modes, links; no pipes, sockets, devices, owners or extended attributes.
     Zip,
+}
+
+/// How much one zip takes: of each entry it keeps some 300 bytes and its name twice until the end, which comes to at most 100 MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ZipRoom {
+    /// Entries.
+    pub entries: u64,
+    /// Bytes of their paths.
+    pub path_bytes: u64,
+}
+
+impl Default for ZipRoom {
+    fn default() -> Self {
+        Self { entries: 200_000, path_bytes: 16 * MIB }
+    }
+}
+
+impl ZipRoom {
+    /// Takes the room of an entry; returns false where there is none left.
+    fn take(&mut self, path: &RelPath) -> bool {
+        let path_bytes = path.as_bytes().len() as u64;
+        let left = (self.entries.checked_sub(1), self.path_bytes.checked_sub(path_bytes));
+        let (Some(entries), Some(path_bytes)) = left else { return false };
+        *self = Self { entries, path_bytes };
+        true
+    }
+}
+
+/// Returns whether a part of a snapshot fits into one zip, as far as that is known without reading much: of a snapshot that fits as a
+/// whole each part is said to.
+///
+/// Costs nothing else, but for a part of a snapshot that does not fit: the nodes of its directories, up to where it does not either.
+///
+/// # Errors
+/// As [`at`]; [`ErrorKind::Interrupted`].
+pub fn fits_zip(reading: &Reading, spot: &Spot, room: ZipRoom, run: Run<'_>) -> Result<bool> {
+    let (_, snapshot, named) = at(reading, spot)?;
+    if snapshot.totals.entries() <= room.entries {
+        return Ok(true);
+    }
+    let tree = match &named {
+        Named::Root => return Ok(false),
+        Named::Entry(entry) => match &entry.node {
+            Node::Dir { tree } => *tree,
+            _ => return Ok(true),
+        },
+    };
+    let (mut left, mut fits, mut stopped) = (room, true, Stopped::default());
+    let walked = walk(
+        &reading.reader,
+        &Start::at(&snapshot, &tree, &RelPath::root()),
+        &mut |path, _| {
+            stopped.keep(run.check())?;
+            fits = left.take(path);
+            if fits { Ok(true) } else { Err(StoreError::Interrupted) }
+        },
+        // What does not read is not in the archive either.
+        &mut |_, error| if error.costs_one_entry() { Ok(()) } else { Err(error) },
+    );
+    if !fits {
+        return Ok(false);
+    }
+    stopped.or(reading, walked).map(|()| true)
 }
 
 /// What an export did.
@@ -77,6 +142,11 @@ trait Archive {
     /// Those of the sink.
     fn end(&mut self) -> io::Result<()>;
 
+    /// Takes the room that the archive needs for an entry until its end; false where there is none left.
+    fn has_room(&mut self, _: &RelPath) -> bool {
+        true
+    }
+
     /// Whether a second name of a file refers to the first.
     fn has_hard_links(&self) -> bool;
 
@@ -118,8 +188,8 @@ impl Write for Fused<'_> {
 /// Writes a part of a snapshot to a sink: what lies in a directory under its names from there on, anything else under its own.
 ///
 /// # Errors
-/// As [`at`]; [`ErrorKind::Other`] when the sink fails; [`ErrorKind::Corrupt`] when a file that was sound a moment ago is
-/// not any more. The sink then holds the beginning of an archive without its end.
+/// As [`at`]; [`ErrorKind::Other`] when the sink fails, or for more than a zip takes; [`ErrorKind::Corrupt`] when a file that was
+/// sound a moment ago is not any more. The sink then holds the beginning of an archive without its end.
 pub fn export(
     reading: &Reading,
     spot: &Spot,
@@ -127,38 +197,53 @@ pub fn export(
     sink: &mut dyn Write,
     run: Run<'_>,
 ) -> Result<Exported> {
-    export_with(reading, spot, format, sink, run, None)
+    match format {
+        ArchiveFormat::Tar => export_with(reading, spot, |sink| Box::new(tar::TarArchive::new(sink)), sink, run, None),
+        ArchiveFormat::Zip => {
+            let room = ZipRoom::default();
+            if !fits_zip(reading, spot, room, run)? {
+                return Err(too_much());
+            }
+            export_with(reading, spot, |sink| Box::new(zip::ZipArchive::new(sink, room)), sink, run, None)
+        }
+    }
 }
 
-/// Does the same for somebody who gets nothing but the archive: what was left out is listed in a text at its end.
+/// Writes a zip for somebody who gets nothing else: what was left out is listed in a text at its end.
 ///
 /// # Errors
-/// As [`export`].
-pub fn export_telling(
+/// As [`export`]; what does not fit is one that shows before anything is written only by [`fits_zip`].
+pub fn zip_telling(
     reading: &Reading,
     spot: &Spot,
-    format: ArchiveFormat,
+    room: ZipRoom,
     sink: &mut dyn Write,
     run: Run<'_>,
 ) -> Result<Exported> {
-    export_with(reading, spot, format, sink, run, Some(LeftOut::default()))
+    let left_out = Some(LeftOut::default());
+    export_with(reading, spot, |sink| Box::new(zip::ZipArchive::new(sink, room)), sink, run, left_out)
 }
 
-fn export_with(
-    reading: &Reading,
+fn too_much() -> Error {
+    let ZipRoom { entries, path_bytes } = ZipRoom::default();
+    let text = format!(
+        "a zip archive takes at most {entries} entries, whose paths have {} in all: export a tar, or one folder after the other",
+        show_size(path_bytes)
+    );
+    Error::new(ErrorKind::Other, text)
+}
+
+fn export_with<'a>(
+    reading: &'a Reading,
     spot: &Spot,
-    format: ArchiveFormat,
-    sink: &mut dyn Write,
-    run: Run<'_>,
+    archive: impl FnOnce(Fused<'a>) -> Box<dyn Archive + 'a>,
+    sink: &'a mut dyn Write,
+    run: Run<'a>,
     left_out: Option<LeftOut>,
 ) -> Result<Exported> {
     let (_, snapshot, named) = at(reading, spot)?;
     let is_shut = Rc::new(Cell::new(false));
-    let sink = Fused { sink, is_shut: Rc::clone(&is_shut) };
-    let archive: Box<dyn Archive + '_> = match format {
-        ArchiveFormat::Tar => Box::new(tar::TarArchive::new(sink)),
-        ArchiveFormat::Zip => Box::new(zip::ZipArchive::new(sink)),
-    };
+    let archive = archive(Fused { sink, is_shut: Rc::clone(&is_shut) });
     let total = Amount { files: snapshot.totals.entries(), bytes: snapshot.totals.bytes };
     run.monitor.begin(Task::Read, (named == Named::Root).then_some(total));
     let mut exporter = Exporter { reading, archive, run, linked: HashMap::new(), left_out, done: Exported::default() };
@@ -245,6 +330,9 @@ impl Exporter<'_> {
             self.leave_out(path, reason);
             return Ok(());
         }
+        if !self.archive.has_room(path) {
+            return Err(too_much());
+        }
         if let Some(left_out) = &mut self.left_out {
             left_out.names.retain(|name| name.as_bytes() != path.as_bytes());
         }
@@ -281,7 +369,7 @@ impl Exporter<'_> {
             if is_held {
                 held.extend_from_slice(bytes);
             }
-            if self.run.monitor.cancelled() { Err(crate::store::StoreError::Interrupted) } else { Ok(()) }
+            if self.run.monitor.cancelled() { Err(StoreError::Interrupted) } else { Ok(()) }
         });
         match checked {
             Ok(()) => {}
@@ -298,7 +386,7 @@ impl Exporter<'_> {
             self.copy(path, len_bytes, content)?;
         }
         self.archive.end().map_err(unwritten)?;
-        if entry.hard_linked {
+        if entry.hard_linked && self.archive.has_hard_links() {
             self.linked.insert(entry.file_id, path.clone());
         }
         Ok(Some(len_bytes))

@@ -72,7 +72,9 @@ impl Pattern {
         }
         let by_path = glob.contains('/');
         let rooted = if by_path && !glob.starts_with('/') && !glob.starts_with("**/") { "/" } else { "" };
-        let compiled = GlobBuilder::new(&format!("{rooted}{glob}"))
+        // On Windows globset takes a `\` in a path for a `/`. Names may hold one and never a 0, which stands for it.
+        let spelled = if cfg!(windows) { glob.replace(r"\\", "\0") } else { glob.to_owned() };
+        let compiled = GlobBuilder::new(&format!("{rooted}{spelled}"))
             .literal_separator(true)
             .backslash_escape(true)
             .case_insensitive(ignore_case)
@@ -84,7 +86,10 @@ impl Pattern {
     /// Returns whether an entry is one of those that were asked for.
     #[must_use]
     pub fn matches(&self, path: &RelPath, entry: &Entry) -> bool {
-        let name = if self.by_path { [b"/", path.as_bytes()].concat() } else { entry.name.as_bytes().to_vec() };
+        let mut name = if self.by_path { [b"/", path.as_bytes()].concat() } else { entry.name.as_bytes().to_vec() };
+        if cfg!(windows) {
+            name.iter_mut().filter(|byte| **byte == b'\\').for_each(|byte| *byte = 0);
+        }
         self.wanted.takes(entry) && self.glob.is_match_candidate(&Candidate::from_bytes(&name))
     }
 }

@@ -1,7 +1,8 @@
 //! What a host remembers of a store: the newest state it saw, what each remote showed, when it last synced and verified,
 //! which packs an unfinished push has sent, and up to where condemned packs were deleted.
 //!
-//! One small JSON file a store in the cache folder. Losing it costs time and the host's half of the memory against
+//! One small JSON file a store in the cache folder, which several runs may hold at a time: each takes over what others saved since
+//! when it saves (`merge`). Losing it costs time and the host's half of the memory against
 //! rollback; the other half is the store's own HEAD.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,12 +11,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Generation, HeadHash, PackHash, PublicKey, StoreId, Timestamp};
-use crate::disk::host::{read_host_file, replace_host_file};
+use crate::disk::host::{lock_host_file, read_host_file, replace_host_file};
 use crate::error::Result;
 use crate::format::head::{Rank, SignedHead};
 use crate::format::trust::Trust;
 use crate::ops::transfer::judge::Shown;
 
+mod merge;
 mod seen;
 
 pub use seen::{Accepted, Likeness, ReplicaSeen, likeness};
@@ -23,7 +25,7 @@ pub use seen::{Accepted, Likeness, ReplicaSeen, likeness};
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Where a HEAD stands in the order of HEADs, and who signed it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct RankMemory {
     #[serde(default)]
     generation: u64,
@@ -78,7 +80,7 @@ impl Highest {
 }
 
 /// What one remote showed.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct RemoteMemory {
     #[serde(flatten)]
     rank: RankMemory,
@@ -93,7 +95,7 @@ struct RemoteMemory {
 }
 
 /// Up to where condemned packs were deleted.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct RemovedMemory {
     since: String,
     packs: String,
@@ -108,7 +110,7 @@ pub struct RemovedUpTo {
     pub packs: [u8; 32],
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct VerifyMemory {
     time: String,
     problems: u64,
@@ -126,7 +128,7 @@ pub struct LastVerify {
     pub sample: bool,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Memory {
     last_sync: Option<String>,
     #[serde(default)]
@@ -144,6 +146,8 @@ struct Memory {
 pub struct HostState {
     file: Option<PathBuf>,
     memory: Memory,
+    /// What the file said when this run last read or wrote it.
+    was: Memory,
     place: Option<String>,
 }
 
@@ -152,9 +156,8 @@ impl HostState {
     #[must_use]
     pub fn load(cache: Option<&Path>, store: StoreId) -> Self {
         let file = cache.map(|dir| dir.join(store.to_string()).join("state.json"));
-        let bytes = file.as_deref().and_then(|file| read_host_file(file, MAX_BYTES).ok().flatten());
-        let memory = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
-        Self { file, memory, place: None }
+        let memory = file.as_deref().map(read).unwrap_or_default();
+        Self { file, was: memory.clone(), memory, place: None }
     }
 
     /// Returns the generation of the highest HEAD that was seen of the store on this host.
@@ -297,16 +300,27 @@ impl HostState {
         Self { file: None, ..self }
     }
 
-    /// Writes the memory.
+    /// Writes the memory, with what other runs saved since this one read it, which this one then holds as well.
+    ///
+    /// Waits for others that are writing; where one takes long or the host knows no locks, goes on without.
     ///
     /// # Durability
     /// Durable when this returns.
     ///
     /// # Errors
     /// Those of the disk.
-    pub fn save(&self) -> Result<()> {
+    pub fn save(&mut self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
+        let _lock = lock_host_file(file);
+        self.memory = Memory::merged(&self.was, std::mem::take(&mut self.memory), read(file));
         let bytes = serde_json::to_vec(&self.memory).unwrap_or_default();
-        Ok(replace_host_file(file, &bytes, 0o600)?)
+        replace_host_file(file, &bytes, 0o600)?;
+        self.was = self.memory.clone();
+        Ok(())
     }
+}
+
+fn read(file: &Path) -> Memory {
+    let bytes = read_host_file(file, MAX_BYTES).ok().flatten();
+    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }

@@ -7,7 +7,7 @@
 //! The protocol is ureq's. Sockets, proxies and certificates are those of [`super::ftp`], so that a pin, a proxy and a wait mean the
 //! same everywhere. Every wait is bounded, what a server sends is cut where it was asked to end, and a transfer that crawls is given up.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -196,7 +196,13 @@ impl HttpSession {
         let (clock, options) = (&self.shared.clock, &self.shared.options);
         let start = clock.monotonic();
         let most = most.min(self.buffer.len());
-        let count = body.read(&mut self.buffer[..most]).map_err(|error| line::meaning_of_io(&error))?;
+        let count = body.read(&mut self.buffer[..most]).map_err(|error| match error.kind() {
+            // What it does so with one file it may not do with another.
+            io::ErrorKind::UnexpectedEof => {
+                (RemoteErrorKind::Protocol, "server ends its answer before the length that it says".to_owned())
+            }
+            _ => line::meaning_of_io(&error),
+        })?;
         let waited = clock.monotonic().saturating_sub(start);
         if let Some(throttle) = &options.throttle {
             throttle.passed(count);

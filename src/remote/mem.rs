@@ -46,6 +46,8 @@ pub enum Fault {
     Endless,
     /// A fetch or a question for the length says that no such file stands there.
     NotFound,
+    /// A fetch is answered by something that makes no sense: `Protocol`.
+    Nonsense,
     /// An upload breaks off with `Unreachable`; the remote keeps so many bytes of it.
     SendReset {
         /// Bytes of the upload that are kept.
@@ -276,6 +278,7 @@ struct Course {
     then_error: Option<&'static str>,
     flip_at: Option<u64>,
     endless: bool,
+    is_nonsense: bool,
 }
 
 struct MemSession {
@@ -321,6 +324,7 @@ impl MemSession {
             other => Some(other.clone()),
         });
         match fault {
+            Some(Fault::Nonsense) => course.is_nonsense = true,
             Some(Fault::Reset { after_bytes }) => {
                 (course.end_at, course.then_error) = (Some(after_bytes), Some("reset"));
             }
@@ -424,6 +428,9 @@ impl Session for MemSession {
         let Some(file) = file else {
             return self.fail(RemoteErrorKind::NotFound, "fetch", path, "no such file");
         };
+        if course.is_nonsense {
+            return self.fail(RemoteErrorKind::Protocol, "fetch", path, "the answer makes no sense");
+        }
         let mut bytes = file.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default().to_vec();
         let flip_at = course.flip_at.and_then(|at| at.checked_sub(offset)).and_then(|at| usize::try_from(at).ok());
         if let Some(byte) = flip_at.and_then(|at| bytes.get_mut(at)) {

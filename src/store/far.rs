@@ -12,8 +12,10 @@
 //! state, or opens one that old, may find packs gone; that is an error of what lies there, and another copy is asked first.
 //!
 //! Nothing a server says is believed: names and lengths are asked for, bytes are bounded here and checked by whoever reads. Each
-//! call ends: it is tried a few times on sessions that bound their own waits, and what failed makes the remote count as offline
-//! for a while, in which every call fails at once for the same reason.
+//! call ends: it is tried a few times on sessions that bound their own waits, and a remote that is not reached, takes too long or
+//! says that it cannot serve counts as offline for a while, in which every call fails at once for the same reason. An answer that is
+//! about one file counts for that file alone: that it is not there or not for us, and one that makes no sense. Such a file is not
+//! asked for again for a while; only where many in a row are answered so is the remote as a whole left out.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
@@ -53,6 +55,10 @@ const POLICY: RetryPolicy =
     RetryPolicy { attempts: 3, first_delay: Duration::from_secs(1), longest_delay: Duration::from_secs(4) };
 /// How long a remote that failed counts as offline at first; it doubles with each further failure.
 const OFFLINE_FIRST: Duration = Duration::from_secs(15);
+/// How long a file is not asked for again whose answer made no sense.
+const WRONG_FOR: Duration = Duration::from_secs(15);
+/// How many files in a row may be answered so before the remote counts as offline.
+const WRONG_MAX: u32 = 8;
 /// The longest that it counts as offline.
 const OFFLINE_LONGEST: Duration = Duration::from_secs(240);
 /// Longest wait between two looks at whether someone asked to stop.
@@ -83,6 +89,7 @@ struct Far {
     freed: Condvar,
     memory: Mutex<Memory>,
     offline: Mutex<Option<Offline>>,
+    wrong: Mutex<Wrong>,
 }
 
 struct Sessions {
@@ -105,6 +112,15 @@ struct Offline {
     reason: String,
     until: Duration,
     span: Duration,
+}
+
+/// Files whose answers made no sense.
+#[derive(Default)]
+struct Wrong {
+    /// The reason, and until when nothing is asked for.
+    files: HashMap<StorePath, (String, Duration)>,
+    /// How many were answered so since the last right answer.
+    in_a_row: u32,
 }
 
 /// What of a store a reader asks a remote for.
@@ -142,6 +158,7 @@ impl FarDisk {
             freed: Condvar::new(),
             memory: Mutex::default(),
             offline: Mutex::default(),
+            wrong: Mutex::default(),
         };
         Self { far: Arc::new(far) }
     }
@@ -167,14 +184,15 @@ impl Far {
         path: &StorePath,
         work: &mut dyn FnMut(&mut dyn Session) -> Result<T, RemoteError>,
     ) -> Result<T, DiskError> {
-        use RemoteErrorKind::{Local, NotFound, Refused, Unsupported};
+        use RemoteErrorKind::{Local, NotFound, Protocol, Refused, Unsupported};
+        self.require_right(act, path)?;
         let probes = self.require_online(act, path)?;
         let mut retry = Retry::new(RetryPolicy { attempts: if probes { 1 } else { POLICY.attempts }, ..POLICY });
         loop {
             self.require_going(act, path)?;
             let (error, is_own) = match self.once(work) {
                 Ok(value) => {
-                    *lock(&self.offline) = None;
+                    self.answered();
                     return Ok(value);
                 }
                 Err(failed) => failed,
@@ -188,15 +206,48 @@ impl Far {
             if let Some(kind) = kind {
                 // Whoever answers is there.
                 if is_own {
-                    *lock(&self.offline) = None;
+                    self.answered();
                 }
                 return Err(DiskError::of(kind, act, path, &error.to_string()));
             }
             match retry.next_delay(&error, self.options.random.as_ref()) {
                 Some(delay) => self.wait(delay, act, path)?,
+                None if is_own && error.kind == Protocol && self.is_wrong(path, &error) => {
+                    return Err(wrong_error(act, path, &error.to_string()));
+                }
                 None => return Err(self.gone_offline(act, path, &error)),
             }
         }
+    }
+
+    /// Hears that the remote answered, and right.
+    fn answered(&self) {
+        *lock(&self.offline) = None;
+        lock(&self.wrong).in_a_row = 0;
+    }
+
+    /// Fails at once for a file whose answer made no sense a moment ago.
+    fn require_right(&self, act: &'static str, path: &StorePath) -> Result<(), DiskError> {
+        let now = self.options.clock.monotonic();
+        match lock(&self.wrong).files.get(path) {
+            Some((reason, until)) if now < *until => Err(wrong_error(act, path, reason)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Remembers a file whose answer makes no sense; returns whether that says nothing of the others, as far as is known.
+    fn is_wrong(&self, path: &StorePath, error: &RemoteError) -> bool {
+        let now = self.options.clock.monotonic();
+        let mut wrong = lock(&self.wrong);
+        wrong.in_a_row += 1;
+        if wrong.in_a_row > WRONG_MAX {
+            return false;
+        }
+        wrong.files.retain(|_, (_, until)| now < *until);
+        wrong.files.insert(path.clone(), (error.to_string(), now + WRONG_FOR));
+        // Whoever answers is there.
+        *lock(&self.offline) = None;
+        true
     }
 
     /// Does one thing once; says of a failure whether it is about that thing, and not about reaching the remote. A session that
@@ -383,6 +434,13 @@ impl Far {
 
 fn offline_error(act: &'static str, path: &StorePath, reason: &str) -> DiskError {
     DiskError::of(DiskErrorKind::Offline, act, path, reason)
+}
+
+/// Of a pack it is as good as damage, and another copy is asked. Without one of the small files nothing is known of the store, so it is
+/// the remote that fails.
+fn wrong_error(act: &'static str, path: &StorePath, reason: &str) -> DiskError {
+    let is_pack = matches!(asked(path), Asked::Pack);
+    DiskError::of(if is_pack { DiskErrorKind::Io } else { DiskErrorKind::Offline }, act, path, reason)
 }
 
 fn missing(act: &'static str, path: &StorePath, address: &str) -> DiskError {

@@ -117,6 +117,18 @@ impl From<ViewError> for Refusal {
                 "The medium went away",
                 "Plug it in again and start browsing anew.",
             ),
+            ViewError::Offline(reason) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorKind::Remote.name(),
+                "Not to be reached",
+                format!("What holds it does not answer: {reason}. Try again in a while."),
+            ),
+            ViewError::Interrupted => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                ErrorKind::Interrupted.name(),
+                "It is ending",
+                "The program was asked to stop.",
+            ),
         }
     }
 }
@@ -128,6 +140,7 @@ impl From<Error> for Refusal {
             ErrorKind::Usage => Self::wrong(reason),
             ErrorKind::Other => Self { reason, ..Self::nothing() },
             ErrorKind::Gone => ViewError::Gone.into(),
+            ErrorKind::Remote => ViewError::Offline(reason).into(),
             ErrorKind::Corrupt => Self::damaged(reason),
             _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.kind().name(), "That did not work", reason),
         }

@@ -21,6 +21,8 @@ use crate::ops::diff::{Change, ChangeKind, DiffRequest, Diffed, diff};
 
 /// Snapshots among which one can be chosen.
 const CHOICES_MAX: usize = 500;
+/// Digits of an id that tell snapshots of one minute apart.
+const ALIKE_DIGITS: usize = 8;
 
 /// The page of a comparison: of the place's snapshot, or the query's `new`, with the one before it, or the query's `old`.
 pub async fn page(Shared(state): Shared<Arc<State>>, request: Request) -> Answer {
@@ -83,7 +85,13 @@ fn form(state: &State, place: &Place, old: usize) -> String {
             let mark = if at == chosen { " selected" } else { "" };
             let tags = snapshot.tags.join(", ");
             let id = short(&snapshot.id);
-            format!("<option value=\"{id}\"{mark}>{} {}</option>", plain(&moment(snapshot.time)), name(tags.as_bytes()))
+            // Of two of one minute the time line tells which is which.
+            let when = plain(&moment(snapshot.time));
+            let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten();
+            let mut beside = beside.filter_map(|at| state.snapshots.get(at));
+            let is_alike = beside.any(|other| plain(&moment(other.time)) == when);
+            let told = id.get(..ALIKE_DIGITS).filter(|_| is_alike).map_or_else(String::new, |id| format!(", {id}"));
+            format!("<option value=\"{id}\"{mark}>{when}{told} {}</option>", name(tags.as_bytes()))
         };
         // Those around the chosen one, where there are too many for a list.
         let from = chosen.saturating_sub(CHOICES_MAX / 2);

@@ -185,7 +185,7 @@ fn is_of_view(state: &Arc<State>, dir: u64) -> bool {
 fn shown_as(state: &Arc<State>, dir: u64, listed: &Listed) -> Result<Option<Stat>, ViewError> {
     let held = Held::below(&state.view, dir, &listed.name).and_then(|held| followed(state, held, dir));
     match held {
-        Err(ViewError::Damaged(_)) if is_of_view(state, dir) => {
+        Err(ViewError::Damaged(_) | ViewError::Offline(_)) if is_of_view(state, dir) => {
             let meta = TreeMeta { mode: 0o555, ..TreeMeta::default() };
             let (inode, kind) = (listed.inode, FileKind::Dir);
             Ok(Some(Stat { inode, kind, meta, len_bytes: 0, taken_bytes: 0, links: 1, rdev: 0 }))

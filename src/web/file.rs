@@ -24,7 +24,7 @@ use crate::disk::folder::FileKind;
 use crate::view::{Stat, ViewError};
 
 /// Bytes that are read at a time.
-const PIECE_BYTES: usize = 1 << 20;
+const PIECE_BYTES: usize = 256 << 10;
 /// Bytes of a text on one page.
 const TEXT_BYTES: usize = 128 << 10;
 /// Longest picture that is shown unasked.

@@ -132,15 +132,16 @@ fn row(state: &State, place: &Place, path: &RelPath, entry: &Entry) -> String {
         Node::Symlink { .. } => FileKind::Symlink,
         _ => FileKind::Fifo,
     };
-    let size = if let Node::File { len_bytes, .. } = &entry.node { show_size(*len_bytes) } else { String::new() };
+    let size = if let Node::File { len_bytes, .. } = &entry.node { Some(show_size(*len_bytes)) } else { None };
     let (class, word) = kind_of(kind);
     let above = path.split_last().map(|(above, _)| above).filter(|above| !above.is_root());
+    let above = above.map(|above| format!("in {}", name(above.as_bytes())));
+    let facts: Vec<_> = above.into_iter().chain(size).chain([time(entry.meta.mtime_secs)]).collect();
     format!(
         "<li class=\"{class}\"><a class=\"entry\" href=\"{}\"><span class=\"icon\" role=\"img\" aria-label=\"{word}\"></span>{}</a> \
-         <span class=\"facts\">{} {size} {}</span></li>",
+         <span class=\"facts\">{}</span></li>",
         state.address("files", &state.snapshots[place.snapshot], path),
         name(entry.name.as_bytes()),
-        above.map_or_else(String::new, |above| format!("in {}", name(above.as_bytes()))),
-        time(entry.meta.mtime_secs),
+        facts.join(", "),
     )
 }

@@ -1,15 +1,16 @@
 //! `browse`: who is let in, what pages show of hostile names, what damage and a pulled key look like, and WebDAV.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read, Write};
 use std::sync::Arc;
 
 use chunkstore::base::clock::FixedClock;
 use chunkstore::base::random::SeededRandom;
 use chunkstore::disk::SimDisk;
 use chunkstore::format::tree::Node;
+use chunkstore::ops::export::ZipRoom;
 use chunkstore::ops::open::Reading;
 use chunkstore::view::{View, ViewRequest};
-use chunkstore::web::{Web, WebOptions};
+use chunkstore::web::{Bounds, Web, WebOptions};
 
 use crate::handmade::{Hand, commit};
 use crate::scene::{NOW, Scene, noise};
@@ -32,6 +33,10 @@ impl Site {
     }
 
     fn over(scene: &Scene, disk: &SimDisk) -> Self {
+        Self::within(scene, disk, Bounds::default())
+    }
+
+    fn within(scene: &Scene, disk: &SimDisk, bounds: Bounds) -> Self {
         let identities = scene.readers();
         let copies = vec![Arc::new(disk.clone()) as Arc<dyn chunkstore::disk::Disk>];
         let request = ViewRequest { copies, identities: &identities, snapshot: None, now: NOW };
@@ -39,7 +44,7 @@ impl Site {
         let (store, reader) = view.shared();
         let reading = Reading::sharing(store, reader, &identities, NOW).unwrap();
         let (clock, random) = (Arc::new(FixedClock::new(NOW)), Arc::new(SeededRandom::new(3)));
-        let web = Web::start(WebOptions { view, reading, port: 0, clock, random }).unwrap();
+        let web = Web::start(WebOptions { view, reading, port: 0, clock, random, bounds }).unwrap();
         let mut site = Self { web, cookie: String::new(), home: String::new() };
         (site.cookie, site.home) = site.let_in();
         site
@@ -321,6 +326,14 @@ fn hostile_names_are_text_everywhere_and_lead_to_their_files() {
         assert!(!main.contains("onclick='"), "{main}");
     }
     assert_eq!(entries(&searched).len(), HOSTILE.len() + 1);
+    // A backslash is a part of a name on every system, and says that what follows it is one.
+    for query in ["BACK%5C%5Cs*", "**/back%3Fslash", "back%5B!a%5Dslash"] {
+        assert_eq!(
+            entries(&site.page(&format!("{}?q={query}", files.replace("/files/", "/search/")))).len(),
+            1,
+            "{query}"
+        );
+    }
 }
 
 #[test]
@@ -402,7 +415,7 @@ fn ranges_and_heads_of_downloads_are_exact() {
 fn snapshots_changes_searches_and_archives_say_what_there_is() {
     let scene = committed();
     std::fs::remove_file(scene.path("folder/a.txt")).unwrap();
-    scene.write("sub/new <1>.txt", b"new");
+    scene.write("sub/new #1.txt", b"new");
     scene.commit("<b>two</b>").unwrap();
     let site = Site::new(&scene);
     let line = site.page(&site.at("snapshots"));
@@ -417,7 +430,7 @@ fn snapshots_changes_searches_and_archives_say_what_there_is() {
     assert!(changes.contains(">Added<") && changes.contains(">Removed<"), "{changes}");
     assert!(
         entries(&changes).contains(&format!("{old}a.txt"))
-            && entries(&changes).contains(&format!("{new}sub/new%20%3C1%3E.txt"))
+            && entries(&changes).contains(&format!("{new}sub/new%20%231.txt"))
     );
     let id = new.trim_matches('/').rsplit('/').next().unwrap();
     let same = site.page(&format!("{}?old={id}", new.replace("/files/", "/changes/")));
@@ -428,7 +441,7 @@ fn snapshots_changes_searches_and_archives_say_what_there_is() {
         assert_eq!(reply.status, 404, "{unknown}: others are not compared instead");
     }
     let search = |query: &str| site.page(&format!("{}?q={query}", new.replace("/files/", "/search/")));
-    assert_eq!(entries(&search("NEW+%3C")), [format!("{new}sub/new%20%3C1%3E.txt")]);
+    assert_eq!(entries(&search("NEW+%23")), [format!("{new}sub/new%20%231.txt")]);
     assert_eq!(entries(&search("*.bin")).len(), 1);
     assert!(search("nowhere").contains("0 matches among 3 entries"));
     scene.write("deep/sub/b.bin", b"another");
@@ -455,10 +468,59 @@ fn snapshots_changes_searches_and_archives_say_what_there_is() {
     let mut archive = zip::ZipArchive::new(Cursor::new(&zip.body)).unwrap();
     let mut names: Vec<_> = archive.file_names().map(|name| name.unwrap().into_owned()).collect();
     names.sort();
-    assert_eq!(names, ["sub/", "sub/b.bin", "sub/new <1>.txt"]);
+    assert_eq!(names, ["sub/", "sub/b.bin", "sub/new #1.txt"]);
     let mut bytes = Vec::new();
-    std::io::Read::read_to_end(&mut archive.by_name("sub/b.bin").unwrap(), &mut bytes).unwrap();
+    archive.by_name("sub/b.bin").unwrap().read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes, noise(1, 3_000_000));
+}
+
+#[test]
+fn a_folder_that_is_too_much_for_one_zip_is_refused_before_anything_is_sent() {
+    let scene = Scene::new();
+    (0..4).for_each(|number| scene.write(&format!("many/{number}"), b"x"));
+    (0..2).for_each(|number| scene.write(&format!("few/{number}"), b"x"));
+    let long = "n".repeat(200);
+    (0..2).for_each(|number| scene.write(&format!("long/{long}{number}"), b"x"));
+    scene.commit("one").unwrap();
+    let zip = |room: ZipRoom, method: &str, path: &str| {
+        let bounds = Bounds { zip: room, ..Bounds::default() };
+        let site = Site::within(&scene, &scene.disk, bounds);
+        let address = format!("{}{path}", site.files().replace("/files/", "/zip/"));
+        site.ask(method, &address, &[&format!("Cookie: {}", site.cookie)])
+    };
+    let three = ZipRoom { entries: 3, path_bytes: 300 };
+    for path in ["", "many"] {
+        let refused = zip(three, "GET", path);
+        assert!(refused.status == 413 && refused.text().contains("one after the other"), "{path}: {refused:?}");
+        assert!(refused.text().contains("3 entries with 300 B of names"), "{refused:?}");
+        assert_eq!(zip(three, "HEAD", path).status, 413);
+    }
+    assert!(zip(three, "GET", "few").is_whole && zip(three, "HEAD", "few").status == 200);
+    assert_eq!(zip(three, "GET", "long").status, 413, "names count as well");
+    // That the names of a snapshot of few entries are too long shows on the way.
+    let broken = zip(ZipRoom { entries: 100, path_bytes: 300 }, "GET", "long");
+    assert!(broken.status == 200 && !broken.is_whole, "{broken:?}");
+    assert!(zip(ZipRoom { entries: 11, path_bytes: 10_000 }, "GET", "").is_whole, "what fits exactly");
+}
+
+#[test]
+fn connections_are_bounded_and_one_that_says_nothing_more_is_closed() {
+    let scene = committed();
+    let head_timeout = std::time::Duration::from_millis(200);
+    let site = Site::within(&scene, &scene.disk, Bounds { connections: 1, head_timeout, ..Bounds::default() });
+    let address = site.web.address();
+    let mut idle = std::net::TcpStream::connect(address).unwrap();
+    write!(idle, "GET /page.css HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    idle.read_exact(&mut [0; 100]).unwrap();
+    let mut mute = std::net::TcpStream::connect(address).unwrap();
+    // Answered once both before it are closed, which nobody did but the server.
+    assert_eq!(site.get(&site.home).status, 303);
+    let mut rest = Vec::new();
+    for stream in [&mut idle, &mut mute] {
+        stream.set_nonblocking(true).unwrap();
+        stream.read_to_end(&mut rest).unwrap();
+    }
+    assert!(!rest.is_empty(), "the rest of the first answer");
 }
 
 /// Damages the one chunk of a file of many, behind its first megabyte.
@@ -499,7 +561,7 @@ fn a_damaged_file_says_so_and_its_download_is_broken_off() {
     let mut archive = zip::ZipArchive::new(Cursor::new(&zip.body)).unwrap();
     assert!(archive.by_name("d/long.bin").is_err() && archive.by_name("d/good.txt").is_ok());
     let mut told = String::new();
-    std::io::Read::read_to_string(&mut archive.by_name("LEFT OUT.txt").unwrap(), &mut told).unwrap();
+    archive.by_name("LEFT OUT.txt").unwrap().read_to_string(&mut told).unwrap();
     assert!(told.contains("/d/long.bin: ") && told.starts_with("1 entries"), "{told}");
 }
 

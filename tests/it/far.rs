@@ -3,9 +3,9 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
-use chunkstore::base::StorePath;
 use chunkstore::base::clock::FixedClock;
 use chunkstore::base::random::SeededRandom;
+use chunkstore::base::{EntryName, StorePath};
 use chunkstore::disk::near::{Near, NearDisk};
 use chunkstore::disk::sim::Profile;
 use chunkstore::disk::{Disk, OsFolder, SimDisk};
@@ -16,6 +16,7 @@ use chunkstore::ops::restore::{RestoreOptions, RestoreRequest, Restored, restore
 use chunkstore::remote::RemoteErrorKind;
 use chunkstore::remote::mem::{Fault, MemRemote, Rule};
 use chunkstore::store::far::{FarDisk, FarOptions};
+use chunkstore::view::{TOP, View, ViewError, ViewRequest};
 
 use crate::scene::{NOW, Scene, noise, read};
 
@@ -190,6 +191,45 @@ fn offline_is_an_error_of_the_remote_with_its_reason_wherever_it_comes() {
         at += 1;
     }
     assert!(fetches > 10, "{fetches}");
+}
+
+/// Opens a view of one snapshot and reads a file of it.
+fn viewed(scene: &Scene, disk: Arc<dyn Disk>) -> std::result::Result<Vec<u8>, ErrorKind> {
+    let identities = scene.readers();
+    let request = ViewRequest { copies: vec![disk], identities: &identities, snapshot: Some("HEAD"), now: NOW };
+    let view = View::open(request, scene.run().monitor).map_err(|error| error.kind())?;
+    let below = |dir: u64, name: &str| view.lookup(dir, &EntryName::new(name.as_bytes()).unwrap());
+    let read = below(TOP, "small").and_then(|dir| below(dir.inode, "3")).and_then(|file| {
+        let read = view.read(file.inode, 0, 100);
+        assert_eq!(view.reason(file.inode), None, "nothing is known of the file");
+        read
+    });
+    match read {
+        Ok(bytes) => Ok(bytes.to_vec()),
+        Err(ViewError::Offline(reason)) => {
+            assert!(reason.contains("no data in time"), "{reason}");
+            Err(ErrorKind::Remote)
+        }
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn a_view_whose_remote_goes_away_calls_nothing_damaged() {
+    let scene = scene();
+    for at in 0.. {
+        let remote = mirror(&scene.disk);
+        remote.script(Rule::times(Fault::FlipBit { offset: u64::MAX }, at));
+        remote.script(Rule::always(Fault::Stall { after_bytes: 0 }));
+        match viewed(&scene, far(&remote).0) {
+            Err(kind) => assert_eq!(kind, ErrorKind::Remote, "fetch {at}"),
+            Ok(bytes) => {
+                assert_eq!(bytes, b"marker 3");
+                assert!(at > 10, "{at}");
+                return;
+            }
+        }
+    }
 }
 
 #[test]

@@ -46,8 +46,8 @@ mod recipes;
 mod repack;
 mod repair;
 mod restore;
-#[cfg(unix)]
 mod rollout;
+#[cfg(unix)]
 mod roundtrip;
 mod scene;
 #[path = "../conform/remote/scripted_proxy.rs"]

@@ -1,8 +1,10 @@
 //! What Windows does otherwise than other systems: paths, names, read-only files, files that others have open.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader};
 use std::os::windows::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
 use chunkstore::base::RelPath;
@@ -124,4 +126,57 @@ fn a_store_lies_where_paths_are_long_and_names_are_anything() {
     cli.ok(&["restore", "/", out.to_str().unwrap(), "--store", store, "--keys", "k"]);
     assert_eq!(read(out.join("a.txt")), b"first");
     cli.ok(&["verify", "--store", store, "--keys", "k"]);
+}
+
+/// A process that does not outlive the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs a word of the registry's own program on the name under which Windows shows the agent's toasts.
+fn reg(verb: &str, more: &[&str]) -> bool {
+    let mut command = Command::new("reg");
+    command.args([verb, r"HKCU\Software\Classes\AppUserModelId\Chunkstore.Agent"]).args(more);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success()
+}
+
+// U23
+#[test]
+fn an_agent_that_tells_a_person_goes_on_whether_windows_shows_it_or_not() {
+    let cli = Cli::with_store();
+    let push = || cli.ok(&["push", "./server", "--store", "pub", "--keys", "k"]);
+    fs::create_dir(cli.path("volumes")).unwrap();
+    push();
+    let status = cli.ok(&["status", "--store", "pub", "--json"]).document();
+    let text = |name: &str| status[name].as_str().unwrap().to_owned();
+    for name in ["first", "second", "third"] {
+        cli.ok(&["clone", "./server", name, "--trust", &text("fingerprint")]);
+    }
+    cli.write("files/week", &noise(1, 100_000));
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
+    push();
+    cli.configure(&format!(
+        "[agent]\nstores = \"any\"\nsettle = \"1ms\"\n[agent.remotes]\n{} = [\"server\"]\n[remotes.server]\nurl = '{}'\n",
+        text("store_id"),
+        cli.path("server").display(),
+    ));
+    // A name of an earlier run says nothing of this one.
+    reg("delete", &["/f"]);
+    let mut agent = cli.command(&["agent", "run", "--volumes", "volumes", "--json"]);
+    let mut agent = Running(agent.stdout(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(agent.0.stdout.take().unwrap()).lines();
+    for name in ["first", "second", "third"] {
+        fs::rename(cli.path(name), cli.path("volumes").join(name)).unwrap();
+        assert!(lines.any(|line| line.unwrap().contains(r#""notice":"updated""#)), "{name}");
+        // Wine shows no toasts, and Windows none without a desktop; the name comes first.
+        while !reg("query", &["/v", "DisplayName"]) {
+            std::thread::yield_now();
+        }
+    }
+    assert!(agent.0.try_wait().unwrap().is_none(), "it runs on");
 }

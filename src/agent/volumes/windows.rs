@@ -1,9 +1,10 @@
-//! Windows: drive letters of what people plug in, and a directory of which every folder is a volume; both looked at once a second.
+//! Windows: drive letters of what people plug in, and a directory of which every folder is a volume.
 //!
-//! A service hears of volumes by no call that is documented and works for a card in a reader, for a drive letter that is given later,
-//! and for a program as well, so this source looks. While nothing changes a look is one call that reads a number from memory the
-//! process shares with the kernel, and one more for each drive that people plug in. Limits: what is pulled and plugged in again
-//! between two looks counts as never pulled; the run on it ends by the errors that it gets.
+//! The system tells that a volume came or went, but not of a letter that it is given later, nor of a card in a reader. So drives are looked
+//! at when it tells, once a second for a while after that and while anything is plugged in that may change, and else once a minute. A
+//! system that does not tell, and the folders, are looked at once a second. While nothing changes a look is one call that reads a number
+//! from memory the process shares with the kernel, and one more for each drive that people plug in. Limits: what is pulled and plugged in
+//! again between two looks counts as never pulled; the run on it ends by the errors that it gets.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,13 +16,17 @@ use super::{Seen, Standing, Standings, Tell, Volumes, Watching, tell_changes};
 use crate::agent::event::VolumeKey;
 use crate::base::clock::SystemClock;
 use crate::base::{Clock, RelPath};
-use crate::disk::drives::{Drive, Drives};
+use crate::disk::drives::{Bell, Drive, Drives};
 use crate::disk::folder::FileKind;
 use crate::disk::{Folder, OsFolder};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How often a look is taken.
 const GAP: Duration = Duration::from_secs(1);
+/// How often while nothing is plugged in, on a system that tells when that changes.
+const REST: Duration = Duration::from_secs(60);
+/// How many looks follow each other after the system told of something: a letter comes a while after its volume.
+const STIRRED: u32 = 30;
 /// By how much a wait may last longer than it should, and the wall clock may run away, before that is news.
 const JUMP: Duration = Duration::from_secs(10);
 
@@ -31,12 +36,16 @@ pub struct Plugged;
 
 impl Volumes for Plugged {
     fn name(&self) -> &'static str {
-        "a look at the drives every second"
+        "what the system tells of volumes, and looks at the drives"
     }
 
     fn start(self: Box<Self>, tell: Tell) -> Result<Box<dyn Watching>> {
         let mut drives = Drives::default();
-        start(move || drives.plugged().into_iter().map(standing_of).collect(), tell)
+        let look = move || {
+            let standings = drives.plugged().into_iter().map(standing_of).collect();
+            Look { standings, may_change: drives.has_letters() }
+        };
+        start(look, true, tell)
     }
 }
 
@@ -59,7 +68,7 @@ impl Volumes for Folders {
 
     fn start(self: Box<Self>, tell: Tell) -> Result<Box<dyn Watching>> {
         let folder = OsFolder::open(&self.dir)?;
-        start(move || folders_in(&folder, &self.dir), tell)
+        start(move || Look { standings: folders_in(&folder, &self.dir), may_change: true }, false, tell)
     }
 }
 
@@ -75,9 +84,23 @@ fn folders_in(folder: &OsFolder, dir: &Path) -> Standings {
     standings
 }
 
+/// What a look finds.
+struct Look {
+    standings: Standings,
+    /// Whether it may be another soon without a word of the system.
+    may_change: bool,
+}
+
+/// What the thread that looks is told.
+enum Call {
+    Look,
+    End,
+}
+
 /// A thread that looks and tells.
 struct Thread {
-    end: Option<Sender<()>>,
+    calls: Sender<Call>,
+    bell: Option<Bell>,
     handle: Option<JoinHandle<()>>,
 }
 
@@ -85,34 +108,62 @@ impl Watching for Thread {}
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        // What it waits for is gone, which ends it.
-        drop(self.end.take());
+        drop(self.bell.take());
+        let _ = self.calls.send(Call::End);
         if let Some(handle) = self.handle.take() {
             let _ = handle.join();
         }
     }
 }
 
-fn start(look: impl FnMut() -> Standings + Send + 'static, tell: Tell) -> Result<Box<dyn Watching>> {
-    let (end, ends) = channel();
-    let run = move || look_and_tell(look, &ends, &SystemClock, &*tell);
+fn start(look: impl FnMut() -> Look + Send + 'static, listens: bool, tell: Tell) -> Result<Box<dyn Watching>> {
+    let (calls, called) = channel();
+    let ring = calls.clone();
+    let hang = || Bell::hang(move || drop(ring.send(Call::Look)));
+    let bell = listens.then(hang).flatten();
+    let pace = Pace { is_told: bell.is_some(), stirred: 0 };
+    let run = move || look_and_tell(look, pace, &called, &SystemClock, &*tell);
     let spawned = std::thread::Builder::new().name("volumes".to_owned()).spawn(run);
     let handle = spawned.map_err(|error| Error::with_source(ErrorKind::Other, "cannot look for volumes", error))?;
-    Ok(Box::new(Thread { end: Some(end), handle: Some(handle) }))
+    Ok(Box::new(Thread { calls, bell, handle: Some(handle) }))
 }
 
-fn look_and_tell(mut look: impl FnMut() -> Standings, end: &Receiver<()>, clock: &dyn Clock, tell: &dyn Fn(Seen)) {
-    let mut standing = Standings::new();
+/// How long it is until the next look.
+struct Pace {
+    /// Whether the system tells of volumes.
+    is_told: bool,
+    /// How many looks are still to follow each other.
+    stirred: u32,
+}
+
+impl Pace {
+    fn after(&mut self, is_stirred: bool, may_change: bool) -> Duration {
+        self.stirred = if is_stirred { STIRRED } else { self.stirred.saturating_sub(1) };
+        if self.is_told && self.stirred == 0 && !may_change { REST } else { GAP }
+    }
+}
+
+fn look_and_tell(
+    mut look: impl FnMut() -> Look,
+    mut pace: Pace,
+    calls: &Receiver<Call>,
+    clock: &dyn Clock,
+    tell: &dyn Fn(Seen),
+) {
+    let (mut standings, mut is_called) = (Standings::new(), true);
     let mut moment = Moment::of(clock);
     loop {
         let now = look();
-        tell_changes(&standing, &now, tell);
-        standing = now;
-        if end.recv_timeout(GAP) != Err(RecvTimeoutError::Timeout) {
-            return;
-        }
+        tell_changes(&standings, &now.standings, tell);
+        let gap = pace.after(is_called || standings != now.standings, now.may_change);
+        standings = now.standings;
+        is_called = match calls.recv_timeout(gap) {
+            Ok(Call::Look) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            Ok(Call::End) | Err(RecvTimeoutError::Disconnected) => return,
+        };
         let next = Moment::of(clock);
-        if moment.jumps_to(next) {
+        if moment.jumps_to(next, gap) {
             tell(Seen::Jumped);
         }
         moment = next;
@@ -131,12 +182,12 @@ impl Moment {
         Self { monotonic: clock.monotonic(), wall_nanos: clock.now().0 }
     }
 
-    /// Returns whether the machine slept or the wall clock was set since.
-    fn jumps_to(self, later: Self) -> bool {
+    /// Returns whether the machine slept or the wall clock was set since, in a wait of at most `gap`.
+    fn jumps_to(self, later: Self, gap: Duration) -> bool {
         let passed = later.monotonic.saturating_sub(self.monotonic);
         let passed_nanos = i64::try_from(passed.as_nanos()).unwrap_or(i64::MAX);
         let off = later.wall_nanos.saturating_sub(self.wall_nanos).saturating_sub(passed_nanos).unsigned_abs();
-        passed > GAP + JUMP || u128::from(off) > JUMP.as_nanos()
+        passed > gap + JUMP || u128::from(off) > JUMP.as_nanos()
     }
 }
 

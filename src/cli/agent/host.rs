@@ -1,12 +1,12 @@
 //! The real host of an agent: the system's clock, the configuration, stderr, the desktop and the status file.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::desktop::{self, Desktop};
 use super::metered::ways_out;
 use super::section::Extras;
 use crate::agent::courtesy::Courteous;
@@ -68,6 +68,7 @@ pub struct CliHost {
     clock: Arc<dyn Clock>,
     output: Arc<Output>,
     notices: Notices,
+    desktop: Desktop,
     supervisor: Supervisor,
 }
 
@@ -95,6 +96,7 @@ impl CliHost {
             clock,
             output: Arc::clone(&context.output),
             notices: context.notices.clone(),
+            desktop: Desktop::default(),
             supervisor: Supervisor::new(service.notify_socket.as_deref(), service.watchdog_micros.as_deref()),
         })
     }
@@ -121,20 +123,11 @@ impl CliHost {
         }
     }
 
-    /// Tells the person at the desktop, if there is one and a way to.
+    /// Tells the person at the desktop, if there is one and they want to be told.
     fn ring(&self, person: &Person, priority: Priority) {
         let configured = self.configured();
-        if !configured.settings.service.has_desktop || !configured.extras.notifies {
-            return;
-        }
-        let urgency = if priority <= Priority::Error { "critical" } else { "normal" };
-        let mut command = Command::new("notify-send");
-        command.args(["--app-name=chunkstore", "--urgency", urgency, "--", person.title, &person.body]);
-        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        // Where there is no such program the log and the status file say the same.
-        if let Ok(mut child) = quiet {
-            let reap = move || drop(child.wait());
-            let _ = std::thread::Builder::new().name("notify".to_owned()).stack_size(64 * 1024).spawn(reap);
+        if configured.settings.service.has_desktop && configured.extras.notifies {
+            self.desktop.show(desktop::Message::new(person, priority));
         }
     }
 

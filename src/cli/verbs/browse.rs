@@ -15,7 +15,7 @@ use crate::disk::Medium;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::open::Reading;
 use crate::view::{View, ViewRequest};
-use crate::web::{Web, WebOptions};
+use crate::web::{Bounds, Web, WebOptions};
 
 /// How often the wish to stop, the medium and the address are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -36,7 +36,7 @@ pub fn run(args: &BrowseArgs, context: &Context) -> Result<Outcome> {
     let (disk, reader) = view.shared();
     let reading = Reading::sharing(disk, reader, &identities, now)?;
     let (clock, random) = (Arc::clone(&context.clock), Arc::new(OsRandom));
-    let web = Web::start(WebOptions { view, reading, port: args.port, clock, random })
+    let web = Web::start(WebOptions { view, reading, port: args.port, clock, random, bounds: Bounds::default() })
         .map_err(|error| refused(args.port, error))?;
     let mut url = tell(&web, context)?;
     if args.open

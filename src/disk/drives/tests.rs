@@ -12,3 +12,15 @@ fn the_systems_disk_is_not_plugged_in() {
     assert!(calls::drive_letters() & bit('C') != 0);
     assert!(Volume::at(r"C:\").is_ok());
 }
+
+#[test]
+fn a_bell_is_hung_and_taken_down_and_where_there_is_none_looks_have_to_do() {
+    let (sender, heard) = std::sync::mpsc::channel::<()>();
+    let bell = Bell::hang(move || {
+        let _ = sender.send(());
+    });
+    println!("the system tells of volumes: {}", bell.is_some());
+    drop(bell);
+    assert!(heard.try_iter().count() < 100);
+    assert_eq!(heard.recv(), Err(std::sync::mpsc::RecvError), "nothing rings any more");
+}

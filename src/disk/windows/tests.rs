@@ -92,6 +92,8 @@ fn a_volume_tells_what_it_is() {
     assert!(!volume.is_gone() && !volume.is_read_only() && volume.max_file_bytes() >= u64::from(u32::MAX));
     assert_eq!(Volume::below(&temp.path().join("no/such/dir")).unwrap(), volume);
     assert_eq!(Volume::below(&temp.path().canonicalize().unwrap()).unwrap(), volume, "in the long form as well");
+    let long = (0..8).fold(temp.path().canonicalize().unwrap(), |dir, _| dir.join("d".repeat(60)));
+    assert_eq!(Volume::below(&long).unwrap(), volume, "more units than the system takes");
     volume.sync_dir(temp.path()).unwrap();
     assert_eq!(volume.sync_dir(&temp.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
     assert!(calls::free_bytes(temp.path()).unwrap() > 0);

@@ -35,7 +35,10 @@ pub struct Volume {
 impl Volume {
     /// Asks for the volume below a path, of which only the drive has to stand.
     pub fn below(path: &Path) -> io::Result<Self> {
-        Self::at(&calls::volume_root(&plain(&std::path::absolute(path)?))?)
+        let path = plain(&std::path::absolute(path)?);
+        // The system takes paths of 260 units here, and no volume is mounted deeper down than that.
+        let root = path.ancestors().find_map(|above| calls::volume_root(above).ok());
+        Self::at(&root.map_or_else(|| calls::volume_root(&path), Ok)?)
     }
 
     /// Asks for the volume whose root this is.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use zip::write::{FullFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use super::{Archive, Fused};
+use super::{Archive, Fused, ZipRoom};
 use crate::base::RelPath;
 use crate::format::tree::{Entry, Meta, Node};
 
@@ -19,12 +19,13 @@ const NAME_MAX_BYTES: usize = u16::MAX as usize;
 /// Writes a zip archive.
 pub struct ZipArchive<'a> {
     writer: ZipWriter<StreamWriter<Fused<'a>>>,
+    room: ZipRoom,
 }
 
 impl<'a> ZipArchive<'a> {
-    /// Begins an archive.
-    pub fn new(sink: Fused<'a>) -> Self {
-        Self { writer: ZipWriter::new_stream(sink) }
+    /// Begins an archive that takes so much.
+    pub fn new(sink: Fused<'a>, room: ZipRoom) -> Self {
+        Self { writer: ZipWriter::new_stream(sink), room }
     }
 }
 
@@ -73,6 +74,10 @@ impl Archive for ZipArchive<'_> {
     fn end(&mut self) -> io::Result<()> {
         // The next entry, or the end of the archive, ends a file.
         Ok(())
+    }
+
+    fn has_room(&mut self, path: &RelPath) -> bool {
+        self.room.take(path)
     }
 
     fn has_hard_links(&self) -> bool {

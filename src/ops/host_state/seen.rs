@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::merge::{settled, settled_each};
 use super::{HostState, RankMemory};
 use crate::base::{Generation, HeadHash, ReplicaId, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,7 +22,7 @@ const REPLICAS_MAX: usize = 4096;
 /// Most places that a replica was seen at; the oldest goes first.
 const PLACES_MAX: usize = 4;
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Seen {
     #[serde(default)]
     fingerprint: Option<String>,
@@ -33,14 +34,14 @@ pub(super) struct Seen {
     replicas: BTreeMap<String, ReplicaMemory>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct SignedMemory {
     #[serde(flatten)]
     rank: RankMemory,
     time: String,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct AcceptedMemory {
     time: String,
     remote: String,
@@ -48,7 +49,7 @@ struct AcceptedMemory {
     to: u64,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct ReplicaMemory {
     #[serde(flatten)]
     rank: RankMemory,
@@ -118,6 +119,22 @@ pub fn likeness(seen: &ReplicaSeen, opened: &SignedHead, heads: &BTreeMap<Genera
 }
 
 impl Seen {
+    /// Returns what a run made of `was`, and what others did that saved `theirs` since.
+    pub(super) fn merged(was: &Self, mine: Self, theirs: Self) -> Self {
+        let rank = |signed: &Option<SignedMemory>| signed.as_ref().map(|signed| signed.rank.rank());
+        let mut accepted = theirs.accepted;
+        accepted.extend(mine.accepted.into_iter().filter(|taken| !was.accepted.contains(taken)));
+        let surplus = accepted.len().saturating_sub(ACCEPTED_MAX);
+        accepted.drain(..surplus);
+        Self {
+            // Who came second is told by the next run that the store shows another one.
+            fingerprint: settled(&was.fingerprint, mine.fingerprint, theirs.fingerprint, |_, _| true),
+            signed: settled(&was.signed, mine.signed, theirs.signed, |theirs, mine| rank(theirs) > rank(mine)),
+            accepted,
+            replicas: settled_each(&was.replicas, mine.replicas, theirs.replicas, ReplicaMemory::merged),
+        }
+    }
+
     /// Takes over what is newer; ways back are a person's, and stay as they are.
     pub(super) fn absorb(&mut self, other: &Self) {
         if self.fingerprint.is_none() {
@@ -133,6 +150,16 @@ impl Seen {
                 known.clone_from(memory);
             }
         }
+    }
+}
+
+impl ReplicaMemory {
+    fn merged(was: &Self, mine: Self, theirs: Self) -> Self {
+        let reached = |it: &Self| (it.rank.clone(), it.head.clone());
+        let (rank, head) =
+            settled(&reached(was), reached(&mine), reached(&theirs), |theirs, mine| theirs.0.rank() > mine.0.rank());
+        let places = settled(&was.places, mine.places, theirs.places, |_, _| false);
+        Self { rank, head, places }
     }
 }
 
@@ -261,4 +288,4 @@ impl HostState {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -149,6 +149,46 @@ fn a_remote_that_is_gone_is_an_error_at_once_and_is_found_again() {
 }
 
 #[test]
+fn a_file_that_is_answered_wrongly_counts_for_itself_alone() {
+    let scene = scene();
+    let (bad, small) = (scene.disk.open(&pack()).unwrap(), path("trust/1"));
+    let other = path("packs/AB/4567");
+    scene.remote.plant(&other, &pattern(1000));
+    scene.remote.script(Rule::always(Fault::Nonsense).at(&pack()));
+    let error = read(bad.as_ref(), 0, 100).unwrap_err();
+    assert!(error.is_unread() && error.source.to_string().contains("makes no sense"), "{error:?}");
+    let (asked, waited) = (scene.remote.counts().fetches, scene.clock.monotonic());
+    assert!(read(bad.as_ref(), 0, 100).unwrap_err().is_unread());
+    assert_eq!((scene.remote.counts().fetches, scene.clock.monotonic()), (asked, waited), "nobody waits twice");
+    let good = scene.disk.open(&other).unwrap();
+    assert_eq!(read(good.as_ref(), 0, 1000).unwrap(), pattern(1000));
+    assert_eq!(read_all(&scene.disk, &small, 100).unwrap().unwrap(), b"trust");
+    assert_eq!(*scene.told.lock().unwrap(), [""; 0]);
+    scene.remote.heal();
+    scene.clock.advance(WRONG_FOR);
+    assert_eq!(read(bad.as_ref(), 0, 100).unwrap(), pattern(100));
+    // Without a small file nothing is known of the store; that is no damage.
+    scene.remote.plant(&path("trust/2"), b"more");
+    scene.remote.script(Rule::always(Fault::Nonsense).at(&path("trust/2")));
+    let error = read_all(&scene.disk, &path("trust/2"), 100).unwrap_err();
+    assert_eq!(error.kind, DiskErrorKind::Offline);
+    assert_eq!(read(good.as_ref(), 0, 1000).unwrap(), pattern(1000), "and the remote is not left out");
+}
+
+#[test]
+fn a_remote_that_answers_nothing_right_is_left_out() {
+    let scene = scene();
+    let files: Vec<_> = (0..=WRONG_MAX).map(|number| path(&format!("packs/AB/{number:08}"))).collect();
+    files.iter().for_each(|file| scene.remote.plant(file, &pattern(1000)));
+    let open: Vec<_> = files.iter().map(|file| scene.disk.open(file).unwrap()).collect();
+    scene.remote.script(Rule::always(Fault::Nonsense));
+    let kinds: Vec<_> = open.iter().map(|file| read(file.as_ref(), 0, 100).unwrap_err().kind).collect();
+    assert_eq!(kinds[..WRONG_MAX as usize], [DiskErrorKind::Io; WRONG_MAX as usize]);
+    assert_eq!(kinds[WRONG_MAX as usize], DiskErrorKind::Offline);
+    assert_eq!(scene.told.lock().unwrap().len(), 1);
+}
+
+#[test]
 fn who_is_refused_asks_no_second_time() {
     let scene = scene();
     scene.remote.script(Rule::always(Fault::Connect(RemoteErrorKind::Refused)));

@@ -50,6 +50,7 @@ fn the_tree_is_listed_and_links_to_snapshots_are_folders() {
     let scene = committed();
     #[cfg(unix)]
     std::os::unix::fs::symlink("a.txt", scene.path("folder/link")).unwrap();
+    scene.write("a.txt", b"second");
     let committed = scene.commit("two").unwrap();
     let site = Site::new(&scene);
     let base = base_of(&site);

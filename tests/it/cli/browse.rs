@@ -103,3 +103,71 @@ fn people_read_where_to_go() {
     assert!(lines[0].starts_with("in a browser, once: http://127.0.0.1:"), "{lines:?}");
     assert!(lines[1].contains("/dav/ (user chunkstore, password ") && lines[2].ends_with('/'), "{lines:?}");
 }
+
+/// A `browse` under strace over a store that is mounted read-only.
+#[cfg(target_os = "linux")]
+fn traced(cli: &Cli) -> Browse {
+    let script = "
+        set -e
+        mount --bind pub pub && mount -o remount,bind,ro pub
+        exec strace -f -y -o trace -e trace=file,desc $CHUNKSTORE browse --store pub --keys k --json";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-m", "--propagation", "private", "sh", "-c", script]).current_dir(cli.path("."));
+    command.env("CHUNKSTORE", env!("CARGO_BIN_EXE_chunkstore")).env("HOME", cli.path("home"));
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    Browse { child, lines }
+}
+
+// U14
+#[cfg(target_os = "linux")]
+#[test]
+fn a_store_that_cannot_be_written_is_browsed_and_nothing_there_is_opened_for_writing() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let cli = Cli::with_store();
+    cli.write("files/dir/long.txt", &crate::scene::noise(1, 3_000_000));
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k"]);
+    let goes = |program: &str, word: &[&str]| {
+        let ran = std::process::Command::new(program).args(word).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        ran.is_ok_and(|ended| ended.success())
+    };
+    if !goes("strace", &["-V"]) || !goes("unshare", &["-m", "true"]) {
+        println!("not checked here: strace or the right to mount is missing");
+        return;
+    }
+    let mut browse = traced(&cli);
+    let listening = browse.event();
+    let host = listening["address"].as_str().unwrap().to_owned();
+    let ask = |method: &str, path: &str, line: &str| {
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{line}\r\n\r\n");
+        let reply = send(host.parse().unwrap(), head.as_bytes());
+        assert!(reply.is_whole && [200, 207, 303].contains(&reply.status), "{method} {path}: {reply:?}");
+        reply
+    };
+    let opening = listening["url"].as_str().unwrap().split_once(&host).unwrap().1;
+    let opened = ask("GET", opening, "Accept: */*");
+    let cookie = format!("Cookie: {}", opened.header("set-cookie").unwrap().split(';').next().unwrap());
+    let home = opened.text().split_once("<p><a href=\"").unwrap().1.split('"').next().unwrap().to_owned();
+    let files = ask("GET", &home, &cookie).header("location").unwrap().to_owned();
+    for word in ["files", "zip", "changes"] {
+        ask("GET", &files.replace("/files/", &format!("/{word}/")), &cookie);
+    }
+    for word in ["files", "preview", "download"] {
+        ask("GET", &format!("{}dir/long.txt", files.replace("/files/", &format!("/{word}/"))), &cookie);
+    }
+    ask("GET", &format!("{}?q=long", files.replace("/files/", "/search/")), &cookie);
+    ask("GET", &format!("{home}snapshots"), &cookie);
+    let dav = format!("/dav/{}/latest/", listening["webdav_password"].as_str().unwrap());
+    ask("PROPFIND", &dav, "Depth: 1");
+    ask("GET", &format!("{dav}dir/long.txt"), "Accept: */*");
+    let trace = || String::from_utf8_lossy(&std::fs::read(cli.path("trace")).unwrap()).into_owned();
+    let process = trace().split(' ').next().unwrap().parse().unwrap();
+    kill_process(Pid::from_raw(process).unwrap(), Signal::INT).unwrap();
+    assert_eq!(browse.child.wait().unwrap().code(), Some(0));
+    let (trace, below) = (trace(), cli.path("pub").display().to_string());
+    let of_the_store: Vec<&str> = trace.lines().filter(|line| line.contains(&below)).collect();
+    assert!(of_the_store.iter().any(|line| line.contains("packs/")), "it reads: {}", of_the_store.len());
+    let words = ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "write(", "rename", "unlink", "mkdir", "utimens", "chmod"];
+    let writes = |line: &&&str| words.iter().any(|word| line.contains(word));
+    assert_eq!(of_the_store.iter().find(writes), None);
+}

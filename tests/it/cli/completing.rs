@@ -1,9 +1,6 @@
 //! `complete` and the scripts of `completions`: paths and snapshots of a store, offered to a shell.
 
-use std::path::Path;
-use std::process::Command;
-
-use super::{Cli, at_home, ended};
+use super::Cli;
 
 const KEYS: [&str; 4] = ["--store", "pub", "--keys", "k"];
 
@@ -61,6 +58,11 @@ fn a_store_that_does_not_open_offers_nothing_and_says_nothing() {
 /// Presses the key at the end of a line of bash, and returns what it offers.
 #[cfg(unix)]
 fn in_bash(cli: &Cli, line: &str) -> Option<Vec<String>> {
+    use std::path::Path;
+    use std::process::Command;
+
+    use super::{at_home, ended};
+
     let bash = ["/bin/bash", "/usr/bin/bash"].into_iter().map(Path::new).find(|bash| bash.exists());
     let Some(bash) = bash else {
         println!("not checked here: there is no bash");

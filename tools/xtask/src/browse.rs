@@ -16,11 +16,14 @@ use driver::Driver;
 mod clients;
 mod content;
 mod driver;
+mod figures;
 
 const USAGE: &str = "\
 Usage: cargo xtask browse [--pictures DIR]
+       cargo xtask browse --figures
 
   --pictures DIR  where screenshots go (target/browse-pictures)
+  --figures       measure a release build instead: pages, archives, listings and parallel downloads, and the memory they take
 
 Needs chromedriver for the pages, and rclone, cadaver and davfs2 for WebDAV; what is missing is left out.
 ";
@@ -35,6 +38,10 @@ pub fn run(root: &Path, words: &[&str]) -> bool {
     let pictures = match words {
         [] => root.join("target/browse-pictures"),
         ["--pictures", dir] => PathBuf::from(dir),
+        ["--figures"] => {
+            let measured = figures::measure(root);
+            return measured.as_ref().inspect_err(|error| eprintln!("browse: {error}")).is_ok_and(|held| *held);
+        }
         _ => {
             eprint!("{USAGE}");
             return false;
@@ -352,6 +359,7 @@ impl<'a> Pages<'a> {
         let pages = [
             ("folder", here("")),
             ("names", here("odd%20names")),
+            ("long-name", format!("{}?q=without-an-end", self.files.replace("/files/", "/search/"))),
             ("text", here("docs/notes.txt")),
             ("picture", here("pictures/sunset.png")),
             ("timeline", snapshots.clone()),

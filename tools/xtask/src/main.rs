@@ -29,6 +29,7 @@ Usage: cargo xtask <chore>
   syncratio [FLAGS]  how much longer a sync by FTP takes than curl of the same packs; exits 1 above 1.3
   agent [FLAGS]  what an agent costs idle and in a sync, and how soon it lets go of a volume; exits 1 if any is over its bound
   browse [--pictures DIR]  `browse` in a headless Chromium, with pictures, and by clients of WebDAV; exits 1 if anything is not right
+         [--figures]       what it takes: times and memory of a release build
   windows [setup|build|test|service|run]  the program and its tests built for Windows and run under wine (`cargo xtask windows --help`)
   dist [--onto DIR]  the program as it travels on a key: one file for Linux, one for Windows, a note (`cargo xtask dist --help`)
   help    print this (also -h, --help)

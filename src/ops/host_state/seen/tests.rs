@@ -6,7 +6,7 @@ use crate::crypto::Secret;
 use crate::crypto::sign::SignKey;
 use crate::format::head::{Group, Head};
 
-fn head(trust_version: u32, generation: u64, secs: i64) -> SignedHead {
+pub fn head(trust_version: u32, generation: u64, secs: i64) -> SignedHead {
     let time = Timestamp::default().plus_secs(secs);
     let said = Head {
         inner_version: 1,

@@ -56,6 +56,8 @@ pub fn prepare(stage: &Stage) -> io::Result<()> {
         let path = stage.path("files/odd names").join(OsStr::from_bytes(name));
         std::fs::write(path, [b"the content of ", name].concat())?;
     }
+    let long = format!("a name as long as names can be {}.txt", "without-an-end".repeat(16));
+    write(&format!("odd names/{}", &long[..250]), b"long")?;
     std::os::unix::fs::symlink("../docs/notes.txt", stage.path("files/odd names/link-to-notes"))?;
     std::os::unix::fs::symlink("/etc/hostname", stage.path("files/odd names/link-out"))?;
     stage.init("store")?;

@@ -54,7 +54,8 @@ pub fn watch_printing(command: &mut Command) -> io::Result<Peak> {
 }
 
 /// Returns the anonymous memory that a status of the kernel tells.
-fn anon_in(status: &str) -> Option<u64> {
+#[must_use]
+pub fn anon_in(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib << 10)
