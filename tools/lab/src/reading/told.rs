@@ -78,8 +78,8 @@ pub fn seconds(span: Duration) -> String {
 /// # Errors
 /// It does not say where it listens.
 pub fn webdav_address(events: &str) -> Result<String> {
-    let parsed = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let listening = parsed.filter(|event| event["event"] == "listening").next_back().unwrap_or_default();
+    let mut parsed = events.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let listening = parsed.rfind(|event| event["event"] == "listening").unwrap_or_default();
     match (listening["webdav_url"].as_str(), listening["webdav_password"].as_str()) {
         (Some(url), Some(password)) => Ok(format!("{url}{password}/")),
         _ => Err(LabError::new(format!("browse does not say where it listens: {events}"))),
