@@ -294,17 +294,14 @@ impl View {
         if dir.depth >= PATH_MAX_DEPTH {
             return Err(ViewError::Damaged("a path that is nested too deep is damaged".to_owned()));
         }
+        let has_attributes = extension(&entry.extensions, ATTRIBUTES_TAG).is_some();
         let make = |number| match entry.node {
             Node::Dir { tree } => {
                 let (above, depth) = (Some((Arc::clone(dir), placed.position)), dir.depth + 1);
                 let name = entry.name.clone();
-                Thing::Dir(Arc::new(Dir { number, identity, name, tree, above, depth }))
+                Thing::Dir(Arc::new(Dir { number, identity, name, tree, above, depth, has_attributes }))
             }
-            _ => Thing::Entry {
-                dir: Arc::clone(dir),
-                position: placed.position,
-                has_attributes: extension(&entry.extensions, ATTRIBUTES_TAG).is_some(),
-            },
+            _ => Thing::Entry { dir: Arc::clone(dir), position: placed.position, has_attributes },
         };
         let number = lock(&self.inodes).refer(identity, make).ok_or(ViewError::TooMany)?;
         Ok(stat_of(number, entry))
@@ -466,8 +463,9 @@ impl View {
         };
         let attributes = match self.thing(inode)? {
             Thing::Top | Thing::Snapshots | Thing::ById | Thing::Link(_) => None,
-            // Listings ask for attributes of every file, and most have none.
+            // Listings ask for attributes of everything, and most things have none.
             Thing::Entry { has_attributes: false, .. } => None,
+            Thing::Dir(dir) if !dir.has_attributes => None,
             Thing::Root(kept) => read(&self.root(&kept)?.extensions)?,
             thing => read(&self.placed(inode, &thing)?.entry().extensions)?,
         };
@@ -480,10 +478,15 @@ impl View {
         Ok(attributes)
     }
 
-    /// Returns whether [`View::attributes`] of a thing may have to read from a medium; of most files it does not.
+    /// Returns whether [`View::attributes`] of a thing may have to read from a medium; of most things it does not.
     #[must_use]
     pub fn has_attributes(&self, inode: u64) -> bool {
-        matches!(self.thing(inode), Ok(Thing::Root(_) | Thing::Dir(_) | Thing::Entry { has_attributes: true, .. }))
+        match self.thing(inode) {
+            Ok(Thing::Entry { has_attributes, .. }) => has_attributes,
+            Ok(Thing::Dir(dir)) => dir.has_attributes,
+            Ok(Thing::Root(_)) => true,
+            Ok(Thing::Top | Thing::Snapshots | Thing::ById | Thing::Link(_)) | Err(_) => false,
+        }
     }
 
     /// Returns why a thing last did not read; the reasons of the last few hundred are remembered.
@@ -571,7 +574,8 @@ impl View {
         let number = if self.is_one { Some(TOP) } else { lock(&self.inodes).number(&identity) };
         let number = number.ok_or(ViewError::TooMany)?;
         let name = EntryName::new(kept.named.id.to_string().as_bytes()).map_err(|_| ViewError::Unknown)?;
-        let dir = Arc::new(Dir { number, identity, name, tree: snapshot.root, above: None, depth: 0 });
+        let dir =
+            Arc::new(Dir { number, identity, name, tree: snapshot.root, above: None, depth: 0, has_attributes: false });
         let (meta, extensions) = (snapshot.root_meta, snapshot.extensions);
         Ok(kept.root.get_or_init(|| Root { dir, meta, extensions }))
     }

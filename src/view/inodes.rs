@@ -91,6 +91,8 @@ pub struct Dir {
     pub above: Option<(Arc<Dir>, u32)>,
     /// How deep it lies.
     pub depth: usize,
+    /// Whether its entry has attributes; of the root of a snapshot they are [`Root::extensions`].
+    pub has_attributes: bool,
 }
 
 /// A kept snapshot, and its root once somebody went there.
