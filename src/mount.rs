@@ -4,7 +4,7 @@
 //! likes, since neither ever changes under a number but in the few directories that the view makes, and hands out no devices and no set-user-id bits of what somebody committed.
 //! Content that does not read is `EIO`, content on a medium that went away `ENODEV`; nothing waits for a medium to come back.
 //!
-//! One thread takes what the kernel asks and answers what is known; several that took turns at it would cost twice the CPU, most of it in
+//! One thread takes what the kernel asks and answers what is known; several that took turns at it cost more CPU, most of it in
 //! waking each other. What may have to read from a medium goes to workers, so that a chunk that is being opened holds up no lookup.
 
 use std::ffi::OsStr;

@@ -23,7 +23,7 @@ use crate::base::{EntryName, RelPath};
 use crate::disk::folder::FileKind;
 use crate::view::{Stat, ViewError};
 
-/// Bytes that are read at a time.
+/// Bytes that are read at a time: several pieces wait on their way to each client.
 const PIECE_BYTES: usize = 256 << 10;
 /// Bytes of a text on one page.
 const TEXT_BYTES: usize = 128 << 10;

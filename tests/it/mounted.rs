@@ -92,7 +92,7 @@ fn pages_at_random_cost_a_chunk_each_and_nothing_the_second_time() {
     let Some((_mounted, dir)) = mount(&scene, Some("HEAD")) else { return };
     let file = File::open(dir.path().join("f")).unwrap();
     rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).unwrap();
-    let pages: Vec<u64> = (1..=40u64).map(|at| at * 2_654_435_761 % (LEN_BYTES / 4096) * 4096).collect();
+    let pages: Vec<u64> = (0..40u64).map(|at| at * 2_654_435_761 % (LEN_BYTES / 4096) * 4096).collect();
     let cost = |page: u64| {
         scene.disk.reset_counts();
         let mut read = [0; 4096];
@@ -100,9 +100,9 @@ fn pages_at_random_cost_a_chunk_each_and_nothing_the_second_time() {
         assert!(read[..] == bytes[page as usize..][..4096], "{page}");
         scene.disk.counts().reads
     };
-    // The first one brings the node of the file's extents, too.
+    // The first page brings the node of the file's extents beside its chunk; another costs two where it lies across a cut.
     let costs: Vec<u64> = pages.iter().map(|page| cost(*page)).collect();
-    assert!(costs[0] <= 2 && costs[1..].iter().all(|cost| *cost <= 2), "{costs:?}");
+    assert!(costs.iter().all(|cost| *cost <= 2), "{costs:?}");
     assert!(costs[1..].iter().filter(|cost| **cost == 2).count() <= 2, "{costs:?}");
     assert!(costs.iter().sum::<u64>() > 4, "they lie in several chunks: {costs:?}");
     drop_pages(&file);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::base::random::random_array;
-use crate::base::{ReplicaId, StoreId};
+use crate::base::{ReplicaId, StoreId, Timestamp};
 use crate::cli::args::fleet::{FleetArgs, FleetOrder, FleetStatusArgs, FleetVerb};
 use crate::cli::context::{Context, Shape};
 use crate::cli::outcome::Outcome;
@@ -236,6 +236,11 @@ fn document(fleet: &Fleet, summary: &Summary) -> Value {
 fn date(mut time: String) -> String {
     time.truncate(time.find('T').unwrap_or(time.len()));
     time
+}
+
+/// Returns the date of a moment.
+fn day(time: Timestamp) -> String {
+    date(time.to_string())
 }
 
 /// Shortens a replica's id for people.

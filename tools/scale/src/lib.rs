@@ -1,10 +1,12 @@
 //! Upkeep at scale: [`make`] makes a store of millions of objects with the program's own parts, [`big`] times what the verbs take
-//! on it, [`mount`] what reading through a mount takes, [`monday`] has hundreds of agents ask one server at once, [`fleet`] plays a week of many more, and [`weeks`] counts what a key fetches of packs that were made anew after a year of weekly commits.
+//! on it, [`mount`] what reading through a mount takes, [`monday`] has hundreds of agents ask one server at once, [`fleet`] plays a week of many more,
+//! [`readers`] counts what revoking one reader of hundreds moves, and [`weeks`] what a key fetches of packs that were made anew after a year of weekly commits.
 //!
 //! `README.md` beside this crate holds the figures. Everything follows from a seed, but for the keys.
 #![allow(clippy::disallowed_methods, reason = "a tool may read files and the clock")]
 
 use std::path::Path;
+use std::process::Command;
 
 use chunkstore::base::StoreId;
 use chunkstore::base::clock::SystemClock;
@@ -13,6 +15,8 @@ use chunkstore::base::random::OsRandom;
 use chunkstore::error::{Error, ErrorKind};
 use chunkstore::ops::Run;
 use chunkstore::ops::local_keys::{KeyDir, WriterKey};
+use serde_json::Value;
+use xtask::stage::failed;
 
 pub mod big;
 pub mod fetched;
@@ -20,6 +24,7 @@ pub mod fleet;
 pub mod make;
 pub mod monday;
 pub mod mount;
+pub mod readers;
 pub mod table;
 pub mod weeks;
 
@@ -39,6 +44,19 @@ pub fn run() -> Run<'static> {
 pub fn writer_key(keys: &Path, store: StoreId) -> Result<WriterKey> {
     let ask = |_: &str| Err(Error::new(ErrorKind::NoIdentity, "keys here have no passphrase"));
     Ok(KeyDir::new(keys, store).load_writer(&ask)?.ok_or("there is no writer's key")?)
+}
+
+/// Runs a verb, and returns the last document that it says.
+///
+/// # Errors
+/// When it does not start, does not end well, or says no document.
+pub fn said(command: &mut Command) -> Result<Value> {
+    let said = command.arg("--json").output()?;
+    if !said.status.success() {
+        return Err(failed(command, said.status).into());
+    }
+    let text = String::from_utf8(said.stdout)?;
+    Ok(serde_json::from_str(text.lines().last().unwrap_or_default())?)
 }
 
 /// Keeps the newest snapshots of a store alone, as a new generation.

@@ -9,6 +9,7 @@ use scale::fleet::{self, FleetArgs};
 use scale::make::{Sizes, make};
 use scale::monday::{self, MondayArgs};
 use scale::mount::{self, MountArgs};
+use scale::readers::{self, ReadersArgs};
 use scale::weeks::{self, WeeksArgs};
 
 /// What upkeep takes on a big store, and what a key fetches after it
@@ -36,6 +37,8 @@ enum Part {
     Monday(MondayArgs),
     /// Times reads through a mount beside an empty fuser tree, `restore` and direct reads (root, for cold ones)
     Mount(MountArgs),
+    /// Adds hundreds of readers, revokes one, and counts what the week after moves more
+    Readers(ReadersArgs),
     /// Counts what a key fetches of packs that gc made anew after weekly commits
     Weeks(WeeksArgs),
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Part::Fleet(args) => fleet::run(&root, &args),
         Part::Monday(args) => monday::run(&root, &args),
         Part::Mount(args) => mount::run(&root, &args),
+        Part::Readers(args) => readers::run(&root, &args),
         Part::Weeks(args) => weeks::run(&root, &args),
     };
     match done {

@@ -10,10 +10,10 @@ use chunkstore::base::PackHash;
 use chunkstore::disk::{Disk, OsDisk};
 use chunkstore::store::Store;
 use serde_json::{Value, json};
-use xtask::stage::{Stage, failed, succeed};
+use xtask::stage::{Stage, succeed};
 
 use crate::fetched::{Tally, listed};
-use crate::{Result, keep_newest};
+use crate::{Result, keep_newest, said};
 use archive::Archive;
 
 mod archive;
@@ -53,6 +53,7 @@ pub fn run(root: &Path, args: &WeeksArgs) -> Result<bool> {
     let trust = stage.init("store")?;
     let mut archive = Archive::new(&stage.path("folder"), args.mib << 20, args.seed)?;
     let quiet = |words: &[&str]| succeed(stage.program(words).stdout(Stdio::null()).stderr(Stdio::null()));
+    let without_keys = |words: &[&str]| said(stage.program_without_keys(words).stderr(Stdio::inherit()));
     let disk: Arc<dyn Disk> = Arc::new(OsDisk::create(&stage.path("store"))?);
     let mut tally = Tally::default();
     let mut over_wire = None;
@@ -67,13 +68,13 @@ pub fn run(root: &Path, args: &WeeksArgs) -> Result<bool> {
             let remote = args.remote.as_deref().filter(|_| week == args.weeks);
             if let Some(remote) = remote {
                 quiet(&["push", remote, "--store", "store"])?;
-                verb_document(&stage, &["clone", remote, "key", "--trust", &trust])?;
+                without_keys(&["clone", remote, "key", "--trust", &trust])?;
             }
             quiet(&["gc", "--store", "store"])?;
             tally.count(&disk, &before)?;
             if let Some(remote) = remote {
                 quiet(&["push", remote, "--store", "store"])?;
-                let synced = verb_document(&stage, &["sync", remote, "--store", "key"])?;
+                let synced = without_keys(&["sync", remote, "--store", "key"])?;
                 over_wire = Some(OverWire::of(&synced, new_bytes(&disk, &before)?)?);
             }
         }
@@ -119,17 +120,6 @@ fn new_bytes(disk: &Arc<dyn Disk>, before: &HashSet<PackHash>) -> Result<u64> {
     let store = Store::open(Arc::clone(disk))?;
     let new = store.packs().packs().iter().filter(|pack| !before.contains(&pack.hash));
     Ok(new.map(|pack| pack.len_bytes).sum())
-}
-
-/// Runs a verb that needs no keys, and returns the last document that it says.
-fn verb_document(stage: &Stage, words: &[&str]) -> Result<Value> {
-    let mut command = stage.program_without_keys(words);
-    let said = command.arg("--json").stderr(Stdio::inherit()).output()?;
-    if !said.status.success() {
-        return Err(failed(&command, said.status).into());
-    }
-    let text = String::from_utf8(said.stdout)?;
-    Ok(serde_json::from_str(text.lines().last().unwrap_or_default())?)
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ const NOTE: &str = "READ-ME.txt";
 const SUMS: &str = "SHA256SUMS";
 /// Longest program that is small beside a store.
 const MOST_BYTES: u64 = 24 << 20;
+/// What wine ends with where a program needs a library that it lacks: the low byte of `STATUS_DLL_NOT_FOUND`.
+const LIBRARY_MISSING: i32 = 0x35;
 
 /// Where to, and whom a finder may turn to.
 #[derive(Debug, Parser)]
@@ -164,26 +166,35 @@ fn needs_a_loader(elf: &[u8]) -> bool {
     count == 0 || (0..count).any(|number| kind(number).is_none_or(|kind| kind == INTERP))
 }
 
-/// Runs it in an empty environment, or says why not.
+/// Runs it in an empty environment, one for Windows under wine, or says why not.
 fn start(kind: &Kind, program: &Path) -> Result<(), String> {
-    let mut command = if kind.built.ends_with(".exe") {
-        let Some(wine) = ["/usr/lib/wine/wine64", "wine64", "wine"].iter().find_map(|name| find(name)) else {
-            println!("{}: not run, since there is no wine here", kind.shown);
-            return Ok(());
-        };
-        // Wine of Debian 12 lacks a library that every Windows since 10 has and Rust needs, which says nothing of the program;
-        // `cargo xtask windows` gives it one and runs everything.
-        if done(Command::new(wine).env("WINEDEBUG", "-all").arg(program).arg("version"), kind.shown).is_err() {
-            println!("{}: not run, since this wine does not start it; `cargo xtask windows service` does", kind.shown);
-        }
+    if kind.built.ends_with(".exe") {
+        return start_under_wine(kind, program);
+    }
+    allow(program)?;
+    done(Command::new(program).env_clear().arg("version"), kind.shown)
+}
+
+fn start_under_wine(kind: &Kind, program: &Path) -> Result<(), String> {
+    let Some(wine) = ["/usr/lib/wine/wine64", "wine64", "wine"].iter().find_map(|name| find(name)) else {
+        println!("{}: not run, since there is no wine here", kind.shown);
         return Ok(());
-    } else {
-        allow(program)?;
-        let mut command = Command::new(program);
-        command.env_clear();
-        command
     };
-    done(command.arg("version"), kind.shown)
+    let mut command = Command::new(wine);
+    let ended = command.env("WINEDEBUG", "-all").arg(program).arg("version").status();
+    // Wine of Debian 12 lacks a library that every Windows since 10 has and Rust needs, which says nothing of the program.
+    if ended.as_ref().is_ok_and(|status| status.code() == Some(LIBRARY_MISSING)) {
+        println!(
+            "{}: not run, since this wine lacks a library; `cargo xtask windows service` gives it one",
+            kind.shown
+        );
+        return Ok(());
+    }
+    match ended {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{} failed under wine: {status}", kind.shown)),
+        Err(error) => Err(format!("cannot start wine: {error}")),
+    }
 }
 
 #[cfg(unix)]

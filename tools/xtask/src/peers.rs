@@ -16,7 +16,7 @@ use crate::cargo::cargo;
 mod measure;
 mod table;
 mod tools;
-mod trees;
+pub mod trees;
 
 use measure::Measured;
 use table::Report;
@@ -153,7 +153,10 @@ fn build(root: &Path) -> Result<(PathBuf, PathBuf)> {
 }
 
 /// Returns the tree that was asked for, or the named toolchain's.
-fn toolchain(given: Option<&PathBuf>, name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// When it is not installed.
+pub fn toolchain(given: Option<&PathBuf>, name: &str) -> Result<PathBuf> {
     if let Some(dir) = given {
         return std::path::absolute(dir).map_err(|error| format!("{}: {error}", dir.display()));
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use super::page::day;
+use super::day;
 use crate::ops::fleet::memory::Day;
 use crate::ops::fleet::{Fleet, Wave};
 

@@ -5,8 +5,8 @@
 use std::io::{self, Write};
 
 use super::chart;
+use super::short_id;
 use super::table::{behind, counts, meaning, stage};
-use super::{date, short_id};
 use crate::base::units::show_size;
 use crate::cli::context::short_time;
 use crate::cli::output::on_one_line;
@@ -116,9 +116,4 @@ fn advice(flag: Flag) -> &'static str {
 /// Escapes a text of others for a page, inside an element or a quoted attribute.
 pub(super) fn html(text: &str) -> String {
     escape(&on_one_line(text))
-}
-
-/// Returns the date of a moment for people.
-pub(super) fn day(time: crate::base::Timestamp) -> String {
-    date(time.to_string())
 }

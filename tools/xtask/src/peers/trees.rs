@@ -26,6 +26,7 @@ pub struct Extent {
 /// Two weeks in one folder.
 pub struct Trees {
     dir: PathBuf,
+    /// What each week holds.
     pub extents: [Extent; 2],
 }
 
@@ -39,7 +40,7 @@ impl Trees {
         let mut extents = [Extent::default(); 2];
         for ((from, name), extent) in weeks.iter().zip(["week1", "week2"]).zip(&mut extents) {
             let to = dir.join(name);
-            eprintln!("peers: copies {name} from {}", from.display());
+            eprintln!("copies {name} from {}", from.display());
             let status = Command::new("cp").args(["-a", "--reflink=auto", "--"]).arg(from).arg(&to).status();
             if !status.map_err(|error| format!("cannot start cp: {error}"))?.success() {
                 return Err(format!("{} could not be copied", from.display()));
