@@ -17,6 +17,7 @@ pub mod document;
 pub mod event;
 #[cfg(windows)]
 pub mod event_log;
+pub mod now;
 pub mod pace;
 #[cfg(windows)]
 pub mod registry;

@@ -30,6 +30,7 @@ pub mod rekey;
 pub mod repair;
 pub mod replica_id;
 pub mod restore;
+pub mod settle;
 pub mod stats;
 pub mod status;
 pub mod sync;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::now::Now;
 use super::rules::Rules;
 use crate::base::{Generation, ReplicaId, StoreId, Timestamp};
 
@@ -21,19 +22,6 @@ impl fmt::Display for VolumeKey {
 /// Names one piece of work from the action that asks for it to the event that ends it; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
-
-/// The moment of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Now {
-    /// Never goes back; what timers are counted by.
-    pub monotonic: Duration,
-    /// The wall clock, which may jump.
-    pub wall: Timestamp,
-    /// Seconds that local time is ahead of UTC.
-    pub utc_offset_secs: i32,
-    /// The way to the network costs by the byte.
-    pub is_metered: bool,
-}
 
 /// Something that happened, and when.
 #[derive(Debug, Clone, PartialEq)]

@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::courtesy::Courteous;
-use super::event::{Action, Ended, Event, Found, Notice, Now, Outcome, Progress, Ticket, VolumeKey, What};
+use super::event::{Action, Ended, Event, Found, Notice, Outcome, Progress, Ticket, VolumeKey, What};
+use super::now::Now;
 use super::rules::Rules;
 use super::step::view::View;
 use super::step::{Record, State, step};

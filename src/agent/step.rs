@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::event::{
-    Action, Asked, Ended, Event, Found, Marked, Notice, Now, Outcome, Progress, Ticket, VolumeKey, What, Work,
+    Action, Asked, Ended, Event, Found, Marked, Notice, Outcome, Progress, Ticket, VolumeKey, What, Work,
 };
+use super::now::Now;
 use super::pace::{Backoff, Jitter, place_in};
 use super::rules::Rules;
 use crate::base::{ReplicaId, StoreId};

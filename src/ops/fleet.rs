@@ -28,10 +28,12 @@ use crate::store::{Store, StoreError, grace, layout, read_marker};
 pub mod gather;
 pub mod judge;
 pub mod memory;
+pub mod remembered;
 
 use gather::{Gathered, gather};
 use judge::{Flag, Found, History, Known, Row, Standing, judge};
-use memory::{Day, FLEET_GENERATIONS, FleetMemory};
+use memory::{FLEET_GENERATIONS, FleetMemory};
+use remembered::Day;
 
 /// The keys of a store, as far as their receipts tell.
 #[derive(Debug, Clone)]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::agent::event::{Ended, Marked, Now, Outcome, Work};
+use crate::agent::event::{Ended, Marked, Outcome, Work};
+use crate::agent::now::Now;
 use crate::base::{Generation, ReplicaId, StoreId, Timestamp};
 
 /// Most keys that are remembered; the one that was met longest ago goes first.

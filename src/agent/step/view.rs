@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::{Record, Stage, State, Volume, Why};
-use crate::agent::event::{Notice, Now, Progress, VolumeKey, Work};
+use crate::agent::event::{Notice, Progress, VolumeKey, Work};
+use crate::agent::now::Now;
 use crate::base::{ReplicaId, StoreId, Timestamp};
 
 /// How things stand.

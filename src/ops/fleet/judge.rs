@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::memory::Remembered;
+use super::remembered::Remembered;
 use crate::base::clock::secs_ahead;
 use crate::base::{Generation, HeadHash, ReplicaId, StoreId, Timestamp};
 use crate::format::head::Group;

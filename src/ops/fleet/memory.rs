@@ -10,61 +10,25 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Flag, History, Row};
+use super::remembered::{Day, Remembered};
 use crate::base::limits::FLEET_MAX;
 use crate::base::units::MIB;
 use crate::base::{Generation, HeadHash, PublicKey, ReplicaId, StoreId, Timestamp};
-use crate::disk::host::{read_host_file, replace_host_file};
+use crate::disk::host::{lock_host_file, read_host_file, replace_host_file};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::keylist::KeyTag;
 use crate::format::receipt::Receipt;
+use crate::ops::settle::{settled, settled_each};
 
 /// How many of the last generations are followed through a fleet.
 pub const FLEET_GENERATIONS: u64 = 12;
 /// Longest memory of a fleet on the publisher's host.
 const FLEET_MEMORY_MAX_BYTES: u64 = 128 * MIB;
-const DAY_SECS: i64 = 24 * 3600;
 /// Fewest digits of a replica's id that name it.
 const PREFIX_MIN: usize = 4;
 
-/// A day, counted from 1970-01-01 in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Day(pub i64);
-
-impl Day {
-    /// Returns the day of a moment.
-    #[must_use]
-    pub fn of(time: Timestamp) -> Self {
-        Self(time.secs_since(Timestamp(0)).div_euclid(DAY_SECS))
-    }
-
-    /// Returns its first moment.
-    #[must_use]
-    pub fn start(self) -> Timestamp {
-        Timestamp(0).plus_secs(self.0.saturating_mul(DAY_SECS))
-    }
-}
-
-/// What is remembered of one replica.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remembered {
-    /// The key that signs its receipts: that of the first one.
-    pub key: PublicKey,
-    /// The newest generation that it held; 0 where it never told of one that this store had.
-    pub generation: Generation,
-    /// The HEAD of that generation.
-    pub head: HeadHash,
-    /// The time of its last receipt.
-    pub seen: Timestamp,
-    /// The newest purge that it carried out.
-    pub purge: Generation,
-    /// The tag of the key file that it carried last.
-    pub tag: Option<KeyTag>,
-    /// The days on which it reached generations, of the last few.
-    pub reached: Vec<(Generation, Day)>,
-}
-
-/// The same as it stands in the file.
-#[derive(Debug, Serialize, Deserialize)]
+/// A replica as it stands in the file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Entry {
     key: String,
     generation: u64,
@@ -114,10 +78,42 @@ struct File {
     generations: BTreeMap<u64, String>,
 }
 
+impl File {
+    /// Reads the file; one that does not read counts as none.
+    fn read(file: &Path) -> Self {
+        let bytes = read_host_file(file, FLEET_MEMORY_MAX_BYTES).ok().flatten();
+        bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    fn of(replicas: &BTreeMap<ReplicaId, Remembered>, generations: &BTreeMap<Generation, Timestamp>) -> Self {
+        Self {
+            replicas: replicas.iter().map(|(id, known)| (id.to_string(), Entry::of(known))).collect(),
+            generations: generations.iter().map(|(generation, time)| (generation.0, time.to_string())).collect(),
+        }
+    }
+
+    /// Returns what this run made of `was`, and what others did that saved `theirs` since: the pin that stands already, and else the
+    /// later receipt. Times are of one form, so that texts sort as times do.
+    fn merged(was: &Self, mine: Self, theirs: Self) -> Self {
+        let prevails = |theirs: &Entry, mine: &Entry| theirs.key != mine.key || theirs.seen > mine.seen;
+        let newest = |generations: &BTreeMap<u64, String>| generations.keys().last().copied();
+        Self {
+            replicas: settled_each(&was.replicas, mine.replicas, theirs.replicas, |was, mine, theirs| {
+                settled(was, mine, theirs, prevails)
+            }),
+            generations: settled(&was.generations, mine.generations, theirs.generations, |theirs, mine| {
+                newest(theirs) > newest(mine)
+            }),
+        }
+    }
+}
+
 /// The memory of one fleet; without a folder it forgets everything when dropped.
 #[derive(Debug, Default)]
 pub struct FleetMemory {
     file: Option<PathBuf>,
+    /// What stood in the file when it was read.
+    was: File,
     replicas: BTreeMap<ReplicaId, Remembered>,
     generations: BTreeMap<Generation, Timestamp>,
 }
@@ -127,15 +123,12 @@ impl FleetMemory {
     #[must_use]
     pub fn load(cache: Option<&Path>, store: StoreId) -> Self {
         let file = cache.map(|dir| dir.join(store.to_string()).join("fleet.json"));
-        let bytes = file.as_deref().and_then(|file| read_host_file(file, FLEET_MEMORY_MAX_BYTES).ok().flatten());
-        let read: File = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        let read = file.as_deref().map(File::read).unwrap_or_default();
         let replica = |(id, entry): (String, Entry)| Some((id.parse().ok()?, entry.read()?));
         let generation = |(number, time): (u64, String)| Some((Generation(number), time.parse().ok()?));
-        Self {
-            file,
-            replicas: read.replicas.into_iter().filter_map(replica).take(FLEET_MAX).collect(),
-            generations: read.generations.into_iter().rev().filter_map(generation).take(last_few()).collect(),
-        }
+        let replicas = read.replicas.into_iter().filter_map(replica).take(FLEET_MAX).collect();
+        let generations = read.generations.into_iter().rev().filter_map(generation).take(last_few()).collect();
+        Self { file, was: File::of(&replicas, &generations), replicas, generations }
     }
 
     /// Returns what is remembered of a replica.
@@ -227,7 +220,9 @@ impl FleetMemory {
         self.replicas.remove(&replica);
     }
 
-    /// Writes the memory.
+    /// Writes the memory, with what other runs on this host learned since this one was loaded.
+    ///
+    /// Waits for others that are writing; where one takes long or the host knows no locks, goes on without.
     ///
     /// # Durability
     /// Durable when this returns.
@@ -236,12 +231,9 @@ impl FleetMemory {
     /// Those of the disk.
     pub fn save(&self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        let written = File {
-            replicas: self.replicas.iter().map(|(id, known)| (id.to_string(), Entry::of(known))).collect(),
-            generations: self.generations.iter().map(|(generation, time)| (generation.0, time.to_string())).collect(),
-        };
-        let bytes = serde_json::to_vec(&written).unwrap_or_default();
-        Ok(replace_host_file(file, &bytes, 0o600)?)
+        let _lock = lock_host_file(file);
+        let merged = File::merged(&self.was, File::of(&self.replicas, &self.generations), File::read(file));
+        Ok(replace_host_file(file, &serde_json::to_vec(&merged).unwrap_or_default(), 0o600)?)
     }
 }
 

@@ -8,11 +8,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::merge::{settled, settled_each};
 use super::{HostState, RankMemory};
 use crate::base::{Generation, HeadHash, ReplicaId, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::{Rank, SignedHead};
+use crate::ops::settle::{settled, settled_each};
 use crate::store::Store;
 
 /// Most ways back that are remembered; the oldest goes first.

@@ -167,7 +167,8 @@ impl<'r> ContentWriter<'r> {
         let mut kept_bytes = 0;
         if let Some(mut left) = file.left() {
             let mut fresh = blake3::Hasher::new();
-            let matching_bytes = matching_bytes(self.reader, left.as_mut(), wanted, &mut fresh, cancelled)?;
+            let matching_bytes = matching_bytes(self.reader, left.as_mut(), wanted.content, &mut fresh, cancelled)?;
+            let matching_bytes = matching_bytes.min(wanted.len_bytes);
             drop(left);
             if matching_bytes > 0 && file.go_on_behind(matching_bytes).map_err(Failure::Target)? {
                 kept_bytes = matching_bytes;

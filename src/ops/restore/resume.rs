@@ -7,13 +7,13 @@
 
 use std::io::Read;
 
-use super::content::Wanted;
 use super::{Stop, target_error};
 use crate::base::RelPath;
 use crate::disk::folder::{FileTime, FolderFile, Stat};
 use crate::disk::{DiskErrorKind, Folder, Lock};
 use crate::error::{Error, ErrorKind};
 use crate::folder::{RestoreId, marker_of};
+use crate::format::tree::Content;
 use crate::store::StoreError;
 use crate::store::reader::ObjectReader;
 use crate::tree::read::for_each_extent;
@@ -86,7 +86,7 @@ impl Marker {
     }
 }
 
-/// Returns how many bytes at the start of what is left of a file are as they should be: those of whole chunks that have their
+/// Returns how many bytes at the start of what is left of a file are as its content has them: those of whole chunks that have their
 /// ids. They go through `hasher`.
 ///
 /// Costs reading and hashing them; nothing of the store but nodes.
@@ -96,13 +96,13 @@ impl Marker {
 pub fn matching_bytes(
     reader: &ObjectReader,
     left: &mut dyn FolderFile,
-    wanted: &Wanted<'_>,
+    content: &Content,
     hasher: &mut blake3::Hasher,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<u64, StoreError> {
     let (mut matching_bytes, mut is_over) = (0, false);
     let mut buffer = Vec::new();
-    for_each_extent(reader, wanted.content, &mut |extent| {
+    for_each_extent(reader, content, &mut |extent| {
         if cancelled() {
             return Err(StoreError::Interrupted);
         }
@@ -120,5 +120,5 @@ pub fn matching_bytes(
         }
         Ok(())
     })?;
-    Ok(matching_bytes.min(wanted.len_bytes))
+    Ok(matching_bytes)
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::day;
-use crate::ops::fleet::memory::Day;
+use crate::ops::fleet::remembered::Day;
 use crate::ops::fleet::{Fleet, Wave};
 
 const WIDTH: f64 = 640.0;

@@ -8,7 +8,7 @@ use crate::format::codec::Extensions;
 use crate::format::keylist::{KeyRole, KeyTag};
 use crate::format::roster::Holder;
 use crate::ops::fleet::Spread;
-use crate::ops::fleet::memory::Day;
+use crate::ops::fleet::remembered::Day;
 use crate::store::roster::Roster;
 
 /// 2026-01-01.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::judge::Standing;
 use super::*;
 
+const DAY_SECS: i64 = 24 * 3600;
 /// 2026-01-01.
 const NOW: Timestamp = Timestamp(1_767_225_600_000_000_000);
 const STORE: StoreId = StoreId([7; 16]);
@@ -159,6 +160,47 @@ fn it_comes_back_and_a_torn_one_counts_as_none() {
     replace_host_file(&file, text.as_bytes(), 0o600).unwrap();
     assert_eq!(FleetMemory::load(Some(dir.path()), STORE).replicas().count(), 1);
     assert!(FleetMemory::load(None, STORE).save().is_ok());
+}
+
+#[test]
+fn what_two_runs_learned_stands_whoever_saves_first() {
+    for turned in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let load = || FleetMemory::load(Some(dir.path()), STORE);
+        let mut before = load();
+        let early = |number| Receipt { time: NOW.plus_secs(-20), ..receipt(id(number), 3) };
+        (1..=3).for_each(|number| assert!(learn(&mut before, &early(number), &[], &history(5))));
+        before.save().unwrap();
+        let (mut one, mut other) = (load(), load());
+        let later = Receipt { time: NOW.plus_secs(-10), ..receipt(id(1), 4) };
+        one.forget(id(2));
+        learn(&mut one, &receipt(id(1), 5), &[], &history(5));
+        learn(&mut one, &receipt(id(4), 5), &[], &history(5));
+        one.note_generations(&history(6));
+        learn(&mut other, &later, &[], &history(5));
+        learn(&mut other, &receipt(id(5), 5), &[], &history(5));
+        other.note_generations(&history(5));
+        let (first, second) = if turned { (&other, &one) } else { (&one, &other) };
+        first.save().unwrap();
+        second.save().unwrap();
+        let now = load();
+        let replicas: Vec<_> = now.replicas().map(|(id, _)| id).collect();
+        assert_eq!(replicas, [1, 3, 4, 5].map(id), "turned: {turned}");
+        assert_eq!(now.of(id(1)).unwrap().generation, Generation(5), "turned: {turned}");
+        assert_eq!(now.generations().keys().last(), Some(&Generation(6)), "turned: {turned}");
+    }
+}
+
+#[test]
+fn of_two_first_receipts_the_one_that_was_saved_first_pins_the_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let load = || FleetMemory::load(Some(dir.path()), STORE);
+    let (mut one, mut other) = (load(), load());
+    learn(&mut one, &receipt(id(1), 3), &[], &history(5));
+    learn(&mut other, &Receipt { key: PublicKey([4; 32]), ..receipt(id(1), 3) }, &[], &history(5));
+    one.save().unwrap();
+    other.save().unwrap();
+    assert_eq!(load().of(id(1)).unwrap().key, PublicKey([3; 32]));
 }
 
 #[test]

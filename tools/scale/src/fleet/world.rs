@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chunkstore::agent::event::{
-    Action, Asked, Ended, Event, Found, Marked, Now, Outcome, Progress, Ticket, VolumeKey, What, Work,
+    Action, Asked, Ended, Event, Found, Marked, Outcome, Progress, Ticket, VolumeKey, What, Work,
 };
+use chunkstore::agent::now::Now;
 use chunkstore::agent::rules::{Rules, Stores};
 use chunkstore::agent::step::{State, step};
 use chunkstore::base::{Generation, ReplicaId, StoreId, Timestamp};
