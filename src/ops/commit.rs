@@ -19,6 +19,7 @@ mod pipeline;
 mod publish;
 mod source;
 mod stats;
+mod steps;
 mod survivors;
 
 use std::path::Path;
@@ -43,12 +44,11 @@ use crate::store::writer::PackWriter;
 use crate::store::{self, StoreError, layout, replica};
 use crate::tree::snapshots;
 use assemble::Tree;
-use pipeline::{Levels, Parts};
-pub use source::Changes;
-use source::Job;
 pub use source::SMALL_BYTES;
 use stats::StatCache;
 pub use stats::{carry_stats, path_key};
+pub use steps::Changes;
+use steps::{Job, Levels, Parts};
 use survivors::Survivors;
 
 /// How hard objects are compressed. They are sealed once and fetched by every key, but level 5 takes twice the time of level 3

@@ -4,9 +4,8 @@ use std::collections::HashSet;
 
 use crossbeam_channel::Receiver;
 
-use super::pipeline::{Made, Parts, Step, lost};
-use super::source::{Changes, Directory, Origin};
 use super::stats::Remembered;
+use super::steps::{Changes, Directory, Made, Origin, Parts, Step, lost};
 use crate::base::limits::OBJECT_MAX_BYTES;
 use crate::base::monitor::Problem;
 use crate::base::{FileId, ObjectId};

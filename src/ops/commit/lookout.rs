@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::source::Job;
+use super::steps::Job;
 use crate::base::{EntryName, RelPath};
 use crate::disk::DiskError;
 use crate::disk::folder::FileKind;

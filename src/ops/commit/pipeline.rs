@@ -2,118 +2,27 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
-use std::ops::{Deref, Range};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, bounded};
 
 use super::assemble::{Assembler, Tree};
 use super::lookout::Lookout;
-use super::source::{self, Job};
-use super::survivors::Survivors;
-use crate::base::{ObjectId, StoreId};
+use super::source;
+use super::steps::{Job, Made, Outlets, Parts, Step, Work};
+use crate::base::ObjectId;
 use crate::chunker::Chunker;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::sealed::ChunkerParameters;
-use crate::format::{Kind, Pointer};
+use crate::format::Kind;
 use crate::store::StoreError;
-use crate::store::keyring::{KeyMaker, ReaderKeys};
-use crate::store::object::{SealedObject, Sealer, pointer_to};
-use crate::store::reader::ObjectReader;
+use crate::store::object::{Sealer, pointer_to};
 use crate::store::writer::PackWriter;
 
 /// Chunks that wait for a worker.
 const WORK_QUEUE: usize = 8;
 /// Steps that wait for the assembler: at most so many chunks are in memory between the ends.
 const STEP_QUEUE: usize = 24;
-
-/// What all threads share.
-pub struct Parts<'a> {
-    /// The store's id.
-    pub store: StoreId,
-    /// Makes ids.
-    pub keys: &'a ReaderKeys,
-    /// Makes object keys.
-    pub maker: &'a KeyMaker,
-    /// Knows what the store holds.
-    pub reader: &'a ObjectReader,
-    /// Knows what it holds under keys of earlier dedup generations.
-    pub survivors: &'a Survivors<'a>,
-    /// How content is cut.
-    pub chunker: ChunkerParameters,
-    /// How hard what is cut is compressed.
-    pub levels: Levels,
-}
-
-/// zstd levels by where a chunk comes from.
-#[derive(Debug, Clone, Copy)]
-pub struct Levels {
-    /// Of runs of small files, and of directories.
-    pub runs: i32,
-    /// Of longer files.
-    pub files: i32,
-}
-
-/// What a worker made of a chunk: its pointer, and the sealed object unless the store or an earlier chunk has it.
-pub struct Made {
-    /// The pointer.
-    pub pointer: Pointer,
-    /// The object, if it may be new.
-    pub sealed: Option<SealedObject>,
-}
-
-/// A chunk on its way to a worker.
-pub struct Work {
-    /// Its place in the order of the source.
-    pub sequence: u64,
-    /// Its bytes.
-    pub plaintext: Stretch,
-    /// How hard it is compressed.
-    pub level: i32,
-    /// Where the result goes.
-    pub done: Sender<Result<Made>>,
-}
-
-/// A stretch of a buffer that neighbours share, so that cutting copies nothing.
-pub struct Stretch {
-    buffer: Arc<Vec<u8>>,
-    range: Range<usize>,
-}
-
-impl Stretch {
-    /// Takes a stretch that lies within the buffer.
-    #[must_use]
-    pub fn of(buffer: &Arc<Vec<u8>>, range: Range<usize>) -> Self {
-        Self { buffer: Arc::clone(buffer), range }
-    }
-}
-
-impl Deref for Stretch {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.buffer[self.range.clone()]
-    }
-}
-
-/// What the source tells the assembler, in order.
-pub enum Step {
-    /// A directory begins.
-    Enter,
-    /// The next chunk of the stream under way.
-    Chunk(Receiver<Result<Made>>),
-    /// So many zeros follow in the stream under way, which nobody read.
-    Zeros(u64),
-    /// The stream under way is whole.
-    EndStream,
-    /// The stream under way is void: its file changed while it was read.
-    VoidStream,
-    /// The directory under way is complete.
-    Leave(Box<source::Directory>),
-    /// The source could not go on.
-    Failed(Error),
-}
 
 /// Runs a commit's threads and returns the tree of the folder. Packs go to `writer`, which is not finished.
 ///
@@ -137,7 +46,7 @@ pub fn run(parts: &Parts<'_>, job: &Job<'_>, writer: &mut PackWriter<'_>) -> Res
         drop(work_out);
         let (lookout, sights) = Lookout::new(job, parts.reader);
         scope.spawn(move || lookout.run());
-        scope.spawn(|| source::read(job, parts, &chunker, sights, source::Outlets { work: work_in, steps: steps_in }));
+        scope.spawn(|| source::read(job, parts, &chunker, sights, Outlets { work: work_in, steps: steps_in }));
         Assembler::new(parts, writer)?.run(steps_out)
     })
 }
@@ -189,9 +98,4 @@ fn claim(claims: &Claims, id: ObjectId, sequence: u64) -> bool {
             earlier
         }
     }
-}
-
-/// A step out of place: the threads disagree, which is a mistake of this program.
-pub fn lost() -> Error {
-    Error::new(ErrorKind::Other, "the threads of the commit lost each other")
 }

@@ -7,22 +7,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, bounded};
 
 use super::extensions::{extensions, root_extensions};
 use super::lookout::{Entries, Sighted};
-use super::pipeline::{Made, Parts, Step, Stretch, Work, lost};
-use super::stats::{Remembered, StatCache, remember};
+use super::stats::remember;
+use super::steps::{Directory, Job, Made, Origin, Outlets, Parts, Step, Stretch, Work, lost};
 use crate::base::monitor::{Amount, Problem, Task};
-use crate::base::{EntryName, FileId, ObjectId, RelPath, ReplicaId, Timestamp};
+use crate::base::{EntryName, FileId, ObjectId, RelPath};
 use crate::chunker::Chunker;
-use crate::disk::Folder;
 use crate::disk::folder::{FileKind, Stat};
 use crate::error::{Error, ErrorKind, Result};
 use crate::folder::read::BUFFER_BYTES;
-use crate::folder::{Excludes, Extras, ReadOutcome, ReadSink, ScannedDir, StableReader};
-use crate::format::codec::Extensions;
-use crate::format::snapshot::{Snapshot, Totals};
+use crate::folder::{Extras, ReadOutcome, ReadSink, ScannedDir, StableReader};
+use crate::format::snapshot::Totals;
 use crate::format::tree::{Content, Entry, Meta, Node, OWNER_MAX_BYTES, TARGET_MAX_BYTES};
 use crate::format::{Extent, Pointer};
 use crate::ops::Run;
@@ -35,90 +33,6 @@ pub const SMALL_BYTES: u64 = 1024 * 1024;
 const SPARSE_MAX_BYTES: u64 = 8 << 40;
 /// Longest chunks that are gathered before any is cut. The window stays in memory until the last chunk of it is sealed.
 const WINDOW_CHUNKS: usize = 3;
-
-/// What there is to read.
-pub struct Job<'a> {
-    /// The folder.
-    pub folder: &'a dyn Folder,
-    /// What is left out.
-    pub excludes: &'a Excludes,
-    /// The snapshot before.
-    pub parent: Option<&'a Snapshot>,
-    /// What the files were like then.
-    pub memory: &'a StatCache,
-    /// Who commits.
-    pub replica: ReplicaId,
-    /// That replica's number for the snapshot.
-    pub sequence: u64,
-    /// When the commit began.
-    pub began: Timestamp,
-    /// Clock and monitor.
-    pub run: Run<'a>,
-}
-
-/// Where the source's output goes.
-pub struct Outlets {
-    /// Chunks for the workers.
-    pub work: Sender<Work>,
-    /// The order for the assembler.
-    pub steps: Sender<Step>,
-}
-
-/// Where an entry's content comes from.
-pub enum Origin {
-    /// It is in the entry already.
-    Given,
-    /// A stretch of one of the directory's streams, in the order of their ends.
-    Stream {
-        /// Which.
-        stream: usize,
-        /// Where it starts.
-        start: u64,
-        /// How long it is.
-        len_bytes: u64,
-    },
-    /// The directory of that name that was left last among those not yet taken.
-    Directory,
-}
-
-/// A directory that was read, for the assembler to finish.
-#[derive(Default)]
-pub struct Directory {
-    /// Its entries by name; what `Origin` names is filled in later.
-    pub entries: Vec<(Entry, Origin)>,
-    /// Its own mode, time and owner.
-    pub meta: Meta,
-    /// What differs from the last snapshot.
-    pub changes: Changes,
-    /// What it adds to the totals.
-    pub totals: Totals,
-    /// What was left out or kept as it was.
-    pub problems: Vec<Problem>,
-    /// Files to remember.
-    pub stats: Vec<Remembered>,
-    /// The root directory's file id and extensions; only the last directory, the root, has them.
-    pub root: Option<(FileId, Extensions)>,
-}
-
-/// How a folder differs from the last snapshot, as far as the walk tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Changes {
-    /// Entries under names that the last snapshot does not have.
-    pub new: u64,
-    /// Files that were read, since they are new or not known to be unchanged.
-    pub read: u64,
-    /// Entries of the last snapshot that are gone or left out now; a directory counts as one.
-    pub gone: u64,
-}
-
-impl Changes {
-    /// Adds those of another directory.
-    pub fn add(&mut self, other: Self) {
-        self.new += other.new;
-        self.read += other.read;
-        self.gone += other.gone;
-    }
-}
 
 /// The assembler hung up: it failed, and says why itself.
 struct HungUp;

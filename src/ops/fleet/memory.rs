@@ -13,10 +13,9 @@ use super::judge::{Flag, History, Row};
 use super::remembered::{Day, Remembered};
 use crate::base::limits::FLEET_MAX;
 use crate::base::units::MIB;
-use crate::base::{Generation, HeadHash, PublicKey, ReplicaId, StoreId, Timestamp};
+use crate::base::{Generation, ReplicaId, StoreId, Timestamp};
 use crate::disk::host::{lock_host_file, read_host_file, replace_host_file};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::keylist::KeyTag;
 use crate::format::receipt::Receipt;
 use crate::ops::settle::{settled, settled_each};
 

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use super::super::judge::Standing;
 use super::*;
+use crate::base::{HeadHash, PublicKey};
+use crate::format::keylist::KeyTag;
 
 const DAY_SECS: i64 = 24 * 3600;
 /// 2026-01-01.
