@@ -51,6 +51,25 @@ fn a_reader_is_added_listed_and_revoked() {
     assert_eq!(with_keys(&cli, &["reader", "revoke", "ada"]).code, 1);
 }
 
+/// As whoever lost a reader's key to a thief does, on a machine that has nothing but the program.
+#[test]
+fn a_machine_makes_a_key_for_reading_of_its_own() {
+    let cli = Cli::with_store();
+    let new = ["reader", "new", "--store", "pub", "--keys", "k2", "--no-passphrase"];
+    let made = cli.ok(&new);
+    let recipient = made.stdout.trim();
+    assert!(recipient.starts_with("age1") && made.stderr.contains("the line above is no secret"), "{made:?}");
+    assert_eq!(cli.run(&new).code, 1, "a key file is never overwritten");
+    let as_new = ["cat", "/a.txt", "--store", "pub", "--keys", "k2"];
+    assert_eq!(cli.run(&as_new).code, 12, "nobody added it yet");
+    assert_eq!(with_keys(&cli, &["reader", "add", recipient, "--name", "again"]).code, 0);
+    assert_eq!(with_keys(&cli, &["reader", "revoke", "publisher"]).code, 0);
+    assert_eq!(cli.ok(&as_new).stdout, "first");
+    let other = cli.ok(&["reader", "new", "--store", "pub", "--keys", "k3", "--no-passphrase", "--json"]).document();
+    assert_eq!(fields(&other), ["key_file", "recipient"]);
+    assert_ne!(other["recipient"], recipient);
+}
+
 #[test]
 fn readers_come_from_a_file() {
     let cli = Cli::with_store();
@@ -147,6 +166,18 @@ fn a_key_goes_to_paper_and_comes_back() {
     cli.write("text", page["text"].as_str().unwrap().as_bytes());
     let foreign = cli.run(&["key", "import", "text", "--store", "other", "--keys", "k3", "--no-passphrase"]);
     assert!(foreign.code == 2 && foreign.stderr.contains("is of another store"), "{foreign:?}");
+    // As an editor on Windows saves it.
+    let typed = format!("\u{feff}{}", page["text"].as_str().unwrap().replace('\n', " \r\n"));
+    cli.write("typed", typed.as_bytes());
+    cli.ok(&["key", "import", "typed", "--store", "pub", "--keys", "k4", "--no-passphrase"]);
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k4"]);
+    // A seed that was mistyped is the seed of another key.
+    let at = typed.find("sign-seed ").unwrap() + "sign-seed ".len();
+    let digit = if typed[at..].starts_with('0') { "1" } else { "0" };
+    cli.write("typed", format!("{}{digit}{}", &typed[..at], &typed[at + 1..]).as_bytes());
+    let wrong = cli.run(&["key", "import", "typed", "--store", "pub", "--keys", "k5", "--no-passphrase"]);
+    assert!(wrong.code == 2 && wrong.stderr.contains("a digit may be mistyped"), "{wrong:?}");
+    assert!(!cli.path("k5").exists());
     cli.write("nonsense", b"hello");
     assert_eq!(with_keys(&cli, &["key", "import", "nonsense", "--no-passphrase"]).code, 2);
 }
