@@ -5,8 +5,8 @@
 
 use std::collections::HashSet;
 
-use crate::base::StoreId;
 use crate::base::random::random_array;
+use crate::base::{Epoch, StoreId};
 use crate::crypto::wrap::Recipient;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,7 +16,7 @@ use crate::format::roster::{HOLDER_NAME_MAX_BYTES, Holder, IDENTITY_MAX_BYTES, N
 use crate::ops::Run;
 use crate::ops::writing::Writing;
 use crate::store::keyring::{Step, WriterKeys};
-use crate::store::keys::{NewKeyFile, read_entries, write_key_files, write_key_lists};
+use crate::store::keys::{NewKeyFile, newest_key_dir, read_entries, write_key_files, write_key_lists};
 use crate::store::roster::Roster;
 use crate::store::{Next, StoreError};
 
@@ -92,8 +92,9 @@ impl Rekeyed {
         let roster = Roster::of(&writing.store, &writing.keys)?;
         let standing = read_entries(disk, store, writing.store.packs(), writing.keys.reader.epoch())?;
         require_known(&roster, &standing)?;
-        let keys = writing.keys.step(change.epoch, change.dedup, writing.taken, run.random);
-        let keys = keys.ok_or(StoreError::TooMuch("another epoch"))?;
+        let above = if change.epoch == Step::Keep { Epoch(0) } else { newest_key_dir(disk)? };
+        let keys = writing.keys.step(change.epoch, change.dedup, above, run.random);
+        let keys = keys.ok_or(StoreError::NoEpochLeft)?;
         let mut next = Self { keys, roster, added: Vec::new(), store, standing, made: Vec::new() };
         next.drop_and_replace(&change)?;
         next.add(change.add, run)?;
