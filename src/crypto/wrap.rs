@@ -77,21 +77,12 @@ impl Recipient {
     }
 }
 
-#[cfg(any(feature = "ssh", test))]
 fn age_recipient(text: &str) -> Result<Box<dyn age::Recipient>, WrapError> {
+    #[cfg(any(feature = "ssh", test))]
     if text.starts_with("ssh-") {
         let recipient: age::ssh::Recipient = text.parse().map_err(|_| WrapError::BadRecipient)?;
         return Ok(Box::new(recipient));
     }
-    x25519_recipient(text)
-}
-
-#[cfg(not(any(feature = "ssh", test)))]
-fn age_recipient(text: &str) -> Result<Box<dyn age::Recipient>, WrapError> {
-    x25519_recipient(text)
-}
-
-fn x25519_recipient(text: &str) -> Result<Box<dyn age::Recipient>, WrapError> {
     let recipient: age::x25519::Recipient = text.parse().map_err(|_| WrapError::BadRecipient)?;
     Ok(Box::new(recipient))
 }
