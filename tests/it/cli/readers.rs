@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use chunkstore::crypto::wrap::Identity;
+
 use super::{Cli, Ran, fields};
 
 const KEYS: [&str; 4] = ["--store", "pub", "--keys", "k"];
@@ -118,8 +120,28 @@ fn a_passphrase_alone_opens_a_store_and_stays_good_through_epochs() {
     assert_eq!(read("secret").stdout, "second");
     assert_eq!(with_keys(&cli, &["reader", "revoke", "grace"]).code, 0);
     cli.ok(&["push", "./remote", "--store", "pub", "--keys", "k"]);
-    cli.ok(&["sync", "./remote", "--store", "key"]);
+    let told = cli.ok(&["sync", "./remote", "--store", "key"]).stderr;
+    assert!(told.contains("the reader of this key is not listed"), "{told}");
     assert_eq!(read("secret").code, 12);
+}
+
+#[test]
+fn a_copy_that_nobody_can_read_from_is_told_of_when_it_is_made() {
+    let cli = Cli::with_store();
+    let people: String = (0..64).map(|_| format!("{}\n", Identity::generate().recipient().as_str())).collect();
+    cli.write("people.tsv", people.as_bytes());
+    let added = with_keys(&cli, &["reader", "add", "--from-file", "people.tsv", "--json"]).document();
+    cli.ok(&["push", "./remote", "--store", "pub", "--keys", "k"]);
+    let fingerprint = cli.ok(&["status", "--store", "pub", "--json"]).document()["fingerprint"].clone();
+    let clone = |name: &str, more: &[&str]| {
+        cli.ok(&[&["clone", "./remote", name, "--trust", fingerprint.as_str().unwrap()], more].concat()).stderr
+    };
+    let told = clone("mirror", &[]);
+    assert!(told.contains("nobody can read from this copy") && told.contains("clone --reader TAG"), "{told}");
+    assert!(!cli.ok(&["sync", "--store", "mirror"]).stderr.contains("nobody can read"), "it is told once");
+    let told = clone("key", &["--reader", added["added"][0]["tag"].as_str().unwrap()]);
+    assert!(!told.contains("nobody can read"), "{told}");
+    assert!(clone("other", &["--reader", "00000000"]).contains("is not listed"));
 }
 
 /// What is wrapped for a reader opens with the `age` command: the identity under a passphrase is an identity file of its own.
