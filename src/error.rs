@@ -142,7 +142,7 @@ impl From<StoreError> for Error {
             StoreError::Offline(_) => ErrorKind::Remote,
             StoreError::NoSpace { .. } => ErrorKind::NoSpace,
             StoreError::Corrupt { .. } | StoreError::Degraded => ErrorKind::Corrupt,
-            StoreError::NotTrusted(_) | StoreError::NoGenerationLeft => ErrorKind::NotTrusted,
+            StoreError::NotTrusted(_) | StoreError::NoGenerationLeft | StoreError::NoEpochLeft => ErrorKind::NotTrusted,
             StoreError::NoIdentity => ErrorKind::NoIdentity,
             StoreError::Interrupted => ErrorKind::Interrupted,
             // What a medium does not give of a store is as good as damaged, and healed in the same way.

@@ -1,5 +1,5 @@
 //! Wrapping small secrets for people by age: for an X25519 recipient, or under a passphrase; with the feature `ssh` for SSH keys
-//! as well.
+//! as well. Tests of the library have it on.
 //!
 //! age draws its own randomness, so wrapped files are outside what one seed reproduces. Source: the age
 //! specification, C2SP age.md.
@@ -41,17 +41,17 @@ pub enum WrapError {
     #[error("holds no age X25519 identity (AGE-SECRET-KEY-1...)")]
     BadIdentity,
     /// An SSH key that cannot be used: it is under a passphrase, or of another kind than Ed25519 and RSA.
-    #[cfg(feature = "ssh")]
+    #[cfg(any(feature = "ssh", test))]
     #[error(
         "the SSH key is of no use here: it is under a passphrase (ssh-keygen -p takes it away), or neither Ed25519 nor RSA"
     )]
     BadSshKey,
 }
 
-#[cfg(feature = "ssh")]
+#[cfg(any(feature = "ssh", test))]
 const BAD_RECIPIENT: &str =
     "not an age X25519 recipient (age1...) and no SSH public key (ssh-ed25519 ..., ssh-rsa ...)";
-#[cfg(not(feature = "ssh"))]
+#[cfg(not(any(feature = "ssh", test)))]
 const BAD_RECIPIENT: &str = "not an age X25519 recipient (age1...)";
 
 /// Someone who can be wrapped for: an age X25519 recipient, or with the feature `ssh` an SSH public key.
@@ -77,21 +77,12 @@ impl Recipient {
     }
 }
 
-#[cfg(feature = "ssh")]
 fn age_recipient(text: &str) -> Result<Box<dyn age::Recipient>, WrapError> {
+    #[cfg(any(feature = "ssh", test))]
     if text.starts_with("ssh-") {
         let recipient: age::ssh::Recipient = text.parse().map_err(|_| WrapError::BadRecipient)?;
         return Ok(Box::new(recipient));
     }
-    x25519_recipient(text)
-}
-
-#[cfg(not(feature = "ssh"))]
-fn age_recipient(text: &str) -> Result<Box<dyn age::Recipient>, WrapError> {
-    x25519_recipient(text)
-}
-
-fn x25519_recipient(text: &str) -> Result<Box<dyn age::Recipient>, WrapError> {
     let recipient: age::x25519::Recipient = text.parse().map_err(|_| WrapError::BadRecipient)?;
     Ok(Box::new(recipient))
 }
@@ -107,7 +98,7 @@ pub struct Identity {
 #[derive(Clone)]
 enum Opens {
     X25519(age::x25519::Identity),
-    #[cfg(feature = "ssh")]
+    #[cfg(any(feature = "ssh", test))]
     Ssh(age::ssh::Identity),
 }
 
@@ -130,7 +121,7 @@ impl Identity {
     /// # Errors
     /// [`WrapError::BadIdentity`] when a line is none, or when there is none.
     pub fn parse_file(text: &str) -> Result<Vec<Self>, WrapError> {
-        #[cfg(feature = "ssh")]
+        #[cfg(any(feature = "ssh", test))]
         if text.starts_with("-----BEGIN") {
             return Ok(vec![Self::parse_ssh(text)?]);
         }
@@ -141,7 +132,7 @@ impl Identity {
         if identities.is_empty() { Err(WrapError::BadIdentity) } else { Ok(identities) }
     }
 
-    #[cfg(feature = "ssh")]
+    #[cfg(any(feature = "ssh", test))]
     fn parse_ssh(text: &str) -> Result<Self, WrapError> {
         let identity = age::ssh::Identity::from_buffer(text.as_bytes(), None).map_err(|_| WrapError::BadSshKey)?;
         if !matches!(identity, age::ssh::Identity::Unencrypted(_)) {
@@ -167,7 +158,7 @@ impl Identity {
     fn as_age(&self) -> &dyn age::Identity {
         match &self.opens {
             Opens::X25519(identity) => identity,
-            #[cfg(feature = "ssh")]
+            #[cfg(any(feature = "ssh", test))]
             Opens::Ssh(identity) => identity,
         }
     }

@@ -12,6 +12,7 @@ use super::freshness::{Freshness, ahead_remark};
 use super::host_state::{Accepted, HostState};
 use super::purge::obey::sweep;
 use super::transfer::caller::Caller;
+use super::transfer::key_files::KeyLack;
 use super::transfer::receive::{Local, Received, Settle, receive};
 use super::transfer::remote_state::{first_trust, look};
 use super::transfer::stage::{Asking, Held, Meant, held_remark, meant};
@@ -69,6 +70,8 @@ pub struct Cloned {
     pub went_back: Option<Accepted>,
     /// By how many seconds the newest signed time lies ahead of this machine's clock, where that is more than a day.
     pub ahead_secs: Option<i64>,
+    /// Why it carries no key file.
+    pub key_lack: Option<KeyLack>,
     /// Bytes of files that the remote gave.
     pub fetched_bytes: u64,
     /// Bytes of packs that an earlier clone had left.
@@ -86,7 +89,9 @@ impl Cloned {
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         let held = self.held.iter().map(held_remark);
-        self.went_back.iter().map(Accepted::to_string).chain(held).chain(self.ahead_secs.map(ahead_remark)).collect()
+        let lack = self.key_lack.map(KeyLack::remark);
+        let back = self.went_back.iter().map(Accepted::to_string);
+        back.chain(held).chain(lack).chain(self.ahead_secs.map(ahead_remark)).collect()
     }
 }
 
@@ -150,6 +155,7 @@ pub fn clone_store(
         stale: fresh.is_stale,
         went_back,
         ahead_secs: fresh.ahead_secs,
+        key_lack: received.key_lack,
         fetched_bytes: meter.fetched_bytes(),
         reused_bytes: received.reused_bytes,
         packs_fetched: received.packs_fetched,

@@ -66,7 +66,7 @@ pub fn init(disk: &dyn Disk, request: &InitRequest<'_>, run: Run<'_>) -> Result<
     let tags = first.added[..=request.readers.len()].to_vec();
     let keys = KeyDir::new(request.keys, store);
     keys.save_writer(&writer, request.passphrase)?;
-    keys.save_reader(&own_reader, tags[0], request.passphrase)?;
+    keys.save_reader(&own_reader, Some(tags[0]), request.passphrase)?;
     KeyDir::new(request.root_keys, store).save_root(&root, request.passphrase)?;
     remove_unfinished(disk)?;
     store::create_layout(disk)?;

@@ -18,6 +18,7 @@ use crate::disk::host::{is_open_to_others, list_host_dir, read_host_file, replac
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::keylist::KeyTag;
 use crate::format::text::Lines;
+use crate::format::trust::Trust;
 
 const MAX_BYTES: u64 = 64 * 1024;
 const WRITER_TITLE: &str = "chunkstore writer key";
@@ -212,45 +213,78 @@ impl KeyDir {
         self.save(name, &text, passphrase)
     }
 
-    /// Writes `reader.key`: an age identity file that says in comments which store and key file it is for.
+    /// Writes `reader.key`: an age identity file that says in comments which store it is for, and which key file if that is known.
     ///
     /// # Errors
     /// As [`KeyDir::save_writer`].
-    pub fn save_reader(&self, identity: &Identity, tag: KeyTag, passphrase: Option<&str>) -> Result<()> {
-        let recipient = identity.recipient();
-        let line = identity.to_line();
-        let store = self.store;
-        let about =
-            format!("# chunkstore reader of store {store}\n# tag: {tag}\n# public key: {}\n", recipient.as_str());
+    pub fn save_reader(&self, identity: &Identity, tag: Option<KeyTag>, passphrase: Option<&str>) -> Result<()> {
+        let (recipient, line, store) = (identity.recipient(), identity.to_line(), self.store);
+        let tag = tag.map_or_else(String::new, |tag| format!("# tag: {tag}\n"));
+        let about = format!("# chunkstore reader of store {store}\n{tag}# public key: {}\n", recipient.as_str());
         self.save("reader.key", &secret_text(&[&about, &line, "\n"]), passphrase)
     }
 
-    /// Reads a key as the text that its file holds in clear; nothing where none stands.
+    /// Reads a key as the text that its file holds in clear; nothing where none stands. Of several root keys it is the one that
+    /// `trust` lists.
     ///
     /// # Errors
-    /// [`ErrorKind::NoIdentity`] for a wrong passphrase.
-    pub fn plain_text(&self, key: LocalKey, ask: AskPassphrase<'_>) -> Result<Option<Zeroizing<String>>> {
-        read_key_file(&self.path(key.file_name()), ask)
+    /// [`ErrorKind::NoIdentity`] for a wrong passphrase, [`ErrorKind::Usage`] where several root keys are meant.
+    pub fn plain_text(
+        &self,
+        key: LocalKey,
+        trust: &Trust,
+        ask: AskPassphrase<'_>,
+    ) -> Result<Option<Zeroizing<String>>> {
+        if key != LocalKey::Root {
+            return read_key_file(&self.path(key.file_name()), ask);
+        }
+        let files = self.root_files()?;
+        if let [] | [_] = files[..] {
+            return files.first().map_or(Ok(None), |name| read_key_file(&self.path(name), ask));
+        }
+        let mut listed = Vec::new();
+        for name in &files {
+            let Some(text) = read_key_file(&self.path(name), ask)? else { continue };
+            if trust.roots.contains(&self.root_of(&text, &self.path(name))?.public()) {
+                listed.push(text);
+            }
+        }
+        if listed.len() < 2 {
+            return Ok(listed.pop());
+        }
+        let text =
+            format!("there are several root keys in {}: --root-keys has to name a folder of one", self.dir.display());
+        Err(Error::new(ErrorKind::Usage, text))
     }
 
-    /// Writes a key from a text in clear, wrapped under a passphrase if there is one; returns where.
+    /// Writes a key from a text in clear, as typed on any system, wrapped under a passphrase if there is one; returns where. A seed has no
+    /// check digits, so it counts only if `trust` lists its key.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for a text that is of another store or damaged, [`ErrorKind::Other`] when a file stands there already.
-    pub fn import(&self, key: LocalKey, text: &str, passphrase: Option<&str>) -> Result<PathBuf> {
+    /// [`ErrorKind::Usage`] for a text that is of another store, damaged or mistyped, [`ErrorKind::Other`] when a file stands there
+    /// already.
+    pub fn import(&self, key: LocalKey, text: &str, trust: &Trust, passphrase: Option<&str>) -> Result<PathBuf> {
         let title = match key {
             LocalKey::Reader => None,
             LocalKey::Writer => Some(WRITER_TITLE),
             LocalKey::Root => Some(ROOT_TITLE),
         };
-        let text = secret_text(&[text, "\n"]);
+        let mut lines = Vec::new();
+        text.lines().for_each(|line| lines.extend([line.trim_end(), "\n"]));
+        let text = secret_text(&lines);
         if let Some(title) = title {
             let usage = |why: &str| Error::new(ErrorKind::Usage, format!("the {} key {why}", key.name()));
             let lines = Lines::parse("a key", title, text.as_bytes()).map_err(|_| usage("is damaged"))?;
             if lines.value::<StoreId>("store").map_err(|_| usage("does not name its store"))? != self.store {
                 return Err(usage("is of another store"));
             }
-            seed_of(lines.one("sign-seed").map_err(|_| usage("lacks its seed"))?, Path::new("the text"))?;
+            let seed = lines.one("sign-seed").map_err(|_| usage("lacks its seed"))?;
+            let public = SignKey::from_seed(&seed_of(seed, Path::new("the text"))?).public();
+            if !trust.is_writer(&public) && !trust.roots.contains(&public) {
+                return Err(usage(
+                    "is none that the store's trust lists: a digit may be mistyped, or the store be older than the key (sync it)",
+                ));
+            }
         }
         self.save(key.file_name(), &text, passphrase)?;
         Ok(self.path(key.file_name()))
@@ -310,14 +344,18 @@ impl KeyDir {
         for name in self.root_files()? {
             let path = self.path(&name);
             let Some(text) = read_key_file(&path, ask)? else { continue };
-            let broken = |_| Error::new(ErrorKind::NoIdentity, format!("{} is no root key", path.display()));
-            let lines = Lines::parse("a root key", ROOT_TITLE, text.as_bytes()).map_err(broken)?;
-            if lines.value::<StoreId>("store").map_err(broken)? != self.store {
-                return Err(Error::new(ErrorKind::NoIdentity, format!("{} is of another store", path.display())));
-            }
-            roots.push(SignKey::from_seed(&seed_of(lines.one("sign-seed").map_err(broken)?, &path)?));
+            roots.push(self.root_of(&text, &path)?);
         }
         Ok(roots)
+    }
+
+    fn root_of(&self, text: &str, path: &Path) -> Result<SignKey> {
+        let broken = |_| Error::new(ErrorKind::NoIdentity, format!("{} is no root key", path.display()));
+        let lines = Lines::parse("a root key", ROOT_TITLE, text.as_bytes()).map_err(broken)?;
+        if lines.value::<StoreId>("store").map_err(broken)? != self.store {
+            return Err(Error::new(ErrorKind::NoIdentity, format!("{} is of another store", path.display())));
+        }
+        Ok(SignKey::from_seed(&seed_of(lines.one("sign-seed").map_err(broken)?, path)?))
     }
 
     /// Returns the key files that stand here.

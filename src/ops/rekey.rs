@@ -5,9 +5,9 @@
 
 use std::collections::HashSet;
 
-use crate::base::StoreId;
 use crate::base::random::random_array;
-use crate::crypto::wrap::Recipient;
+use crate::base::{Epoch, StoreId};
+use crate::crypto::wrap::{Recipient, WrapError};
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::keylist::{KeyEntry, KeyRole, KeyTag};
@@ -16,7 +16,7 @@ use crate::format::roster::{HOLDER_NAME_MAX_BYTES, Holder, IDENTITY_MAX_BYTES, N
 use crate::ops::Run;
 use crate::ops::writing::Writing;
 use crate::store::keyring::{Step, WriterKeys};
-use crate::store::keys::{NewKeyFile, read_entries, write_key_files, write_key_lists};
+use crate::store::keys::{NewKeyFile, newest_key_dir, read_entries, write_key_files, write_key_lists};
 use crate::store::roster::Roster;
 use crate::store::{Next, StoreError};
 
@@ -92,8 +92,9 @@ impl Rekeyed {
         let roster = Roster::of(&writing.store, &writing.keys)?;
         let standing = read_entries(disk, store, writing.store.packs(), writing.keys.reader.epoch())?;
         require_known(&roster, &standing)?;
-        let keys = writing.keys.step(change.epoch, change.dedup, writing.taken, run.random);
-        let keys = keys.ok_or(StoreError::TooMuch("another epoch"))?;
+        let above = if change.epoch == Step::Keep { Epoch(0) } else { newest_key_dir(disk)? };
+        let keys = writing.keys.step(change.epoch, change.dedup, above, run.random);
+        let keys = keys.ok_or(StoreError::NoEpochLeft)?;
         let mut next = Self { keys, roster, added: Vec::new(), store, standing, made: Vec::new() };
         next.drop_and_replace(&change)?;
         next.add(change.add, run)?;
@@ -184,14 +185,26 @@ fn wrap_for<'a>(keys: &WriterKeys, holders: impl Iterator<Item = &'a Holder>) ->
     let mut made = Vec::new();
     for holder in holders {
         let content = if holder.role == KeyRole::Writer { &writer } else { &reader };
-        let unusable = |error| StoreError::corrupt(format!("the recipient of {} in the roster", holder.name), error);
-        let recipient = Recipient::parse(&holder.recipient).map_err(unusable)?;
+        let recipient = Recipient::parse(&holder.recipient).map_err(|error| unusable(holder, error))?;
         made.push(NewKeyFile::wrap(&recipient, holder.role, content, holder.tag)?);
         if !holder.identity.is_empty() {
             made.push(NewKeyFile::of(holder.tag.twin(), KeyRole::Identity, holder.identity.clone()));
         }
     }
     Ok(made)
+}
+
+/// Tells a recipient of a kind that this program was built without from a damaged one.
+fn unusable(holder: &Holder, error: WrapError) -> Error {
+    if holder.recipient.starts_with("ssh-") {
+        let text = format!(
+            "the reader {:?} has an SSH key, which takes a program that was built with `--features ssh`: use that one, or \
+             revoke the reader first",
+            holder.name
+        );
+        return Error::with_source(ErrorKind::Other, text, error);
+    }
+    StoreError::corrupt(format!("the recipient of {} in the roster", holder.name), error).into()
 }
 
 /// Refuses to go on where key files are listed that the roster does not know: their holders would be shut out unseen.
@@ -224,3 +237,6 @@ fn require_fit(holder: &NewHolder) -> Result<()> {
     );
     Err(Error::new(ErrorKind::Usage, text))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use super::host_state::{Accepted, HostState};
 use super::purge::obey::obey;
 use super::transfer::caller::Caller;
 use super::transfer::judge::{Descent, Known, Shown, Verdict, descent, judge};
+use super::transfer::key_files::KeyLack;
 use super::transfer::receive::{Local, Received, Settle, receive};
 use super::transfer::remote_state::{RemoteState, look};
 use super::transfer::stage::{self, Asking, Held, Meant, held_remark};
@@ -69,6 +70,8 @@ pub struct Synced {
     pub stays_degraded: bool,
     /// The newest generation that is for another group of keys so far, and that group.
     pub held: Option<Held>,
+    /// Why the store carries no key file of its state.
+    pub key_lack: Option<KeyLack>,
     /// The remote that the state was taken from, or that has the same; nothing where none counted.
     pub source: Option<String>,
     /// Remotes that were left aside, with the reason.
@@ -96,6 +99,7 @@ impl Synced {
             .chain(back)
             .chain(recovered)
             .chain(degraded)
+            .chain(self.key_lack.map(KeyLack::remark))
             .chain(self.ahead_secs.map(ahead_remark))
             .collect()
     }
@@ -525,6 +529,7 @@ fn outcome(
         reused_bytes: received.reused_bytes,
         packs_fetched: received.packs_fetched,
         packs_reused: received.packs_reused,
+        key_lack: received.key_lack,
         ignored,
         ..Synced::default()
     }

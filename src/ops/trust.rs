@@ -13,15 +13,16 @@ use crate::crypto::sign::SignKey;
 use crate::crypto::wrap::Recipient;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::head::SignedHead;
+use crate::format::head::{Head, SignedHead};
 use crate::format::keylist::{KeyRole, KeyTag};
 use crate::format::roster::Holder;
 use crate::format::trust::{SignedTrust, Trust, Writer};
 use crate::ops::Run;
+use crate::ops::host_state::HostState;
 use crate::ops::local_keys::WriterKey;
 use crate::ops::rekey::{Change, NewHolder, Rekeyed};
 use crate::ops::transfer::settle;
-use crate::ops::writing::{Writing, remember};
+use crate::ops::writing::{Writing, remember, seen_beyond};
 use crate::store::head::{self, RECORDS_KEPT};
 use crate::store::keyring::{Step, WriterKeys};
 use crate::store::lock::WriteLock;
@@ -175,7 +176,8 @@ fn lock_and_apply(
 ) -> Result<Applied> {
     let (_lock, writing, dropped) = match &request.back_to {
         None => {
-            let (lock, writing) = Writing::begin(disk, request.writer, request.cache, run)?;
+            let (lock, writing) = Writing::lock(disk, request.writer, run)?;
+            require_no_newer(&writing.store, request.cache)?;
             (lock, writing, None)
         }
         Some(back_to) => begin_at(disk, proposal, back_to, request.writer, run)?,
@@ -223,6 +225,17 @@ fn lock_and_apply(
     Ok(applied)
 }
 
+/// Refuses to go on from a state that this host has seen a newer one of: nobody but a person knows whether that was stolen.
+fn require_no_newer(store: &Store, cache: Option<&Path>) -> Result<()> {
+    let Some(seen) = seen_beyond(store, &HostState::load(cache, store.id()))? else { return Ok(()) };
+    let opened = store.head().head.generation;
+    let text = format!(
+        "the store opens at generation {opened}, but this host has seen {seen}: sync it first, or if a stolen key signed \
+         that, go on from here with --back-to {opened}"
+    );
+    Err(Error::new(ErrorKind::Conflict, text))
+}
+
 fn publish(writing: &Writing, chain: &TrustChain, keys: &WriterKeys, next: Next) -> Result<SignedHead> {
     let (disk, file) = (writing.disk(), chain.newest());
     create_immutable(disk, &layout::trust(file.trust.version), file.bytes())?;
@@ -246,14 +259,14 @@ fn begin_at(
     head::settle(disk.as_ref(), store.head())?;
     let dropped = Some(store.head().head.generation).filter(|newest| *newest != head.head.generation);
     let writing = Writing::over(store.at(head, packs), writer, run)?;
-    Ok((lock, writing.in_place_of(&store), dropped))
+    Ok((lock, writing, dropped))
 }
 
 /// Finds the earlier state to build on, all of whose packs must be here still.
 fn find_base(store: &Store, next: &Trust, back_to: &BackTo) -> Result<(SignedHead, PackSet)> {
     let disk = store.disk().as_ref();
     let records = head::newest_valid(disk, store.id(), store.trust(), RECORDS_LOOKED_AT)?;
-    let there: Vec<String> = records.iter().map(|(record, _)| record.head.generation.to_string()).collect();
+    let there: Vec<String> = records.iter().map(|(record, _)| told(&record.head)).collect();
     let fits = |record: &SignedHead| match back_to {
         BackTo::Generation(generation) => record.head.generation == *generation,
         BackTo::BeforeRemoved => next.is_writer(&record.head.writer),
@@ -266,7 +279,12 @@ fn find_base(store: &Store, next: &Trust, back_to: &BackTo) -> Result<(SignedHea
                 "all that this store has a record of was signed by a writer that is removed".into()
             }
         };
-        Error::new(ErrorKind::Usage, format!("{what}: --back-to takes one of {}", there.join(", ")))
+        let text = format!(
+            "{what}: --back-to takes one of {}; to go back further clone from a copy of the store that is still there, and make \
+             the change in the clone",
+            there.join(", ")
+        );
+        Error::new(ErrorKind::Usage, text)
     })?;
     for pack in found.1.packs() {
         if pack_state(disk, pack).map_err(StoreError::from)? != PackState::FullLength {
@@ -275,6 +293,12 @@ fn find_base(store: &Store, next: &Trust, back_to: &BackTo) -> Result<(SignedHea
         }
     }
     Ok(found)
+}
+
+/// Says which generation a record is of, and when it was signed to the minute.
+fn told(head: &Head) -> String {
+    let time = head.time.to_string().replacen('T', " ", 1);
+    format!("{} (signed {})", head.generation, time.get(..16).unwrap_or(&time))
 }
 
 /// Works out who is to be handed writers' keys from now on: those whom the new trust lists, and nobody else.

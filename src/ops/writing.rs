@@ -18,11 +18,10 @@ use crate::ops::Run;
 use crate::ops::host_state::{HostState, Likeness};
 use crate::ops::local_keys::WriterKey;
 use crate::store::head::{self, Soundness};
-use crate::store::keyring::{KeyMaker, Taken, WriterKeys};
+use crate::store::keyring::{KeyMaker, WriterKeys};
 use crate::store::lock::WriteLock;
 use crate::store::pack::{PackState, pack_state};
 use crate::store::reader::ObjectReader;
-use crate::store::roster::newest_dedup_generation;
 use crate::store::trust::TrustChain;
 use crate::store::writer::{PackWriter, Written};
 use crate::store::{self, Basis, Next, Store, StoreError, Unlocked, layout};
@@ -39,8 +38,6 @@ pub struct Writing {
     pub reader: Arc<ObjectReader>,
     /// Packs whose index does not read, so that nobody knows what they hold.
     pub unread: Vec<PackHash>,
-    /// Numbers of keys that a state has which is dropped.
-    pub taken: Taken,
     signer: SignKey,
 }
 
@@ -60,10 +57,22 @@ impl Writing {
         cache: Option<&Path>,
         run: Run<'_>,
     ) -> Result<(WriteLock, Self)> {
+        let (lock, writing) = Self::lock(disk, writer, run)?;
+        require_newest(&writing.store, &HostState::load(cache, writing.store.id()))?;
+        Ok((lock, writing))
+    }
+
+    /// Does as [`Writing::begin`] and asks nobody whether the state is the newest.
+    ///
+    /// # Durability
+    /// As [`Writing::begin`].
+    ///
+    /// # Errors
+    /// As [`Writing::begin`], but for what this host has seen.
+    pub fn lock(disk: &Arc<dyn Disk>, writer: &WriterKey, run: Run<'_>) -> Result<(WriteLock, Self)> {
         let lock = WriteLock::take(disk.as_ref()).map_err(|error| store::settle(disk.as_ref(), error))?;
         let writing = Self::look(Arc::clone(disk), writer, run)?;
         writing.settle()?;
-        require_newest(&writing.store, &HostState::load(cache, writing.store.id()))?;
         Ok((lock, writing))
     }
 
@@ -97,14 +106,14 @@ impl Writing {
             unread.push(pack.hash);
         })?;
         let reader = Arc::new(ObjectReader::new(disk, store.id(), unlocked.keys.clone(), index));
-        Ok(Self { store, keys, unlocked, reader, unread, taken: Taken::default(), signer })
+        Ok(Self { store, keys, unlocked, reader, unread, signer })
     }
 
     /// Goes on with other keys, over other snapshots, with the objects of packs that were written since; no merged index counts
     /// any more.
     #[must_use]
     pub fn renewed(self, keys: WriterKeys, snapshots: Vec<SnapshotRef>, written: &Written) -> Self {
-        let Self { store, mut unlocked, reader, unread, taken, signer, .. } = self;
+        let Self { store, mut unlocked, reader, unread, signer, .. } = self;
         let mut index = reader.index().without_merged();
         for entries in written.entries.chunk_by(|a, b| a.0 == b.0) {
             index.add_pack(entries[0].0, entries.iter().map(|(_, offset, entry)| (*offset, *entry)));
@@ -116,14 +125,7 @@ impl Writing {
         unlocked.sealed.dedup_generation = keys.dedup_generation();
         let disk = Arc::clone(store.disk());
         let reader = Arc::new(ObjectReader::new(disk, store.id(), keys.reader.clone(), index));
-        Self { store, keys, unlocked, reader, unread, taken, signer }
-    }
-
-    /// Goes on in the place of a state that is dropped: no number of its keys is given again.
-    #[must_use]
-    pub fn in_place_of(self, dropped: &Store) -> Self {
-        let dedup = newest_dedup_generation(dropped);
-        Self { taken: Taken { epoch: dropped.head().head.epoch, dedup }, ..self }
+        Self { store, keys, unlocked, reader, unread, signer }
     }
 
     /// Returns what signs.
@@ -219,6 +221,19 @@ impl Writing {
 /// # Errors
 /// [`ErrorKind::Conflict`].
 pub fn require_newest(store: &Store, state: &HostState) -> Result<()> {
+    let Some(seen) = seen_beyond(store, state)? else { return Ok(()) };
+    let opened = store.head().head.generation;
+    let text =
+        format!("the store opens at generation {opened}, but this host has seen {seen}: sync it before committing");
+    Err(Error::new(ErrorKind::Conflict, text))
+}
+
+/// Returns the generation that this host has seen and that a store does not have, unless a writer signed it who was removed
+/// since.
+///
+/// # Errors
+/// [`ErrorKind::Conflict`] for another history than this host knows, [`ErrorKind::NotTrusted`] for another store.
+pub fn seen_beyond(store: &Store, state: &HostState) -> Result<Option<Generation>> {
     state.check_fingerprint(store)?;
     if state.likeness(store) == Likeness::Forked {
         let replica = store.replica()?.map_or_else(String::new, |replica| format!(" {replica}"));
@@ -231,13 +246,8 @@ pub fn require_newest(store: &Store, state: &HostState) -> Result<()> {
     let (opened, seen) = (store.head().head.rank(), state.highest_head());
     let is_newest = opened.generation >= seen.rank.generation && opened.trust_version >= seen.rank.trust_version;
     // What a writer signed that was removed since is nothing to wait for.
-    if is_newest || seen.is_disowned_by(&store.trust().newest().trust) {
-        return Ok(());
-    }
-    let (opened, seen) = (opened.generation, seen.rank.generation);
-    let text =
-        format!("the store opens at generation {opened}, but this host has seen {seen}: sync it before committing");
-    Err(Error::new(ErrorKind::Conflict, text))
+    let is_disowned = seen.is_disowned_by(&store.trust().newest().trust);
+    Ok(Some(seen.rank.generation).filter(|_| !is_newest && !is_disowned))
 }
 
 /// Remembers on the host that a writer made a generation of its state; where that cannot be written, the store stands all

@@ -55,6 +55,11 @@ pub enum StoreError {
         "its HEAD has the last generation that there can be, so nothing can follow it; the writer that signed it is not to be trusted"
     )]
     NoGenerationLeft,
+    /// Its epoch or dedup generation has the last number that there can be: no keys can follow them.
+    #[error(
+        "its keys have the last number that there can be, so nobody can be shut out by new ones; the writer that signed it is not to be trusted"
+    )]
+    NoEpochLeft,
     /// More of something than the format has room for.
     #[error("{0} does not fit into a store: there is too much of it")]
     TooMuch(&'static str),

@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use super::error::StoreError;
 use crate::base::limits::KEY_FILE_MAX_BYTES;
+use crate::base::random::random_array;
 use crate::base::{DedupGeneration, Epoch, FileId, ObjectId, Random, ReplicaId, StoreId};
 use crate::crypto::Secret;
 use crate::format::text::{Lines, parse, parse_hex_to, words};
@@ -31,8 +32,6 @@ use crate::format::{FormatError, Kind, ObjectKey};
 const READER_TITLE: &str = "chunkstore reader keys";
 const WRITER_TITLE: &str = "chunkstore writer keys";
 const WHOLE: &str = "the content of a key file";
-/// Numbers above are no reason to go beyond them: whoever signed them may have wanted to leave none.
-const TAKEN_MAX: u32 = u32::MAX / 2;
 
 /// What it takes to read a store.
 #[derive(Clone)]
@@ -86,9 +85,9 @@ impl ReaderKeys {
         self.index_keys.iter().map(|(epoch, key)| (*epoch, Zeroizing::new(*key.expose()))).collect()
     }
 
-    /// Returns the same store's keys with a fresh secret for the next epoch; without those of the older ones if they are cut
-    /// off. The number is above one that is taken as well. Nothing after the last epoch that there can be.
-    fn with_next_epoch(&self, cut: bool, taken: Epoch, random: &dyn Random) -> Option<Self> {
+    /// Returns the same store's keys with a fresh secret for an epoch of a higher number; without those of the older ones if they
+    /// are cut off.
+    fn with_epoch(&self, epoch: Epoch, cut: bool, random: &dyn Random) -> Self {
         let mut next = self.clone();
         if cut {
             // Packs of those epochs stay, and what they hold must be known.
@@ -96,8 +95,8 @@ impl ReaderKeys {
             next.index_keys.extend(kept);
             next.epochs.clear();
         }
-        next.epochs.insert(self.epoch().max(taken).next()?, Secret::generate(random));
-        Some(next)
+        next.epochs.insert(epoch, Secret::generate(random));
+        next
     }
 
     /// Returns the secrets of all epochs before the newest, ascending, as a manifest's sealed part lists them.
@@ -208,24 +207,6 @@ pub struct WriterKeys {
     dedup: BTreeMap<DedupGeneration, Secret>,
 }
 
-/// Numbers that a state has which is dropped: copies of the store may hold files under them, so they are not given again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Taken {
-    /// Its epoch.
-    pub epoch: Epoch,
-    /// Its dedup generation.
-    pub dedup: DedupGeneration,
-}
-
-impl Taken {
-    /// Passes over numbers that only a thief takes, to leave none for others.
-    fn without_absurd(self) -> Self {
-        let epoch = if self.epoch.0 <= TAKEN_MAX { self.epoch } else { Epoch::default() };
-        let dedup = if self.dedup.0 <= TAKEN_MAX { self.dedup } else { DedupGeneration::default() };
-        Self { epoch, dedup }
-    }
-}
-
 impl WriterKeys {
     /// Draws the secrets of a new store: epoch 1, dedup generation 1.
     #[must_use]
@@ -234,17 +215,22 @@ impl WriterKeys {
         Self { reader, dedup: BTreeMap::from([(DedupGeneration(1), Secret::generate(random))]) }
     }
 
-    /// Returns the keys of the same store after a step, with numbers above those that are taken elsewhere as well; nothing after the
-    /// last epoch or dedup generation that there can be.
+    /// Returns the keys of the same store after a step; the number of an epoch that begins is above another one as well. Nothing
+    /// after the last epoch or dedup generation that there can be.
+    ///
+    /// Where a writer goes, which is when the dedup secret takes a step, the epoch leaps: whoever had that writer's key may have
+    /// begun some that nobody here saw, and copies hold key files under their numbers.
     #[must_use]
-    pub fn step(&self, epoch: Step, dedup: Step, taken: Taken, random: &dyn Random) -> Option<Self> {
-        let taken = taken.without_absurd();
+    pub fn step(&self, epoch: Step, dedup: Step, above: Epoch, random: &dyn Random) -> Option<Self> {
         let mut next = self.clone();
         if epoch != Step::Keep {
-            next.reader = self.reader.with_next_epoch(epoch == Step::Cut, taken.epoch, random)?;
+            let follower = self.reader.epoch().max(above).next()?;
+            let leap = if dedup == Step::Next { u16::from_le_bytes(random_array(random)) } else { 0 };
+            let number = follower.0.checked_add(leap.into()).map_or(follower, Epoch);
+            next.reader = self.reader.with_epoch(number, epoch == Step::Cut, random);
         }
         if dedup != Step::Keep {
-            let newest = self.dedup_generation().max(taken.dedup).next()?;
+            let newest = self.dedup_generation().next()?;
             if dedup == Step::Cut {
                 next.dedup.clear();
             }

@@ -10,12 +10,15 @@ use super::read_all;
 use crate::base::limits::KEY_FILE_MAX_BYTES;
 use crate::base::{Epoch, KeyListHash, StoreId};
 use crate::crypto::wrap::{Identity, Recipient, WrapError, unwrap, wrap};
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskErrorKind};
 use crate::format::keylist::{KeyEntry, KeyList, KeyRole, KeyTag};
 use crate::format::manifest::{KeyShards, SHARD_BITS_MAX};
 
 /// Most key files that one shard lists before there are twice as many shards.
 const SHARD_ENTRIES: usize = 1024;
+/// Numbers of epochs above are no reason to go beyond them: whoever began one may have wanted to leave none. Those below keep
+/// their eight digits for long.
+const PASSED_EPOCH_MAX: Epoch = Epoch(49_999_999);
 
 /// A key file that is made but not written.
 pub struct NewKeyFile {
@@ -62,6 +65,20 @@ pub fn write_key_files(disk: &dyn Disk, epoch: Epoch, files: &[NewKeyFile]) -> R
     }
     disk.sync_dir(&layout::key_dir(epoch))?;
     Ok(disk.sync_dir(&layout::key_dir(epoch).parent())?)
+}
+
+/// Returns the newest epoch that has a folder of key files here, whether or not a state leads to it: one that was dropped may
+/// have left it, and copies may hold others of its files under the same names.
+///
+/// # Errors
+/// Those of the disk.
+pub fn newest_key_dir(disk: &dyn Disk) -> Result<Epoch, StoreError> {
+    let names = match disk.list(&layout::keys_dir()) {
+        Err(error) if error.kind == DiskErrorKind::NotFound => Vec::new(),
+        names => names?,
+    };
+    let epochs = names.iter().filter_map(|(name, _)| layout::key_dir_epoch(name));
+    Ok(epochs.filter(|epoch| *epoch <= PASSED_EPOCH_MAX).max().unwrap_or_default())
 }
 
 /// Writes the lists that name the key files of an epoch, in any order; a list that stands already as it would be written stays.

@@ -152,26 +152,13 @@ impl Roster {
     }
 }
 
-/// Returns the newest dedup generation that the roster of a state tells in clear; 0 where nothing of it reads.
-#[must_use]
-pub fn newest_dedup_generation(store: &Store) -> DedupGeneration {
-    let listed = store.packs().top.files.iter().filter(|file| file.kind == FileKind::ROSTER);
-    let read = listed.filter_map(|file| read_shard_file(store.disk().as_ref(), store.id(), file).ok());
-    read.map(|shard| shard.dedup_generation).max().unwrap_or_default()
-}
-
-fn read_shard_file(disk: &dyn Disk, store: StoreId, file: &FileRef) -> Result<RosterFile, StoreError> {
-    let what = || format!("roster {}", layout::carried_file(&file.hash));
-    let bytes = read_all(disk, &layout::carried_file(&file.hash), u64::from(file.len_bytes));
-    let bytes = bytes.map_err(|error| StoreError::unread(what(), error))?;
-    let bytes = bytes.filter(|bytes| *blake3::hash(bytes).as_bytes() == file.hash.0);
-    let bytes = bytes.ok_or_else(|| StoreError::damaged(what()))?;
-    RosterFile::decode(&bytes, store).map_err(|error| StoreError::format(what(), error))
-}
-
 fn read_shard(disk: &dyn Disk, store: StoreId, file: &FileRef, keys: &WriterKeys) -> Result<Vec<Holder>, StoreError> {
-    let what = format!("roster {}", layout::carried_file(&file.hash));
-    let shard = read_shard_file(disk, store, file)?;
+    let path = layout::carried_file(&file.hash);
+    let what = format!("roster {path}");
+    let bytes = read_all(disk, &path, u64::from(file.len_bytes)).map_err(|error| StoreError::unread(&what, error))?;
+    let bytes = bytes.filter(|bytes| *blake3::hash(bytes).as_bytes() == file.hash.0);
+    let bytes = bytes.ok_or_else(|| StoreError::damaged(&what))?;
+    let shard = RosterFile::decode(&bytes, store).map_err(|error| StoreError::format(&what, error))?;
     let key = keys.roster_key(shard.dedup_generation).ok_or(StoreError::NoIdentity)?;
     let plain = open_outer(store, Purpose::Roster, &key, &what, &shard.frame)?;
     let holders = decode_holders(&plain).map_err(|error| StoreError::format(&what, error))?;

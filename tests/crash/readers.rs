@@ -76,7 +76,9 @@ impl Changing {
     fn opened(&self, image: &SimDisk) -> usize {
         let store = open(image);
         let at = usize::try_from(store.head().head.generation.0 - self.generation).unwrap();
-        assert_eq!(store.head().head.epoch.0, EPOCHS[at]);
+        // What a step that was cut left behind has a number that is not given again.
+        let (epoch, least) = (store.head().head.epoch.0, EPOCHS[at]);
+        assert!((least..least + 3).contains(&epoch), "epoch {epoch} after {at} steps");
         let disk: Arc<dyn Disk> = Arc::new(image.clone());
         let listed = list(&disk, &self.publisher.writer, KeyRole::Reader).unwrap();
         let names: Vec<&str> =

@@ -84,7 +84,7 @@ impl House {
     fn steal_epoch(&self, disk: &SimDisk) -> SignedHead {
         let (shared, run): (Arc<dyn Disk>, _) = (Arc::new(disk.clone()), self.publisher.run());
         let writing = Writing::look(shared, &self.publisher.writer, run).unwrap();
-        let change = Change { epoch: Step::Next, dedup: Step::Next, ..Change::default() };
+        let change = Change { epoch: Step::Next, ..Change::default() };
         let rekeyed = Rekeyed::draw(&writing, change, run).unwrap();
         let mut next = Next::following(writing.store.packs(), writing.unlocked.sealed.clone(), run.clock.now());
         rekeyed.write(disk, &mut next).unwrap();
@@ -175,6 +175,8 @@ enum Stolen {
     Next,
     /// The same, with keys of the epoch that the publisher would begin next, which it took as well.
     Epoch,
+    /// The same, and the publisher never saw it.
+    Unseen,
 }
 
 /// A recorded sync of a key that had taken what a stolen key signed.
@@ -200,7 +202,7 @@ impl Recovering {
         let old = match stolen {
             Stolen::Last => house.steal(&forked, u64::MAX),
             Stolen::Next => house.steal(&forked, next),
-            Stolen::Epoch => house.steal_epoch(&forked),
+            Stolen::Epoch | Stolen::Unseen => house.steal_epoch(&forked),
         };
         let (disk, fingerprint) = (SimDisk::new(profile), open(&forked).trust().fingerprint());
         let request = CloneRequest {
@@ -384,6 +386,21 @@ mod rekeyed {
     #[test]
     fn fat32() {
         sweep_recovered("trust::rekeyed::fat32", Profile::Fat32, Stolen::Epoch);
+    }
+}
+
+/// The same, where the publisher never saw that epoch and begins one that has no number in common with it.
+mod unseen {
+    use super::*;
+
+    #[test]
+    fn ext4() {
+        sweep_recovered("trust::unseen::ext4", Profile::Ext4, Stolen::Unseen);
+    }
+
+    #[test]
+    fn fat32() {
+        sweep_recovered("trust::unseen::fat32", Profile::Fat32, Stolen::Unseen);
     }
 }
 

@@ -14,6 +14,7 @@ use chunkstore::format::trust::{SignedTrust, Trust, Writer};
 use chunkstore::ops::host_state::HostState;
 use chunkstore::ops::local_keys::{KeyDir, WriterKey};
 use chunkstore::ops::push::{PushRequest, Pushed, push};
+use chunkstore::ops::readers::rotate;
 use chunkstore::ops::sync::{SyncRequest, sync};
 use chunkstore::ops::trust::proposal::{Label, Proposal};
 use chunkstore::ops::trust::{Applied, ApplyRequest, BackTo, add_signatures, apply, propose, writers};
@@ -267,7 +268,9 @@ fn a_publisher_who_took_it_goes_on_from_before_it() {
             let error = discarded.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Usage, "{}", error.in_full());
             let text = error.in_full();
-            assert!(text.contains(&format!("one of {}, {good}", u64::MAX)), "{text}");
+            let listed =
+                text.contains(&format!("one of {} (signed ", u64::MAX)) && text.contains(&format!(", {good} (signed "));
+            assert!(listed && text.contains("clone from a copy"), "{text}");
             let nowhere = Some(BackTo::Generation(Generation(999)));
             assert_eq!(kind(house.change(&house.second, &[house.remove_first()], nowhere)), ErrorKind::Usage);
             house.change(&house.second, &[house.remove_first()], Some(BackTo::Generation(good))).unwrap()
@@ -282,6 +285,20 @@ fn a_publisher_who_took_it_goes_on_from_before_it() {
         key.sync(&house.remote).unwrap();
         assert_settled(&mut key, &next, &house.remote);
     }
+}
+
+// U18: the thief's key files stand in the store, and copies hold them under the same names
+#[test]
+fn no_epoch_has_the_number_of_one_that_was_dropped() {
+    let house = House::new(1, false);
+    let good = house.open().head().head.generation;
+    let run = house.publisher.world.run();
+    let stolen = rotate(&house.publisher.disk, &house.first(), None, run).unwrap();
+    let back = Some(BackTo::Generation(good));
+    let applied = house.change(&house.first(), &[house.add_second()], back).unwrap();
+    assert!(!applied.new_epoch && applied.epoch < stolen.epoch);
+    let own = rotate(&house.publisher.disk, &house.second, None, run).unwrap();
+    assert_eq!(Some(own.epoch), stolen.epoch.next());
 }
 
 // U16 U17

@@ -21,6 +21,13 @@ pub struct ReaderArgs {
 /// What to do with readers.
 #[derive(Debug, Subcommand)]
 pub enum ReaderVerb {
+    /// Makes this machine's key for reading the store, and shows its recipient
+    #[command(after_help = "\
+Example:
+  chunkstore reader new --store key --keys k2
+
+The key is of use once a writer has added it: `chunkstore reader add age1... --name NAME`.")]
+    New,
     /// Lets somebody read
     Add(ReaderAddArgs),
     /// Lists who can read
@@ -101,7 +108,8 @@ Example:
   chunkstore key export --paper --store pub --keys k > paper.txt
   chunkstore key export root --paper --store pub --root-keys r
 
-The page says which store it is for, and has the key as text and as a QR code. Whoever has the page has the key.")]
+The page says which store it is for, and has the key as text and as a QR code. Whoever has the
+page has the key. Of several root keys in --root-keys it is the one that the store's trust lists.")]
     Export {
         /// Which key
         #[arg(value_enum, default_value_t)]

@@ -41,7 +41,8 @@ The key is of use once whoever holds the root keys has added its card: `chunksto
 Example:
   chunkstore writer add 'chunkstore-writer ..' --name laptop --store pub --keys k --root-keys stick
 
-It takes a writer's key and the root keys, and is a new generation: push it.")]
+It takes a writer's key and the root keys, and is a new generation: push it. Where this store or
+this machine has seen what a stolen key signed, --back-to names the last good generation.")]
     Add {
         /// The line that `writer new` showed, in quotes
         card: String,

@@ -47,7 +47,8 @@ fn run_rotate(context: &Context) -> Result<Outcome> {
 fn run_export(which: LocalKeyName, context: &Context) -> Result<Outcome> {
     let store = context.store()?;
     let (key, dir) = place(which, &store, context)?;
-    let text = dir.plain_text(key, &|purpose| context.passphrases.for_existing(purpose))?;
+    let trust = &store.trust().newest().trust;
+    let text = dir.plain_text(key, trust, &|purpose| context.passphrases.for_existing(purpose))?;
     let none = || {
         let file = dir.path(key.file_name());
         Error::new(ErrorKind::NoIdentity, format!("there is no {} key for this store at {}", key.name(), shown(&file)))
@@ -79,7 +80,7 @@ fn run_import(file: &std::path::Path, context: &Context) -> Result<Outcome> {
     let bytes = Zeroizing::new(bytes);
     let text = std::str::from_utf8(&bytes).map_err(|_| unusable("it is no text"))?;
     // Of a whole page the key alone.
-    let text = text.split("-----8<-----").nth(1).unwrap_or(text).trim();
+    let text = text.split("-----8<-----").nth(1).unwrap_or(text).trim_start_matches('\u{feff}').trim();
     let key = LocalKey::of_text(text).ok_or_else(|| unusable("it holds no key of this program"))?;
     let which = match key {
         LocalKey::Reader => LocalKeyName::Reader,
@@ -89,7 +90,8 @@ fn run_import(file: &std::path::Path, context: &Context) -> Result<Outcome> {
     let store = context.store()?;
     let (_, dir) = place(which, &store, context)?;
     let passphrase = context.passphrases.for_new()?;
-    let path = dir.import(key, text, passphrase.as_deref().map(String::as_str))?;
+    let trust = &store.trust().newest().trust;
+    let path = dir.import(key, text, trust, passphrase.as_deref().map(String::as_str))?;
     context.output.field(&format!("{} key", key.name()), shown(&path))?;
     context.output.json(&json!({"store_id": store.id().to_string(), "key": key.name(), "path": shown(&path)}))?;
     Ok(Outcome::Done)

@@ -1,4 +1,4 @@
-//! `reader add/list/revoke`: who can read, by name.
+//! `reader`: makes this machine's key, and shows and changes who can read, by name.
 
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use crate::disk::host::read_host_file;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::keylist::KeyRole;
 use crate::format::roster::Holder;
+use crate::ops::local_keys::{KeyDir, LocalKey};
 use crate::ops::readers::{Handed, add, list, revoke};
 use crate::ops::rekey::NewHolder;
 
@@ -27,10 +28,30 @@ const FILE_MAX_BYTES: u64 = 64 << 20;
 /// Those of the op.
 pub fn run(args: &ReaderArgs, context: &Context) -> Result<Outcome> {
     match &args.verb {
+        ReaderVerb::New => run_new(context),
         ReaderVerb::Add(args) => run_add(args, context),
         ReaderVerb::List { all } => run_list(*all, context),
         ReaderVerb::Revoke { readers } => run_revoke(readers, context),
     }
+}
+
+fn run_new(context: &Context) -> Result<Outcome> {
+    let (_, store) = context.marked_disk()?;
+    let keys = KeyDir::new(context.settings.keys_dir()?, store);
+    let path = keys.path(LocalKey::Reader.file_name());
+    if keys.files()?.contains(&path) {
+        let text = format!("there is a reader's key at {} already: name another folder by --keys", shown(&path));
+        return Err(Error::new(ErrorKind::Other, text));
+    }
+    let passphrase = context.passphrases.for_new()?;
+    let identity = Identity::generate();
+    keys.save_reader(&identity, None, passphrase.as_deref().map(String::as_str))?;
+    let recipient = identity.recipient();
+    context.output.text(recipient.as_str())?;
+    context.output.json(&json!({"recipient": recipient.as_str(), "key_file": shown(&path)}))?;
+    context.notices.line(&format!("chunkstore: the secret half is in {}; the line above is no secret", shown(&path)));
+    context.notices.line("hint: whoever writes to the store adds it by `chunkstore reader add RECIPIENT --name NAME`");
+    Ok(Outcome::Done)
 }
 
 fn run_add(args: &ReaderAddArgs, context: &Context) -> Result<Outcome> {
@@ -58,12 +79,12 @@ fn run_add(args: &ReaderAddArgs, context: &Context) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Makes the reader that the command line describes.
 fn no_terminal(error: Error) -> Error {
     let text = "--by-passphrase asks on a terminal, and --by-passphrase-file reads a file";
     Error::with_source(ErrorKind::Usage, text, error)
 }
 
+/// Makes the reader that the command line describes.
 fn new_reader(args: &ReaderAddArgs, context: &Context) -> Result<NewHolder> {
     let (recipient, identity) = match &args.recipient {
         Some(text) => (recipient(text, "RECIPIENT")?, Vec::new()),
@@ -76,7 +97,7 @@ fn new_reader(args: &ReaderAddArgs, context: &Context) -> Result<NewHolder> {
                 return Err(Error::new(ErrorKind::Usage, "the passphrase is empty"));
             }
             let identity = Identity::generate();
-            let wrapped = wrap_in_public(&passphrase, format!("{}\n", *identity.to_line()).as_bytes());
+            let wrapped = wrap_in_public(&passphrase, identity.to_line().as_bytes());
             let failed = |error| Error::with_source(ErrorKind::Other, "cannot wrap the reader's key", error);
             (identity.recipient(), wrapped.map_err(failed)?)
         }

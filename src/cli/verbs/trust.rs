@@ -97,9 +97,9 @@ fn show_applied(applied: &Applied, context: &Context) -> Result<Outcome> {
         let one = |holder: &Holder| format!("{} ({})", on_one_line(&holder.name), short_time(holder.added.to_string()));
         let newest: Vec<String> = applied.newest_readers.iter().map(one).collect();
         context.notices.line(&format!(
-            "chunkstore: {} readers read on, added last: {}; whoever had the removed key may have added some: `reader list` \
-             shows them, `reader revoke` takes one out",
-            applied.readers,
+            "chunkstore: {} on, added last: {}; whoever had the removed key may have added some: `reader list` shows them, \
+             `reader revoke` takes one out",
+            if applied.readers == 1 { "1 reader reads".to_owned() } else { format!("{} readers read", applied.readers) },
             newest.join(", ")
         ));
     }

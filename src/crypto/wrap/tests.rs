@@ -88,7 +88,6 @@ fn what_opens_with_an_identity_is_no_passphrase_s() {
 }
 
 /// SSH keys as recipients and identities; the keys here were made for this test and open nothing else.
-#[cfg(feature = "ssh")]
 mod ssh {
     use super::*;
 

@@ -71,6 +71,32 @@ impl Carried {
     }
 }
 
+/// Why no key file comes with a state, so that nobody reads it from this store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyLack {
+    /// The readers are too many for a store without a tag.
+    TooMany,
+    /// The store's own tag is not listed, or not any more.
+    Unlisted,
+}
+
+impl KeyLack {
+    /// Returns what a person should hear of it.
+    #[must_use]
+    pub fn remark(self) -> String {
+        match self {
+            Self::TooMany => {
+                "nobody can read from this copy: the store has too many readers for it to carry all their key files; \
+                 `clone --reader TAG` takes that of one, and `reader list` shows the tags"
+            }
+            Self::Unlisted => {
+                "the reader of this key is not listed, or not any more: what is new cannot be read with it"
+            }
+        }
+        .to_owned()
+    }
+}
+
 /// What a store lacks of the key files that it should carry.
 #[derive(Debug, Default)]
 pub struct KeyPlan {
@@ -82,10 +108,8 @@ pub struct KeyPlan {
     pub missing: Vec<(Epoch, KeyEntry)>,
     /// Key files that stand, and that a run which did not end may not have synced.
     pub standing: Vec<(Epoch, KeyEntry)>,
-    /// The readers are too many for a store without a tag; it carries no key file.
-    pub too_many: bool,
-    /// The store's own tag is not listed any more.
-    pub tag_unlisted: bool,
+    /// Why it carries no key file of the target.
+    pub lack: Option<KeyLack>,
 }
 
 impl KeyPlan {
@@ -135,8 +159,11 @@ pub fn plan_keys(
             wanted.extend(list.entries.iter().filter(|entry| carried.wants(&list, entry)).copied());
         }
         if epoch == newest && is_known && wanted.is_empty() {
-            plan.too_many = carried == Carried::WhileFew;
-            plan.tag_unlisted = matches!(carried, Carried::Own(_));
+            plan.lack = match carried {
+                Carried::WhileFew => Some(KeyLack::TooMany),
+                Carried::Own(_) => Some(KeyLack::Unlisted),
+                Carried::All => None,
+            };
         }
         for entry in wanted {
             let of_state = if stands(disk, epoch, &entry) { &mut plan.standing } else { &mut plan.missing };

@@ -14,7 +14,7 @@ use super::caller::Caller;
 use super::carried::{bring_files, missing_files};
 use super::fetch::{Fetching, fetch_packs};
 use super::incoming::sync_again;
-use super::key_files::{Carried, KeyPlan, fetch_keys, plan_keys};
+use super::key_files::{Carried, KeyLack, KeyPlan, fetch_keys, plan_keys};
 use super::plan::{FetchPlan, plan};
 use super::rebuild::bring_recipes;
 use super::sample::draw;
@@ -78,6 +78,8 @@ pub struct Received {
     pub packs_reused: u64,
     /// Bytes of packs that were there, the beginnings of fetched ones and what was copied from older ones included.
     pub reused_bytes: u64,
+    /// Why it carries no key file of the target, as far as that is news.
+    pub key_lack: Option<KeyLack>,
     /// Something was written.
     pub wrote: bool,
 }
@@ -106,7 +108,6 @@ pub fn receive(
     let carried = Carried::by(disk).map_err(Error::from)?;
     let mut pass = |list| if lack.allowed { lack.shortfall.pass(list) } else { list.map(Some) };
     let keys = plan_keys(disk, target, carried, &mut callers, &mut pass)?;
-    note_keys(&keys, local.current.is_none(), run);
     let files = missing_files(disk, &target.packs.top.files);
     let plan = plan_packs(local, target, run)?;
     let received = Received {
@@ -114,6 +115,8 @@ pub fn receive(
         packs_fetched: plan.fetch.len() as u64,
         packs_reused: plan.present.len() as u64,
         reused_bytes: plan.reused_bytes(),
+        // Where it is meant to carry none, that is said once.
+        key_lack: keys.lack.filter(|lack| *lack != KeyLack::TooMany || local.current.is_none()),
         wrote: true,
     };
     let in_doubt = replica::read_unclean(disk).map_err(Error::from)?.is_some();
@@ -166,15 +169,6 @@ fn sync_found(disk: &dyn Disk, found: &[PackRef]) -> Result<()> {
 
 fn stands(disk: &dyn Disk, path: &StorePath) -> std::result::Result<bool, StoreError> {
     Ok(disk.metadata(path)?.is_some())
-}
-
-fn note_keys(keys: &KeyPlan, is_clone: bool, run: Run<'_>) {
-    if keys.too_many && is_clone {
-        run.monitor.note("the store has too many readers to carry all their key files: clone with a reader's tag");
-    }
-    if keys.tag_unlisted {
-        run.monitor.note("the reader of this store is no longer listed: what is new cannot be read with it");
-    }
 }
 
 /// Plans the packs and settles every doubt by hashing, so that the room needed is known before anything is written.

@@ -5,7 +5,7 @@ use crate::base::random::SeededRandom;
 use crate::base::{Epoch, Timestamp};
 use crate::disk::SimDisk;
 use crate::disk::sim::Profile;
-use crate::store::keyring::{Step, Taken};
+use crate::store::keyring::Step;
 
 const STORE: StoreId = StoreId([7; 16]);
 const FIRST: DedupGeneration = DedupGeneration(1);
@@ -78,7 +78,7 @@ fn long_notes_make_more_shards() {
 #[test]
 fn whoever_lacks_the_secret_reads_nothing_of_it() {
     let (disk, keys) = (disk(), keys());
-    let next = keys.step(Step::Next, Step::Next, Taken::default(), &SeededRandom::new(2)).unwrap();
+    let next = keys.step(Step::Next, Step::Next, Epoch(0), &SeededRandom::new(2)).unwrap();
     let written = roster(3, "unheard").write(&disk, STORE, &next, DedupGeneration(2)).unwrap();
     assert!(matches!(Roster::read(&disk, STORE, &written, &keys), Err(StoreError::NoIdentity)));
     assert!(Roster::read(&disk, STORE, &written, &next).is_ok());

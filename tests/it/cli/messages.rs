@@ -98,7 +98,8 @@ fn help_of_every_verb() {
         ("writer", &["new", "add", "list", "remove"][..]),
         ("root", &["new", "list", "add", "remove", "threshold"]),
         ("trust", &["show", "sign", "apply", "renew"]),
-        ("key", &["passphrase"]),
+        ("reader", &["new", "add", "list", "revoke"]),
+        ("key", &["rotate", "export", "import", "passphrase"]),
         ("fleet", &["status", "forget"]),
         ("agent", &["run", "install", "uninstall", "status"]),
     ] {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use chunkstore::crypto::wrap::Identity;
+
 use super::{Cli, Ran, fields};
 
 const KEYS: [&str; 4] = ["--store", "pub", "--keys", "k"];
@@ -49,6 +51,25 @@ fn a_reader_is_added_listed_and_revoked() {
     let all = with_keys(&cli, &["reader", "list", "--all"]);
     assert!(all.stdout.contains("revoked with epoch 2"), "{all:?}");
     assert_eq!(with_keys(&cli, &["reader", "revoke", "ada"]).code, 1);
+}
+
+/// As whoever lost a reader's key to a thief does, on a machine that has nothing but the program.
+#[test]
+fn a_machine_makes_a_key_for_reading_of_its_own() {
+    let cli = Cli::with_store();
+    let new = ["reader", "new", "--store", "pub", "--keys", "k2", "--no-passphrase"];
+    let made = cli.ok(&new);
+    let recipient = made.stdout.trim();
+    assert!(recipient.starts_with("age1") && made.stderr.contains("the line above is no secret"), "{made:?}");
+    assert_eq!(cli.run(&new).code, 1, "a key file is never overwritten");
+    let as_new = ["cat", "/a.txt", "--store", "pub", "--keys", "k2"];
+    assert_eq!(cli.run(&as_new).code, 12, "nobody added it yet");
+    assert_eq!(with_keys(&cli, &["reader", "add", recipient, "--name", "again"]).code, 0);
+    assert_eq!(with_keys(&cli, &["reader", "revoke", "publisher"]).code, 0);
+    assert_eq!(cli.ok(&as_new).stdout, "first");
+    let other = cli.ok(&["reader", "new", "--store", "pub", "--keys", "k3", "--no-passphrase", "--json"]).document();
+    assert_eq!(fields(&other), ["key_file", "recipient"]);
+    assert_ne!(other["recipient"], recipient);
 }
 
 #[test]
@@ -99,8 +120,28 @@ fn a_passphrase_alone_opens_a_store_and_stays_good_through_epochs() {
     assert_eq!(read("secret").stdout, "second");
     assert_eq!(with_keys(&cli, &["reader", "revoke", "grace"]).code, 0);
     cli.ok(&["push", "./remote", "--store", "pub", "--keys", "k"]);
-    cli.ok(&["sync", "./remote", "--store", "key"]);
+    let told = cli.ok(&["sync", "./remote", "--store", "key"]).stderr;
+    assert!(told.contains("the reader of this key is not listed"), "{told}");
     assert_eq!(read("secret").code, 12);
+}
+
+#[test]
+fn a_copy_that_nobody_can_read_from_is_told_of_when_it_is_made() {
+    let cli = Cli::with_store();
+    let people: String = (0..64).map(|_| format!("{}\n", Identity::generate().recipient().as_str())).collect();
+    cli.write("people.tsv", people.as_bytes());
+    let added = with_keys(&cli, &["reader", "add", "--from-file", "people.tsv", "--json"]).document();
+    cli.ok(&["push", "./remote", "--store", "pub", "--keys", "k"]);
+    let fingerprint = cli.ok(&["status", "--store", "pub", "--json"]).document()["fingerprint"].clone();
+    let clone = |name: &str, more: &[&str]| {
+        cli.ok(&[&["clone", "./remote", name, "--trust", fingerprint.as_str().unwrap()], more].concat()).stderr
+    };
+    let told = clone("mirror", &[]);
+    assert!(told.contains("nobody can read from this copy") && told.contains("clone --reader TAG"), "{told}");
+    assert!(!cli.ok(&["sync", "--store", "mirror"]).stderr.contains("nobody can read"), "it is told once");
+    let told = clone("key", &["--reader", added["added"][0]["tag"].as_str().unwrap()]);
+    assert!(!told.contains("nobody can read"), "{told}");
+    assert!(clone("other", &["--reader", "00000000"]).contains("is not listed"));
 }
 
 /// What is wrapped for a reader opens with the `age` command: the identity under a passphrase is an identity file of its own.
@@ -147,6 +188,18 @@ fn a_key_goes_to_paper_and_comes_back() {
     cli.write("text", page["text"].as_str().unwrap().as_bytes());
     let foreign = cli.run(&["key", "import", "text", "--store", "other", "--keys", "k3", "--no-passphrase"]);
     assert!(foreign.code == 2 && foreign.stderr.contains("is of another store"), "{foreign:?}");
+    // As an editor on Windows saves it.
+    let typed = format!("\u{feff}{}", page["text"].as_str().unwrap().replace('\n', " \r\n"));
+    cli.write("typed", typed.as_bytes());
+    cli.ok(&["key", "import", "typed", "--store", "pub", "--keys", "k4", "--no-passphrase"]);
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k4"]);
+    // A seed that was mistyped is the seed of another key.
+    let at = typed.find("sign-seed ").unwrap() + "sign-seed ".len();
+    let digit = if typed[at..].starts_with('0') { "1" } else { "0" };
+    cli.write("typed", format!("{}{digit}{}", &typed[..at], &typed[at + 1..]).as_bytes());
+    let wrong = cli.run(&["key", "import", "typed", "--store", "pub", "--keys", "k5", "--no-passphrase"]);
+    assert!(wrong.code == 2 && wrong.stderr.contains("a digit may be mistyped"), "{wrong:?}");
+    assert!(!cli.path("k5").exists());
     cli.write("nonsense", b"hello");
     assert_eq!(with_keys(&cli, &["key", "import", "nonsense", "--no-passphrase"]).code, 2);
 }

@@ -74,6 +74,45 @@ fn a_stolen_writers_key_is_replaced() {
     assert_eq!((&shown["trust_version"], shown["writers"].as_array().unwrap().len()), (&3.into(), 1));
 }
 
+/// The publisher took so much of what the thief signed that no record of before is left, and this host has seen it all.
+#[test]
+fn what_is_too_far_back_for_a_store_comes_from_another_copy() {
+    let cli = Cli::with_store();
+    ok_on_pub(&cli, &["push", "./server"]);
+    for copy in ["thief", "lags"] {
+        cli.ok(&["clone", "./server", copy, "--trust", &fingerprint(&cli)]);
+    }
+    let good = cli.ok(&["status", "--store", "lags", "--json"]).document()["generation"].to_string();
+    let card = new_writer(&cli, "k2");
+    let add = |store: &str, more: &[&str]| {
+        cli.run(&[&["writer", "add", &card, "--name", "new", "--store", store, "--keys", "k"], more].concat())
+    };
+    for round in 0..4 {
+        cli.write("files/of the thief", format!("{round}").as_bytes());
+        cli.ok(&["commit", "files", "--store", "thief", "--keys", "k"]);
+        if round == 0 {
+            let told = add("lags", &[]);
+            assert!(told.code == 17 && told.stderr.contains(&format!("--back-to {good}")), "{told:?}");
+        }
+        cli.ok(&["push", "./server", "--store", "thief", "--keys", "k"]);
+        cli.ok(&["sync", "./server", "--store", "pub"]);
+    }
+    let told = add("pub", &["--back-to", &good]);
+    assert!(told.code == 2 && told.stderr.contains("clone from a copy of the store"), "{told:?}");
+    cli.ok(&["clone", "./lags", "again", "--trust", &fingerprint(&cli)]);
+    assert_eq!(add("again", &[]).code, 17, "this host has seen more");
+    assert_eq!(add("again", &["--back-to", &good]).code, 0);
+    let new = ["--store", "again", "--keys", "k2", "--root-keys", "k"];
+    let removed = cli.ok(&[&["writer", "remove", "publisher"], &new[..]].concat());
+    assert!(removed.stderr.contains("1 reader reads on"), "{removed:?}");
+    cli.ok(&["push", "./server", "--store", "again", "--keys", "k2"]);
+    for store in ["pub", "lags"] {
+        cli.ok(&["sync", "./server", "--store", store]);
+        let left = cli.ok(&["ls", "/", "--store", store, "--keys", "k"]).stdout;
+        assert!(left.contains("a.txt") && !left.contains("of the thief"), "{store}: {left}");
+    }
+}
+
 #[test]
 fn a_change_that_two_roots_must_sign_travels_as_a_file() {
     let cli = Cli::with_store();
@@ -162,8 +201,14 @@ fn a_root_key_is_rotated() {
     let card = ok_on_pub(&cli, &["root", "new", "--no-passphrase", "--json"]).document();
     assert!(card["key_file"].as_str().unwrap().contains("root-"), "{card}");
     ok_on_pub(&cli, &["root", "add", card["card"].as_str().unwrap()]);
+    let both = on_pub(&cli, &["key", "export", "root", "--paper"]);
+    assert!(both.code == 2 && both.stderr.contains("several root keys"), "{both:?}");
     ok_on_pub(&cli, &["root", "remove", &old[..12]]);
+    let new = std::fs::read_to_string(card["key_file"].as_str().unwrap()).unwrap();
+    let exported = || ok_on_pub(&cli, &["key", "export", "root", "--paper", "--json"]).document()["text"].clone();
+    assert_eq!(exported(), new, "of two the one that is trusted");
     std::fs::remove_file(key_files(&cli, "k").into_iter().find(|path| path.ends_with("root.key")).unwrap()).unwrap();
+    assert_eq!(exported(), new, "the only one, whatever it is called");
     ok_on_pub(&cli, &["trust", "renew", "--for", "3y"]);
     let left = ok_on_pub(&cli, &["root", "list", "--json"]).document();
     assert_eq!((left["roots"].as_array().unwrap().len(), &left["roots"][0]["at_hand"]), (1, &true.into()));
@@ -271,7 +316,7 @@ fn no_secret_is_told_or_written_anywhere_but_in_key_files() {
     cli.write("phrase", b"a passphrase that nobody tells\n");
     let card = new_writer(&cli, "k2");
     let root = root_card(&cli);
-    let mut told = String::new();
+    let mut told = cli.ok(&["reader", "new", "--store", "pub", "--keys", "k3", "--no-passphrase", "-vv"]).stderr;
     let mut run = |args: &[&str]| {
         for more in [&[][..], &["-vv"], &["--json", "-vv"]] {
             let ran = cli.run(&[args, more].concat());
@@ -304,8 +349,8 @@ fn no_secret_is_told_or_written_anywhere_but_in_key_files() {
     run(&["commit", "files", "--store", "pub", "--keys", "k2"]);
     let damaged = key_files(&cli, "k2").pop().unwrap();
     let text = std::fs::read_to_string(&damaged).unwrap();
-    let found = secrets(&cli, &["k", "k2", "r2"]);
-    assert!(found.len() >= 7, "{}", found.len());
+    let found = secrets(&cli, &["k", "k2", "k3", "r2"]);
+    assert!(found.len() >= 8, "{}", found.len());
     std::fs::write(&damaged, text.replace("sign-seed ", "sign-seed x").replace("\nstore ", "\nstore")).unwrap();
     run(&["commit", "files", "--store", "pub", "--keys", "k2"]);
     std::fs::write(&damaged, text.replace("identity AGE", "identity GAE")).unwrap();
@@ -318,7 +363,7 @@ fn no_secret_is_told_or_written_anywhere_but_in_key_files() {
     for secret in &found {
         assert!(!contains(told.as_bytes(), secret.as_bytes()), "a secret was told in:\n{told}");
     }
-    let (mut files, left_out) = (Vec::new(), ["k", "k2", "r2", "phrase"].map(|name| cli.path(name)));
+    let (mut files, left_out) = (Vec::new(), ["k", "k2", "k3", "r2", "phrase"].map(|name| cli.path(name)));
     all_files(&cli.path(""), &left_out, &mut files);
     assert!(files.len() > 30, "{files:?}");
     for file in files {
