@@ -344,3 +344,6 @@ impl Session for HttpSession {
         self.only_read("remove", path)
     }
 }
+
+#[cfg(test)]
+mod tests;
