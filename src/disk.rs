@@ -49,6 +49,8 @@ pub enum DiskErrorKind {
     Gone,
     /// What holds it is reached over a wire, and that does not work now.
     Offline,
+    /// What holds it is reached over a wire, and does not give this one file now.
+    Withheld,
     /// Someone asked to stop while the call waited.
     Interrupted,
     /// The medium or file cannot be written.
@@ -329,6 +331,11 @@ pub trait Disk: Send + Sync {
 
     /// Returns whether each call is a question over a wire, so that nothing is asked for beforehand which shows when it is read.
     fn is_far(&self) -> bool {
+        false
+    }
+
+    /// Returns whether a file was ever [`DiskErrorKind::Withheld`], so that what did not read may read later.
+    fn has_withheld(&self) -> bool {
         false
     }
 

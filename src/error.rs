@@ -211,7 +211,7 @@ fn chain_of(error: &(dyn std::error::Error + 'static)) -> String {
 fn kind_of_disk(kind: DiskErrorKind) -> ErrorKind {
     match kind {
         DiskErrorKind::Gone => ErrorKind::Gone,
-        DiskErrorKind::Offline => ErrorKind::Remote,
+        DiskErrorKind::Offline | DiskErrorKind::Withheld => ErrorKind::Remote,
         DiskErrorKind::Interrupted => ErrorKind::Interrupted,
         DiskErrorKind::NoSpace => ErrorKind::NoSpace,
         _ => ErrorKind::Other,

@@ -91,7 +91,8 @@ fn refused(act: &'static str, subject: &dyn std::fmt::Display, error: &DiskError
     let kind = match error.kind {
         D::NotFound => R::NotFound,
         D::NoSpace => R::NoSpace,
-        D::Gone | D::Offline | D::Interrupted | D::Io => R::Unreachable,
+        D::Gone | D::Offline | D::Interrupted => R::Unreachable,
+        D::Io | D::Withheld => R::Unavailable,
         D::ReadOnly | D::Denied | D::BadName | D::WrongType | D::Exists => R::Refused,
     };
     RemoteError::new(kind, act, subject, &error.source)

@@ -27,6 +27,9 @@ pub enum RemoteErrorKind {
     NotFound,
     /// Not reachable, reset, timed out, too slow: worth another try on a new session.
     Unreachable,
+    /// The remote answers that it cannot give or take this one file now (FTP 450, 451, HTTP 500): worth another try on the same
+    /// session, and no word on other files.
+    Unavailable,
     /// Too many sessions (FTP 421, 530 with a limit): worth another try with fewer.
     Busy,
     /// Refused for good: credentials, rights, certificate.
@@ -39,6 +42,14 @@ pub enum RemoteErrorKind {
     Protocol,
     /// Our own side failed: the source or sink of a transfer.
     Local,
+}
+
+impl RemoteErrorKind {
+    /// Returns whether the session that met it can be used further: the remote answered, and the two are in step.
+    #[must_use]
+    pub fn leaves_session(self) -> bool {
+        matches!(self, Self::NotFound | Self::Unavailable | Self::Unsupported | Self::Local)
+    }
 }
 
 /// A call to a remote that failed.
@@ -100,8 +111,8 @@ pub trait Remote: Send + Sync {
     fn hang_up(&self) {}
 }
 
-/// One logged-in session, used by one thread. After any error but `NotFound`, `Unsupported` and `Local` it is dead
-/// and must be dropped.
+/// One logged-in session, used by one thread. After an error that says otherwise it is dead and must be dropped, as
+/// [`RemoteErrorKind::leaves_session`] has it.
 pub trait Session: Send {
     /// Returns a file's length, or nothing where none stands.
     ///

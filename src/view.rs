@@ -586,6 +586,7 @@ impl View {
             StoreError::Gone(_) => ViewError::Gone,
             StoreError::Interrupted => ViewError::Interrupted,
             error @ StoreError::Offline(_) => ViewError::Offline(Error::from(error).in_full()),
+            error if error.is_withheld() => ViewError::Offline(Error::from(error).in_full()),
             error => ViewError::Damaged(Error::from(error).in_full()),
         }
     }

@@ -378,6 +378,10 @@ impl Disk for NearDisk {
         self.inner.is_far()
     }
 
+    fn has_withheld(&self) -> bool {
+        self.inner.has_withheld()
+    }
+
     fn near(&self) -> Option<&Near> {
         Some(&self.near)
     }

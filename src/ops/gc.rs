@@ -27,7 +27,7 @@ use crate::store::sweep::Standing;
 use crate::store::{self, Next, Store, StoreError, grace, layout};
 use plan::{Plan, Policy, plan};
 use repack::{Repacked, repack};
-use sweep::{Garbage, Patience, find_garbage, remove};
+use sweep::{Garbage, Patience, find_garbage, remove_all};
 
 pub mod mark;
 pub mod plan;
@@ -154,9 +154,7 @@ fn collect(disk: &Arc<dyn Disk>, request: &GcRequest<'_>, run: Run<'_>) -> Resul
         garbage = find_garbage(&store, patience, run.clock.now())?;
     }
     done.generation = store.head().head.generation;
-    let removed = remove(&store, &garbage.files, run, &mut done)
-        .and_then(|()| remove(&store, &garbage.superseded, run, &mut done));
-    match removed {
+    match remove_all(&store, &garbage, run, &mut done) {
         Err(error) if error.kind() == ErrorKind::Locked => done.readers = true,
         removed => removed?,
     }

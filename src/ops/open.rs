@@ -145,13 +145,17 @@ impl Reading {
 
 impl Reading {
     /// Tells a pulled medium, which makes everything look damaged, from damage: whatever was counted as damaged is believed
-    /// only while the store's marker still stands.
+    /// only while the store's marker still stands, and while no remote said that it cannot give a file now.
     ///
     /// # Errors
-    /// [`ErrorKind::Gone`].
+    /// [`ErrorKind::Gone`], [`ErrorKind::Remote`].
     pub fn check_medium(&self, damaged: u64) -> Result<()> {
         match self.store.settle(StoreError::damaged("an entry")) {
             gone @ StoreError::Gone(_) if damaged > 0 => Err(gone.into()),
+            _ if damaged > 0 && self.store.disk().has_withheld() => {
+                let text = "the remote does not give all files of the store now; what needs those is left out";
+                Err(Error::new(ErrorKind::Remote, text))
+            }
             _ => Ok(()),
         }
     }

@@ -24,7 +24,8 @@ use crate::ops::rekey::{Change, Rekeyed};
 use crate::ops::transfer::settle;
 use crate::ops::writing::{Writing, remember, require_newest};
 use crate::store::keyring::Step;
-use crate::store::lock::ReadLock;
+use crate::store::lock::{ReadLock, WriteLock};
+use crate::store::order::superseded;
 use crate::store::{Store, StoreError, read_marker};
 use find::{Found, Paths, find};
 use obey::{Obeyed, obey};
@@ -67,6 +68,15 @@ pub struct Purged {
     pub rotated: Option<(Rotated, Rotated)>,
 }
 
+/// What is to be done, and what was done already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// What ending an earlier purge removed, where one had been cut off.
+    pub ended: Option<Obeyed>,
+    /// The plan, or the generation of the store where that purge took everything away that is named.
+    pub plan: std::result::Result<Plan, Generation>,
+}
+
 /// Plans a purge; writes nothing.
 ///
 /// # Errors
@@ -81,14 +91,39 @@ pub fn plan(disk: &Arc<dyn Disk>, request: &PurgeRequest<'_>, run: Run<'_>) -> R
         require_newest(&writing.store, &HostState::load(request.cache, writing.store.id()))?;
         require_whole(&writing)?;
         require_for_all(&writing.store)?;
-        let found = find(&writing, &paths, run)?;
-        plan::plan(&writing, &paths, &found)
+        let missing = find::missing(&writing, &paths, run)?;
+        let is_cut_off = !missing.is_empty() && owes(&writing, request.writer)?;
+        let within = |error: Error| error.within("an earlier purge was cut off: without --dry-run this ends it first");
+        require_there(&missing).map_err(|error| if is_cut_off { within(error) } else { error })?;
+        plan::plan(&writing, &paths, &find(&writing, &paths, run)?)
     };
     look().map_err(|error| settle(disk.as_ref(), error))
 }
 
-/// Carries out a plan that was approved by its hash, on the very state that it was made for. Where an earlier run was cut off
-/// after its generation was made, this one ends it.
+/// Ends an earlier purge that was cut off, if one was, and plans this one.
+///
+/// # Durability
+/// As [`purge`], for what is ended.
+///
+/// # Errors
+/// As [`plan()`].
+pub fn prepare(disk: &Arc<dyn Disk>, request: &PurgeRequest<'_>, run: Run<'_>) -> Result<Prepared> {
+    let paths = Paths::new(request.paths)?;
+    read_marker(disk.as_ref())?.ok_or(StoreError::NoStore)?;
+    let prepare = || {
+        let (_lock, begun) = Begun::begin(disk, &paths, request, run)?;
+        let Begun { writing, ended, is_gone, .. } = begun;
+        let plan = match is_gone {
+            true => Err(writing.store.head().head.generation),
+            false => Ok(plan::plan(&writing, &paths, &find(&writing, &paths, run)?)?),
+        };
+        Ok(Prepared { ended, plan })
+    };
+    prepare().map_err(|error| settle(disk.as_ref(), error))
+}
+
+/// Carries out a plan that was approved by its hash, on the very state that it was made for. What an earlier run left that was cut
+/// off after its generation was made is ended first; where nothing that is named is left then, that is all.
 ///
 /// # Durability
 /// The new state is what opens before anything of an earlier one is removed; a cut anywhere leaves the old state or the new one.
@@ -109,22 +144,12 @@ fn lock_and_purge(
     approved: &str,
     run: Run<'_>,
 ) -> Result<Purged> {
-    let (_lock, writing) = Writing::begin(disk, request.writer, request.cache, run)?;
-    // What an earlier purge owes is done first: until then its end cannot be told from this one's.
-    let writer = match request.own {
-        Some(own) => settle_left(&writing, request.writer, own)?,
-        None => request.writer.clone(),
-    };
-    let owed = obey(&writing.store, run)?;
-    require_whole(&writing)?;
-    require_for_all(&writing.store)?;
-    let found = match find(&writing, paths, run) {
-        Err(error) if error.kind() == ErrorKind::Other && owed.files > 0 => {
-            let generation = writing.store.head().head.generation;
-            return Ok(Purged { generation, plan: None, made_bytes: 0, obeyed: owed, rotated: None });
-        }
-        found => found?,
-    };
+    let (_lock, Begun { writing, writer, ended, is_gone }) = Begun::begin(disk, paths, request, run)?;
+    if is_gone {
+        let (generation, obeyed) = (writing.store.head().head.generation, ended.unwrap_or_default());
+        return Ok(Purged { generation, plan: None, made_bytes: 0, obeyed, rotated: None });
+    }
+    let found = find(&writing, paths, run)?;
     let plan = plan::plan(&writing, paths, &found)?;
     if plan.hash != approved {
         let text = "the plan is another by now than the one that was approved; nothing was purged: look at it again";
@@ -134,6 +159,58 @@ fn lock_and_purge(
     let done = carry_out(writing, paths, &found, &request, run)?;
     let obeyed = obey(&Store::open(Arc::clone(disk))?, run)?;
     Ok(Purged { plan: Some(plan), obeyed, ..done })
+}
+
+/// A store in which no earlier purge owes anything.
+struct Begun {
+    writing: Writing,
+    /// The writer's key as it is then.
+    writer: WriterKey,
+    /// What ending one removed.
+    ended: Option<Obeyed>,
+    /// One was ended, and nothing that is named is left.
+    is_gone: bool,
+}
+
+impl Begun {
+    /// Locks a store and ends what an earlier purge owes: until then its end cannot be told from this one's.
+    fn begin(
+        disk: &Arc<dyn Disk>,
+        paths: &Paths,
+        request: &PurgeRequest<'_>,
+        run: Run<'_>,
+    ) -> Result<(WriteLock, Self)> {
+        let (lock, writing) = Writing::begin(disk, request.writer, request.cache, run)?;
+        let writer = match request.own {
+            Some(own) => settle_left(&writing, request.writer, own)?,
+            None => request.writer.clone(),
+        };
+        let is_owing = !superseded(&writing.store)?.is_empty() || writer.rotating != request.writer.rotating;
+        let obeyed = obey(&writing.store, run)?;
+        let ended = is_owing.then_some(obeyed);
+        require_whole(&writing)?;
+        require_for_all(&writing.store)?;
+        let missing = find::missing(&writing, paths, run)?;
+        let is_gone = ended.is_some() && missing.len() == paths.0.len();
+        if !is_gone {
+            let after =
+                |error: Error| error.within("an earlier purge that had been cut off was ended, and no more was done");
+            require_there(&missing).map_err(|error| if ended.is_some() { after(error) } else { error })?;
+        }
+        Ok((lock, Self { writing, writer, ended, is_gone }))
+    }
+}
+
+/// Returns whether an earlier purge is not ended: records of before it stand, or identities that it replaced.
+fn owes(writing: &Writing, writer: &WriterKey) -> Result<bool> {
+    let reached = writing.store.head().head.generation;
+    let is_rotating = writer.rotating.is_some_and(|generation| generation <= reached);
+    Ok(is_rotating || !superseded(&writing.store)?.is_empty())
+}
+
+fn require_there(missing: &[RelPath]) -> Result<()> {
+    let Some(path) = missing.first() else { return Ok(()) };
+    Err(Error::new(ErrorKind::Other, format!("no kept snapshot has {path}")))
 }
 
 fn carry_out(

@@ -142,10 +142,10 @@ fn receipt_of(store: &Store, key: &SignKey, end: RunEnd, run: Run<'_>) -> Result
 
 /// Puts the file in place, and makes its folder where that is missing. Most servers have it, and let keys make none.
 fn put(remote: &dyn Remote, path: &StorePath, bytes: &[u8]) -> std::result::Result<(), RemoteError> {
-    use RemoteErrorKind::{Busy, NoSpace, Unreachable};
+    use RemoteErrorKind::{Busy, NoSpace, Unavailable, Unreachable};
     let refused = match remote.connect()?.replace(path, bytes) {
         Ok(()) => return Ok(()),
-        Err(error) if matches!(error.kind, Unreachable | Busy | NoSpace) => return Err(error),
+        Err(error) if matches!(error.kind, Unavailable | Unreachable | Busy | NoSpace) => return Err(error),
         Err(error) => error,
     };
     let mut session = remote.connect()?;

@@ -140,7 +140,8 @@ fn refusal<T>(answer: &Response<T>) -> Option<(RemoteErrorKind, String)> {
             return Some((R::Refused, format!("server sends on to {to:?}, which is not followed: name that address")));
         }
         400..=499 => R::Refused,
-        500..=599 => R::Unreachable,
+        500 => R::Unavailable,
+        501..=599 => R::Unreachable,
         _ => R::Protocol,
     };
     Some((kind, format!("server says {}", shown(status))))
@@ -343,3 +344,6 @@ impl Session for HttpSession {
         self.only_read("remove", path)
     }
 }
+
+#[cfg(test)]
+mod tests;

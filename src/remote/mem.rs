@@ -48,6 +48,8 @@ pub enum Fault {
     NotFound,
     /// A fetch is answered by something that makes no sense: `Protocol`.
     Nonsense,
+    /// A fetch is answered with word that the file cannot be had now.
+    Unavailable,
     /// An upload breaks off with `Unreachable`; the remote keeps so many bytes of it.
     SendReset {
         /// Bytes of the upload that are kept.
@@ -278,7 +280,8 @@ struct Course {
     then_error: Option<&'static str>,
     flip_at: Option<u64>,
     endless: bool,
-    is_nonsense: bool,
+    /// Refused so, with what it says.
+    refused: Option<(RemoteErrorKind, &'static str)>,
 }
 
 struct MemSession {
@@ -300,8 +303,7 @@ impl MemSession {
         path: &StorePath,
         why: &str,
     ) -> Result<T, RemoteError> {
-        use RemoteErrorKind::{Local, NotFound, Unsupported};
-        self.dead |= !matches!(kind, Local | NotFound | Unsupported);
+        self.dead |= !kind.leaves_session();
         Err(RemoteError::new(kind, act, path, why))
     }
 
@@ -324,7 +326,10 @@ impl MemSession {
             other => Some(other.clone()),
         });
         match fault {
-            Some(Fault::Nonsense) => course.is_nonsense = true,
+            Some(Fault::Nonsense) => course.refused = Some((RemoteErrorKind::Protocol, "the answer makes no sense")),
+            Some(Fault::Unavailable) => {
+                course.refused = Some((RemoteErrorKind::Unavailable, "it cannot be had now"));
+            }
             Some(Fault::Reset { after_bytes }) => {
                 (course.end_at, course.then_error) = (Some(after_bytes), Some("reset"));
             }
@@ -428,8 +433,8 @@ impl Session for MemSession {
         let Some(file) = file else {
             return self.fail(RemoteErrorKind::NotFound, "fetch", path, "no such file");
         };
-        if course.is_nonsense {
-            return self.fail(RemoteErrorKind::Protocol, "fetch", path, "the answer makes no sense");
+        if let Some((kind, why)) = course.refused {
+            return self.fail(kind, "fetch", path, why);
         }
         let mut bytes = file.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default().to_vec();
         let flip_at = course.flip_at.and_then(|at| at.checked_sub(offset)).and_then(|at| usize::try_from(at).ok());

@@ -60,8 +60,8 @@ impl Retry {
 /// Returns whether a failure of this kind may pass on its own.
 #[must_use]
 pub fn may_pass(kind: RemoteErrorKind) -> bool {
-    use RemoteErrorKind::{Busy, Protocol, Unreachable};
-    matches!(kind, Busy | Protocol | Unreachable)
+    use RemoteErrorKind::{Busy, Protocol, Unavailable, Unreachable};
+    matches!(kind, Busy | Protocol | Unavailable | Unreachable)
 }
 
 /// Returns how many sessions to use after a failure: one fewer where the remote said that it has too many, never none.

@@ -119,6 +119,8 @@ pub enum Answer {
     File,
     /// Word that nothing stands there.
     Missing,
+    /// Word that it cannot be read.
+    Failing,
     /// These bytes.
     Bytes(Arc<[u8]>),
     /// These bytes, and then the end of both connections.

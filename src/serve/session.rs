@@ -326,9 +326,11 @@ impl Session<'_> {
             DiskErrorKind::NoSpace => self.go(452, "No space left."),
             DiskErrorKind::ReadOnly | DiskErrorKind::Denied => self.go(550, "Permission denied."),
             DiskErrorKind::BadName | DiskErrorKind::WrongType => self.go(553, "Not possible there."),
-            DiskErrorKind::Gone | DiskErrorKind::Offline | DiskErrorKind::Interrupted | DiskErrorKind::Io => {
-                self.go(451, "The disk failed.")
-            }
+            DiskErrorKind::Gone
+            | DiskErrorKind::Offline
+            | DiskErrorKind::Withheld
+            | DiskErrorKind::Interrupted
+            | DiskErrorKind::Io => self.go(451, "The disk failed."),
         }
     }
 
@@ -420,6 +422,7 @@ impl Session<'_> {
                 Some((self.shared.dir.open(other.as_ref().unwrap_or(path))?, fault))
             }
             Answer::Missing => None,
+            Answer::Failing => return Err(DiskError::of(DiskErrorKind::Io, "read", path, "so the script has it")),
             Answer::Bytes(bytes) => Some((held(bytes), None)),
             Answer::Reset(bytes) => {
                 let after_bytes = bytes.len() as u64;

@@ -103,12 +103,12 @@ impl StoreError {
 }
 
 impl StoreError {
-    /// Returns whether damage in the store, a bad sector among it, costs one entry and what is below it, and not the run.
+    /// Returns whether damage in the store, a bad sector or a file that a remote withholds among it, costs one entry and what is below it, and not the run.
     #[must_use]
     pub fn costs_one_entry(&self) -> bool {
         match self {
             Self::TooNew(_) => true,
-            _ => self.is_damage(),
+            _ => self.is_damage() || self.is_withheld(),
         }
     }
 
@@ -116,6 +116,12 @@ impl StoreError {
     #[must_use]
     pub fn is_of_the_disk(&self) -> bool {
         matches!(self, Self::Gone(_) | Self::Offline(_) | Self::Interrupted | Self::Disk(_))
+    }
+
+    /// Returns whether a remote does not give what was asked for now, and may give all else.
+    #[must_use]
+    pub fn is_withheld(&self) -> bool {
+        matches!(self, Self::Disk(error) if error.kind == DiskErrorKind::Withheld)
     }
 
     /// Returns whether what was asked for is damaged, or on a bad sector.

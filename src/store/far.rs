@@ -14,7 +14,7 @@
 //! Nothing a server says is believed: names and lengths are asked for, bytes are bounded here and checked by whoever reads. Each
 //! call ends: it is tried a few times on sessions that bound their own waits, and a remote that is not reached, takes too long or
 //! says that it cannot serve counts as offline for a while, in which every call fails at once for the same reason. An answer that is
-//! about one file counts for that file alone: that it is not there or not for us, and one that makes no sense. Such a file is not
+//! about one file counts for that file alone: that it is not there or not for us, that it cannot be had now, and one that makes no sense. Such a file is not
 //! asked for again for a while; only where many in a row are answered so is the remote as a whole left out.
 
 use std::collections::{HashMap, VecDeque};
@@ -114,13 +114,15 @@ struct Offline {
     span: Duration,
 }
 
-/// Files whose answers made no sense.
+/// Files whose answers made no sense, or that the remote cannot give.
 #[derive(Default)]
 struct Wrong {
-    /// The reason, and until when nothing is asked for.
-    files: HashMap<StorePath, (String, Duration)>,
+    /// What it means, the reason, and until when nothing is asked for.
+    files: HashMap<StorePath, (DiskErrorKind, String, Duration)>,
     /// How many were answered so since the last right answer.
     in_a_row: u32,
+    /// One was ever withheld.
+    withheld: bool,
 }
 
 /// What of a store a reader asks a remote for.
@@ -184,7 +186,7 @@ impl Far {
         path: &StorePath,
         work: &mut dyn FnMut(&mut dyn Session) -> Result<T, RemoteError>,
     ) -> Result<T, DiskError> {
-        use RemoteErrorKind::{Local, NotFound, Protocol, Refused, Unsupported};
+        use RemoteErrorKind::{Local, NotFound, Refused, Unsupported};
         self.require_right(act, path)?;
         let probes = self.require_online(act, path)?;
         let mut retry = Retry::new(RetryPolicy { attempts: if probes { 1 } else { POLICY.attempts }, ..POLICY });
@@ -212,10 +214,10 @@ impl Far {
             }
             match retry.next_delay(&error, self.options.random.as_ref()) {
                 Some(delay) => self.wait(delay, act, path)?,
-                None if is_own && error.kind == Protocol && self.is_wrong(path, &error) => {
-                    return Err(wrong_error(act, path, &error.to_string()));
-                }
-                None => return Err(self.gone_offline(act, path, &error)),
+                None => match self.is_of_one_file(path, &error, is_own) {
+                    Some(kind) => return Err(DiskError::of(kind, act, path, &error.to_string())),
+                    None => return Err(self.gone_offline(act, path, &error)),
+                },
             }
         }
     }
@@ -230,24 +232,36 @@ impl Far {
     fn require_right(&self, act: &'static str, path: &StorePath) -> Result<(), DiskError> {
         let now = self.options.clock.monotonic();
         match lock(&self.wrong).files.get(path) {
-            Some((reason, until)) if now < *until => Err(wrong_error(act, path, reason)),
+            Some((kind, reason, until)) if now < *until => Err(DiskError::of(*kind, act, path, reason)),
             _ => Ok(()),
         }
     }
 
-    /// Remembers a file whose answer makes no sense; returns whether that says nothing of the others, as far as is known.
-    fn is_wrong(&self, path: &StorePath, error: &RemoteError) -> bool {
+    /// Remembers a file whose answer makes no sense, or that it cannot be had; returns what that means to who asked, where it says
+    /// nothing of other files as far as is known.
+    fn is_of_one_file(&self, path: &StorePath, error: &RemoteError, is_own: bool) -> Option<DiskErrorKind> {
+        let kind = match (asked(path), error.kind) {
+            // Without one of the small files nothing is known of the store, so it is the remote that fails.
+            (Asked::Small(_) | Asked::Nothing, RemoteErrorKind::Protocol | RemoteErrorKind::Unavailable) => {
+                DiskErrorKind::Offline
+            }
+            // As good as damage; another copy is asked.
+            (Asked::Pack, RemoteErrorKind::Protocol) => DiskErrorKind::Io,
+            (Asked::Pack, RemoteErrorKind::Unavailable) => DiskErrorKind::Withheld,
+            _ => return None,
+        };
         let now = self.options.clock.monotonic();
         let mut wrong = lock(&self.wrong);
-        wrong.in_a_row += 1;
-        if wrong.in_a_row > WRONG_MAX {
-            return false;
+        if !is_own || wrong.in_a_row >= WRONG_MAX {
+            return None;
         }
-        wrong.files.retain(|_, (_, until)| now < *until);
-        wrong.files.insert(path.clone(), (error.to_string(), now + WRONG_FOR));
+        wrong.in_a_row += 1;
+        wrong.files.retain(|_, (_, _, until)| now < *until);
+        wrong.files.insert(path.clone(), (kind, error.to_string(), now + WRONG_FOR));
+        wrong.withheld |= kind == DiskErrorKind::Withheld;
         // Whoever answers is there.
         *lock(&self.offline) = None;
-        true
+        Some(kind)
     }
 
     /// Does one thing once; says of a failure whether it is about that thing, and not about reaching the remote. A session that
@@ -256,7 +270,6 @@ impl Far {
         &self,
         work: &mut dyn FnMut(&mut dyn Session) -> Result<T, RemoteError>,
     ) -> Result<T, (RemoteError, bool)> {
-        use RemoteErrorKind::{Local, NotFound, Unsupported};
         loop {
             let idle = self.take_session();
             let was_idle = idle.is_some();
@@ -270,7 +283,7 @@ impl Far {
                     self.give_back(session);
                     return Ok(value);
                 }
-                Err(error) if matches!(error.kind, Local | NotFound | Unsupported) => {
+                Err(error) if error.kind.leaves_session() => {
                     self.give_back(session);
                     return Err((error, true));
                 }
@@ -434,13 +447,6 @@ impl Far {
 
 fn offline_error(act: &'static str, path: &StorePath, reason: &str) -> DiskError {
     DiskError::of(DiskErrorKind::Offline, act, path, reason)
-}
-
-/// Of a pack it is as good as damage, and another copy is asked. Without one of the small files nothing is known of the store, so it is
-/// the remote that fails.
-fn wrong_error(act: &'static str, path: &StorePath, reason: &str) -> DiskError {
-    let is_pack = matches!(asked(path), Asked::Pack);
-    DiskError::of(if is_pack { DiskErrorKind::Io } else { DiskErrorKind::Offline }, act, path, reason)
 }
 
 fn missing(act: &'static str, path: &StorePath, address: &str) -> DiskError {
@@ -610,6 +616,10 @@ impl Disk for FarDisk {
 
     fn is_far(&self) -> bool {
         true
+    }
+
+    fn has_withheld(&self) -> bool {
+        lock(&self.far.wrong).withheld
     }
 }
 

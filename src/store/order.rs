@@ -10,10 +10,12 @@ use super::object::{Purpose, open_outer, seal_outer};
 use super::pack::create_immutable;
 use super::trust::TrustChain;
 use super::{Store, head};
+use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::{FileHash, Generation, ObjectId, PackHash, StoreId, StorePath};
 use crate::crypto::Secret;
 use crate::crypto::sign::{Purpose as Signed, SignKey, verify};
 use crate::disk::{Disk, read_all};
+use crate::format::head::SignedHead;
 use crate::format::manifest::{FileKind, FileRef};
 use crate::format::order::{
     ORDER_ITEMS_MAX, ORDER_PARTS_MAX, OrderFile, decode_objects, decode_snapshots, encode_objects, encode_snapshots,
@@ -81,7 +83,26 @@ pub fn purged_below(store: &Store) -> Result<Generation, StoreError> {
     Ok(readable_orders_of(store)?.iter().map(|order| order.generation).max().unwrap_or_default())
 }
 
-/// Returns the records that stand and are older than the newest purge: while there is one, the purge is not carried out here.
+/// Says which parts of its orders a state does not list, if any are missing: what those order is known to nobody. Each part says
+/// how many there are.
+#[must_use]
+pub fn missing_parts(orders: &[OrderFile]) -> Option<String> {
+    let mut known: BTreeMap<Generation, (u16, BTreeSet<u16>)> = BTreeMap::new();
+    for order in orders {
+        let (parts, listed) = known.entry(order.generation).or_default();
+        *parts = order.parts.max(*parts);
+        listed.insert(order.part);
+    }
+    let is_short = |(parts, listed): &(u16, BTreeSet<u16>)| listed.len() < usize::from(*parts);
+    let (generation, (parts, listed)) = known.into_iter().find(|(_, order)| is_short(order))?;
+    let missing = usize::from(parts) - listed.len();
+    Some(format!(
+        "the purge order of generation {generation} lacks {missing} of its {parts} parts: purge anything again"
+    ))
+}
+
+/// Returns the records that stand and are of before the newest purge: while there is one, the purge is not carried out here. Those
+/// are the older ones, and those of another history, which a recovery left under the same generations.
 ///
 /// # Errors
 /// Those of the disk.
@@ -90,8 +111,28 @@ pub fn superseded(store: &Store) -> Result<Vec<StorePath>, StoreError> {
     if purged == Generation(0) {
         return Ok(Vec::new());
     }
-    let older = head::names(store.disk().as_ref())?.into_iter().filter(|generation| *generation < purged);
-    Ok(older.map(layout::head_record).collect())
+    let mut found = Vec::new();
+    for generation in head::names(store.disk().as_ref())? {
+        if generation < purged || is_of_another_history(store, generation)? {
+            found.push(layout::head_record(generation));
+        }
+    }
+    Ok(found)
+}
+
+/// Returns whether a record of an earlier generation is none of those that the state lists as its own, as far back as the list goes.
+fn is_of_another_history(store: &Store, generation: Generation) -> Result<bool, StoreError> {
+    let listed = &store.packs().heads;
+    let is_covered = listed.keys().next().is_some_and(|first| *first <= generation);
+    if !is_covered || generation >= store.head().head.generation {
+        return Ok(false);
+    }
+    let bytes = match read_all(store.disk().as_ref(), &layout::head_record(generation), HEAD_MAX_BYTES) {
+        Err(error) if error.kind.is_of_the_medium() => return Err(error.into()),
+        // What does not read leads to nothing, and is left for whoever looks at damage.
+        bytes => bytes.ok().flatten().and_then(|bytes| SignedHead::decode(&bytes).ok()),
+    };
+    Ok(bytes.is_some_and(|record| listed.get(&generation) != Some(&record.hash())))
 }
 
 fn read_order(disk: &dyn Disk, store: StoreId, trust: &TrustChain, file: &FileRef) -> Result<OrderFile, StoreError> {

@@ -31,6 +31,7 @@ mod endless;
 mod forged;
 mod freeze;
 mod mix;
+mod orders;
 mod planted;
 mod rollback;
 mod several;

@@ -16,6 +16,7 @@ use chunkstore::format::sealed::SealedPart;
 use chunkstore::format::snapshot::Snapshot;
 use chunkstore::format::tree::{Content, Entry, Node, TreeNode};
 use chunkstore::format::{Codec, Kind, Pointer};
+use chunkstore::ops::commit::path_key;
 use chunkstore::ops::purge::plan::Plan;
 use chunkstore::ops::purge::{PurgeRequest, Purged, plan, purge};
 use chunkstore::ops::writing::Writing;
@@ -485,6 +486,60 @@ fn chunks_that_other_directories_share_are_made_anew() {
     assert!(!image.opened(&Secrets::of(&scene)).values().any(|plain| holds(plain, SECRET)));
     assert_eq!(contents(&scene, "after", &[]), expected);
     scene.assert_sound();
+}
+
+// Names of hard links in two directories may make them one tree; each path goes, is told and is forgotten by the host.
+#[cfg(unix)]
+#[test]
+fn directories_of_hard_links_are_told_path_by_path() {
+    let scene = Scene::new();
+    scene.clock.advance(std::time::Duration::from_secs(1000 * 24 * 3600));
+    scene.write("kept/file", b"kept");
+    std::fs::create_dir(scene.path("folder/two")).unwrap();
+    for name in ["a", "b"] {
+        scene.write(&format!("one/{name}"), &text(name, 9));
+        let path = |dir: &str| scene.path("folder").join(dir).join(name);
+        std::fs::hard_link(path("one"), path("two")).unwrap();
+    }
+    scene.commit("one").unwrap();
+    let plan = scene.plan_purge(&["one", "two"]).unwrap();
+    let gone: Vec<String> = plan.gone.iter().map(ToString::to_string).collect();
+    assert_eq!((gone.join(" ").as_str(), plan.gone_count), ("/one/a /one/b /two/a /two/b", 4));
+    scene.purge(&["one", "two"]);
+    let remembered = std::fs::read(scene.path("cache").join(scene.store.to_string()).join("stats.redb")).unwrap();
+    let has = |path: &str| {
+        let key = path_key(&RelPath::new(path.as_bytes()).unwrap());
+        remembered.windows(key.len()).any(|window| window == key)
+    };
+    assert!(has("kept/file"));
+    for path in ["one/a", "one/b", "two/a", "two/b"] {
+        assert!(!has(path), "{path}");
+    }
+}
+
+// Messages and tags stay, so who purges is told which of them name it.
+#[test]
+fn messages_that_name_it_are_told() {
+    let scene = Scene::new();
+    for (name, message) in [
+        ("private/letter.txt", "adds Letter.TXT"),
+        ("other", "newsletter.txts"),
+        ("third", "see private/notes/deep.txt, at last"),
+        ("private/notes/deep.txt", "notes"),
+    ] {
+        scene.write(name, name.as_bytes());
+        scene.commit(message).unwrap();
+    }
+    let messages = |paths: &[&str]| -> Vec<usize> {
+        let plan = scene.plan_purge(paths).unwrap();
+        let writing = Writing::look(scene.shared_disk(), &scene.writer(), scene.run()).unwrap();
+        let all = &writing.unlocked.sealed.snapshots;
+        plan.mentions.iter().map(|(named, _)| all.iter().position(|one| one.id == named.id).unwrap()).collect()
+    };
+    assert_eq!(messages(&["private/letter.txt"]), [0]);
+    assert_eq!(messages(&["private/notes"]), [2, 3]);
+    assert_eq!(messages(&["private"]), [2]);
+    assert_eq!(messages(&["other"]), [0_usize; 0]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chunkstore::base::StorePath;
+use chunkstore::base::{Clock, StorePath};
 use chunkstore::error::ErrorKind;
 use chunkstore::ops::sync::{SyncRequest, sync};
 use chunkstore::remote::mem::{Fault, Rule};
@@ -155,6 +155,37 @@ fn a_pack_that_stays_wrong_stops_the_run_but_not_the_others() {
         remote.heal();
         let synced = key.sync(&remote).unwrap();
         assert_eq!((synced.packs_fetched, synced.packs_reused), (1, 3), "{fault:?}");
+        key.assert_holds(&head);
+    }
+}
+
+#[test]
+fn a_pack_that_is_not_to_be_had_costs_itself_alone_and_many_cost_the_rest() {
+    for fault in [Fault::Unavailable, Fault::Stall { after_bytes: 0 }] {
+        let publisher = Publisher::new(1);
+        publisher.commit(&[1000]);
+        let remote = publisher.remote();
+        let mut key = Key::of(&publisher, &remote);
+        let head = publisher.commit(&[1000; 40]);
+        publisher.plant(&remote);
+        remote.script(Rule::always(fault.clone()).at(&pack_path(&publisher, 7)));
+        let error = key.sync(&remote).expect_err("a pack is missing");
+        assert_eq!(error.kind(), ErrorKind::Remote, "{fault:?}: {error}");
+        remote.heal();
+        assert_eq!(key.sync(&remote).unwrap().packs_fetched, 1, "{fault:?}: all others had come");
+        key.assert_holds(&head);
+        // A server that gives none of them could else hold a key for hours.
+        let head = publisher.commit(&[1000; 40]);
+        publisher.plant(&remote);
+        (41..81).for_each(|at| remote.script(Rule::always(fault.clone()).at(&pack_path(&publisher, at))));
+        remote.reset_counts();
+        let before = key.world.clock.monotonic();
+        let error = key.sync(&remote).expect_err("all packs are missing");
+        assert_eq!(error.kind(), ErrorKind::Remote, "{fault:?}: {error}");
+        let (waited, fetches) = (key.world.clock.monotonic() - before, remote.counts().fetches);
+        assert!(waited.as_secs() < 300 && fetches < 60, "{fault:?}: {waited:?}, {fetches} fetches");
+        remote.heal();
+        assert_eq!(key.sync(&remote).unwrap().packs_fetched, 40, "{fault:?}");
         key.assert_holds(&head);
     }
 }

@@ -19,15 +19,14 @@ use crate::crypto::sign::SignKey;
 use crate::disk::Disk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::local_keys::KeyDir;
-use crate::ops::purge::plan::Plan;
+use crate::ops::purge::obey::Obeyed;
+use crate::ops::purge::plan::{Mention, Plan};
 use crate::ops::purge::rotate::{OwnKeys, Rotated};
 use crate::ops::purge::status::{KeysStanding, PendingKey, PurgeStatus, RemoteStanding, Standing, keys, status};
-use crate::ops::purge::{PurgeRequest, Purged, plan, purge};
+use crate::ops::purge::{Prepared, PurgeRequest, Purged, plan, prepare, purge};
 use crate::remote::Remote;
 use crate::store::replica;
 
-/// Approves no plan at all.
-const NO_PLAN: &str = "";
 /// Longest answer that is read.
 const ANSWER_MAX_BYTES: u64 = 1024;
 /// Most paths of a kind that people are shown.
@@ -59,46 +58,84 @@ pub fn run(args: &PurgeArgs, context: &Context) -> Result<Outcome> {
     let own = OwnKeys { dir: KeyDir::new(keys, store), ask: &ask, roots: &roots };
     let cache = context.settings.cache.as_deref();
     let request = PurgeRequest { paths: &paths, writer: &writer, cache, own: Some(&own) };
-    let failed = |error: Error| error.within("cannot purge");
     let approved = match &args.approve {
         Some(hash) => hash.trim().to_ascii_lowercase(),
-        None => {
-            let progress = context.start(Shape::Document)?;
-            let planned = plan(&disk, &request, context.run(&progress));
-            progress.finish();
-            let planned = match planned {
-                // Nothing has these paths any more: it may be that a purge of them was cut off, which is ended then.
-                Err(error) if error.kind() == ErrorKind::Other && !args.dry_run => {
-                    let progress = context.start(Shape::Document)?;
-                    let ended = purge(&disk, &request, NO_PLAN, context.run(&progress));
-                    progress.finish();
-                    return ended.map_or_else(|_| Err(failed(error)), |done| show_done(&done, context));
-                }
-                planned => planned.map_err(failed)?,
-            };
-            if args.dry_run {
-                show_plan(&planned, context)?;
-                context.output.text(format!("carry it out with --approve {}", planned.hash))?;
-                context.output.json(&document(&planned, None))?;
-                return Ok(Outcome::Done);
-            }
-            show_plan(&planned, context)?;
-            if !args.yes && !confirm(context)? {
-                context.output.text("nothing was purged")?;
-                return Ok(Outcome::Done);
-            }
-            planned.hash
-        }
+        None if args.dry_run => return show_only(&disk, &request, context),
+        None => match agree(&disk, &request, args.yes, context)? {
+            Ok(hash) => hash,
+            Err(outcome) => return Ok(outcome),
+        },
     };
     let progress = context.start(Shape::Document)?;
     let done = purge(&disk, &request, &approved, context.run(&progress));
     progress.finish();
-    show_done(&done.map_err(failed)?, context)
+    show_done(&done.map_err(failed)?, &paths, context)
+}
+
+fn failed(error: Error) -> Error {
+    error.within("cannot purge")
+}
+
+/// Shows the plan, and how to approve it.
+fn show_only(disk: &Arc<dyn Disk>, request: &PurgeRequest<'_>, context: &Context) -> Result<Outcome> {
+    let progress = context.start(Shape::Document)?;
+    let planned = plan(disk, request, context.run(&progress));
+    progress.finish();
+    let planned = planned.map_err(failed)?;
+    show_plan(&planned, context)?;
+    context.output.text(format!("carry it out with --approve {}", planned.hash))?;
+    context.output.json(&document(&planned, None))?;
+    Ok(Outcome::Done)
+}
+
+/// Shows the plan and asks; returns what approves it, or how the run ends where there is nothing to approve.
+fn agree(
+    disk: &Arc<dyn Disk>,
+    request: &PurgeRequest<'_>,
+    yes: bool,
+    context: &Context,
+) -> Result<std::result::Result<String, Outcome>> {
+    let progress = context.start(Shape::Document)?;
+    let prepared = prepare(disk, request, context.run(&progress));
+    progress.finish();
+    let Prepared { ended, plan } = prepared.map_err(failed)?;
+    let planned = match plan {
+        Ok(plan) => plan,
+        Err(generation) => {
+            let obeyed = ended.unwrap_or_default();
+            let done = Purged { generation, plan: None, made_bytes: 0, obeyed, rotated: None };
+            return show_done(&done, request.paths, context).map(Err);
+        }
+    };
+    if let Some(ended) = &ended {
+        tell_ended(ended, context);
+    }
+    show_plan(&planned, context)?;
+    if !yes && !confirm(context)? {
+        context.output.text("nothing was purged")?;
+        return Ok(Err(Outcome::Done));
+    }
+    Ok(Ok(planned.hash))
+}
+
+/// Tells of an earlier purge that was ended before this one is planned.
+fn tell_ended(ended: &Obeyed, context: &Context) {
+    let text = match ended.readers {
+        true => {
+            "a purge had been cut off, and somebody reads the store, so what it took away still stands here".to_owned()
+        }
+        false => format!("ended a purge that had been cut off: {} removed", removed(ended)),
+    };
+    context.notices.line(&format!("chunkstore: {text}"));
+}
+
+fn removed(obeyed: &Obeyed) -> String {
+    format!("{} files, {}", obeyed.files, show_size(obeyed.bytes))
 }
 
 /// Shows what was done, and what has to wait for readers.
-fn show_done(done: &Purged, context: &Context) -> Result<Outcome> {
-    show(done, context)?;
+fn show_done(done: &Purged, paths: &[RelPath], context: &Context) -> Result<Outcome> {
+    show(done, paths, context)?;
     if done.obeyed.readers {
         let line = "somebody reads the store, so what was purged stands here until the next sync, commit or gc";
         context.notices.line(&format!("chunkstore: {line}"));
@@ -146,9 +183,24 @@ fn show_plan(plan: &Plan, context: &Context) -> Result<()> {
         let more = u64::from(plan.has_more_elsewhere);
         list(said, plan.elsewhere.len() as u64 + more, context)?;
     }
+    if !plan.mentions.is_empty() {
+        output.text("stays, since messages and tags stay: these snapshots name it there; forget them first if that is too much:")?;
+        let said = plan.mentions.iter().map(|(named, mention)| {
+            let (id, time) = (super::short_id(&named.id), short_time(named.time.to_string()));
+            format!("{id}  {time}  in {}", place(*mention))
+        });
+        list(said, plan.mentions.len() as u64, context)?;
+    }
     output.field("made anew", format!("{} chunks, {}", plan.recut_chunks, show_size(plan.recut_bytes)))?;
     output.field("packs", format!("{} with content, {} at most are copied", plan.packs.0, show_size(plan.packs.1)))?;
     output.field("plan", &plan.hash)
+}
+
+fn place(mention: Mention) -> &'static str {
+    match mention {
+        Mention::Message => "its message",
+        Mention::Tag => "a tag",
+    }
 }
 
 fn list(lines: impl Iterator<Item = String>, count: u64, context: &Context) -> Result<()> {
@@ -160,13 +212,17 @@ fn list(lines: impl Iterator<Item = String>, count: u64, context: &Context) -> R
     if count > listed { context.output.text(format!("    and {} more", count - listed)) } else { Ok(()) }
 }
 
-fn show(done: &Purged, context: &Context) -> Result<()> {
+fn show(done: &Purged, paths: &[RelPath], context: &Context) -> Result<()> {
     let output = &context.output;
     match &done.plan {
         Some(_) => output.text(format!("purged, now at generation {}", done.generation))?,
-        None => output.text("ended a purge that had been cut off")?,
+        None => {
+            let is_ended = if done.obeyed.readers { "is not ended yet" } else { "was ended" };
+            output.text(format!("a purge that had been cut off {is_ended}; no kept snapshot has any of this now:"))?;
+            list(paths.iter().map(ToString::to_string), paths.len() as u64, context)?;
+        }
     }
-    output.field("removed", format!("{} files, {}", done.obeyed.files, show_size(done.obeyed.bytes)))?;
+    output.field("removed", removed(&done.obeyed))?;
     if let Some((reader, writer)) = done.rotated {
         output.field("reader.key", words(reader))?;
         output.field("writer.key", words(writer))?;
@@ -225,6 +281,11 @@ fn document(plan: &Plan, done: Option<&Purged>) -> Value {
     object.insert("gone_bytes".into(), json!(plan.gone_bytes));
     object.insert("snapshots".into(), plan.snapshots.iter().map(snapshot).collect());
     object.insert("kept_snapshots".into(), json!(plan.kept_snapshots));
+    let mentions = plan.mentions.iter().map(|(named, mention)| {
+        let place = if *mention == Mention::Message { "message" } else { "tag" };
+        json!({"snapshot": named.id.to_string(), "in": place})
+    });
+    object.insert("mentions".into(), mentions.collect());
     let elsewhere = plan.elsewhere.iter().map(|(path, found)| {
         let mut object = Map::new();
         put_path(&mut object, &[b"/", path.as_bytes()].concat());
@@ -301,6 +362,7 @@ fn run_status(words: &[String], context: &Context) -> Result<Outcome> {
     context.output.json(&json!({
         "purged": status.purged.map(|generation| generation.0),
         "packs": status.packs,
+        "lacks": status.lacks,
         "here": {"packs": status.here.packs, "records": status.here.records},
         "remotes": status.remotes.iter().map(remote_object).collect::<Vec<_>>(),
         "keys": keys.as_ref().map(keys_object),
@@ -335,6 +397,9 @@ fn show_status(status: &PurgeStatus, keys: Option<&KeysStanding>, context: &Cont
     let output = &context.output;
     let Some(generation) = status.purged else { return output.text("nothing was ever purged from this store") };
     output.text(format!("generation {generation} purged {} packs", status.packs))?;
+    if let Some(lacks) = &status.lacks {
+        output.text(format!("not all of what was ordered is known: {lacks}"))?;
+    }
     output.field("this store", standing(&status.here))?;
     for (address, remote) in &status.remotes {
         output.field(&shown(std::path::Path::new(address)), remote_standing(remote))?;

@@ -130,7 +130,7 @@ impl Pool<'_> {
 
     /// Fetches and opens one receipt.
     fn fetch(&self, caller: &mut Caller<'_>, replica: ReplicaId) -> std::result::Result<Got, CallError> {
-        use RemoteErrorKind::{Busy, NoSpace, NotFound, Protocol, Refused, Unreachable, Unsupported};
+        use RemoteErrorKind::{Busy, NoSpace, NotFound, Protocol, Refused, Unavailable, Unreachable, Unsupported};
         let path = layout::receipt(replica);
         let mut retry = Retry::new(RetryPolicy::default());
         loop {
@@ -142,6 +142,10 @@ impl Pool<'_> {
                 NotFound => return Ok(Got::Nothing),
                 Busy if self.leave(replica) => return Ok(Got::Crowded),
                 Refused | Protocol | Unsupported | NoSpace => return Ok(Got::Found(Found::Unread(error.to_string()))),
+                Unavailable => match caller.wait_after(&mut retry, error) {
+                    Err(CallError::Remote(error)) => return Ok(Got::Found(Found::Unread(error.to_string()))),
+                    waited => waited?,
+                },
                 Busy | Unreachable | RemoteErrorKind::Local => caller.wait_after(&mut retry, error)?,
             }
         }

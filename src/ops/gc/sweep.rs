@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Collected;
 use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::monitor::{Amount, Task};
-use crate::base::{Generation, StorePath, Timestamp};
+use crate::base::{Epoch, Generation, StorePath, Timestamp};
 use crate::disk::{Disk, DiskErrorKind, read_all};
 use crate::error::Result;
 use crate::format::FormatError;
@@ -13,7 +13,7 @@ use crate::format::head::SignedHead;
 use crate::ops::Run;
 use crate::store::lock::SweepLock;
 use crate::store::manifest::PackSet;
-use crate::store::order::{purged_below, superseded};
+use crate::store::order::{purged_below, readable_orders_of, superseded};
 use crate::store::sweep::{Reached, Standing, list_standing};
 use crate::store::{Store, StoreError, head, layout};
 
@@ -132,6 +132,40 @@ fn add_pending(store: &Store, purged: Generation, reached: &mut Reached) -> Resu
         Err(_) => reached.add_unknown(),
     }
     Ok(None)
+}
+
+/// Removes all garbage; records of before a purge last, once whatever led there is gone for good.
+///
+/// # Durability
+/// As [`remove`].
+///
+/// # Errors
+/// As [`remove`].
+pub fn remove_all(store: &Store, garbage: &Garbage, run: Run<'_>, done: &mut Collected) -> Result<()> {
+    remove(store, &garbage.files, run, done)?;
+    if garbage.superseded.is_empty() {
+        return Ok(());
+    }
+    settle_removed(store, run)?;
+    remove(store, &garbage.superseded, run, done)
+}
+
+/// Makes durable what an earlier run removed for a purge and was cut off before it could: it lists no more, might come back with
+/// the medium, and without a record of before nothing would tell of it.
+fn settle_removed(store: &Store, run: Run<'_>) -> Result<()> {
+    let disk = store.disk().as_ref();
+    let orders = readable_orders_of(store)?;
+    let packs = orders.iter().flat_map(|order| &order.packs);
+    let mut dirs: BTreeSet<StorePath> = packs.map(|pack| layout::pack_dir(pack.0[0])).collect();
+    dirs.insert(layout::manifests());
+    let epochs = (1..=store.head().head.epoch.0).map(|epoch| layout::key_dir(Epoch(epoch)));
+    for dir in dirs.into_iter().chain(epochs) {
+        run.check()?;
+        if disk.metadata(&dir)?.is_some() {
+            disk.sync_dir(&dir)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes garbage; the state that stays is made durable first, and each directory is synced once its files are gone.

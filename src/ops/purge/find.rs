@@ -143,11 +143,32 @@ fn is_at_or_below(path: &RelPath, above: &RelPath) -> bool {
     above.is_root() || rest.is_empty() || rest[0] == b'/'
 }
 
-/// Finds out.
+/// Returns which of the paths no kept snapshot has.
 ///
 /// # Errors
-/// [`ErrorKind::Other`] for a path that no kept snapshot has, [`ErrorKind::Corrupt`] when a snapshot, tree or list does not read:
-/// nobody knows then what it leads to. [`ErrorKind::Interrupted`].
+/// As [`find`].
+pub fn missing(writing: &Writing, paths: &Paths, run: Run<'_>) -> Result<Vec<RelPath>> {
+    let (reader, mut missing) = (writing.reader.as_ref(), paths.0.clone());
+    for named in &writing.unlocked.sealed.snapshots {
+        run.check()?;
+        let loaded = snapshots::load(reader, named);
+        let snapshot = loaded.map_err(|error| blind(writing, &format!("snapshot {}", named.id), error))?;
+        let mut left = Vec::new();
+        for path in missing {
+            if resolve(reader, &snapshot, &path).map_err(|error| stopped(writing, error))?.is_none() {
+                left.push(path);
+            }
+        }
+        missing = left;
+    }
+    Ok(missing)
+}
+
+/// Finds out, for paths each of which some kept snapshot has.
+///
+/// # Errors
+/// [`ErrorKind::Corrupt`] when a snapshot, tree or list does not read: nobody knows then what it leads to.
+/// [`ErrorKind::Interrupted`].
 pub fn find(writing: &Writing, paths: &Paths, run: Run<'_>) -> Result<Found> {
     let reader = writing.reader.as_ref();
     reader.keep_nothing();
@@ -191,8 +212,8 @@ struct Finding<'a> {
     contents: HashSet<Hashed>,
     /// Their lengths.
     lengths: HashSet<u64>,
-    /// What directories hold that go, by their trees.
-    known: HashMap<Name, Totals>,
+    /// What directories hold that go, by their trees and where those stand: of each place every path is noted.
+    known: HashMap<(Name, RelPath), Totals>,
     /// Contents of short files by their first extent, which tells them apart together with their length.
     hashed: HashMap<(Name, u64, u64), [u8; 32]>,
 }
@@ -204,13 +225,9 @@ impl Finding<'_> {
             let snapshot = loaded.map_err(|error| blind(writing, &format!("snapshot {}", named.id), error))?;
             self.found.snapshots.push(Touched { snapshot, gone: Totals::default(), is_touched: false });
         }
-        let stopped = |error| blind(writing, "a tree or a list of a kept snapshot", error);
-        let mut missing: Vec<&RelPath> = self.paths.0.iter().collect();
+        let stopped = |error| stopped(writing, error);
         for at in 0..self.found.snapshots.len() {
-            self.gather(at, &mut missing).map_err(stopped)?;
-        }
-        if let Some(path) = missing.first() {
-            return Err(Error::new(ErrorKind::Other, format!("no kept snapshot has {path}")));
+            self.gather(at).map_err(stopped)?;
         }
         for at in 0..self.found.snapshots.len() {
             let root = self.found.snapshots[at].snapshot.root;
@@ -226,15 +243,14 @@ impl Finding<'_> {
         if self.run.monitor.cancelled() { Err(StoreError::Interrupted) } else { Ok(()) }
     }
 
-    /// Gathers what goes of a snapshot, and takes the paths that it has off the list of those that were not seen.
-    fn gather(&mut self, at: usize, missing: &mut Vec<&RelPath>) -> std::result::Result<(), StoreError> {
+    /// Gathers what goes of a snapshot.
+    fn gather(&mut self, at: usize) -> std::result::Result<(), StoreError> {
         let snapshot = self.found.snapshots[at].snapshot.clone();
         for path in &self.paths.0 {
             self.check()?;
             let Some((above, _)) = path.split_last() else { continue };
             self.gather_beside(&snapshot, &above)?;
             let Some(Named::Entry(entry)) = resolve(self.reader, &snapshot, path)? else { continue };
-            missing.retain(|missing| *missing != path);
             let mut gone = Totals::default();
             self.gather_entry(path, &entry, &mut gone)?;
             if let Node::Dir { tree } = &entry.node {
@@ -273,8 +289,8 @@ impl Finding<'_> {
         path: &RelPath,
         tree: &Pointer,
     ) -> std::result::Result<Totals, StoreError> {
-        let name = (tree.id, tree.dedup_generation);
-        if let Some(known) = self.known.get(&name) {
+        let place = ((tree.id, tree.dedup_generation), path.clone());
+        if let Some(known) = self.known.get(&place) {
             return Ok(*known);
         }
         let mut below = Totals::default();
@@ -286,7 +302,7 @@ impl Finding<'_> {
             &mut |path, entry| self.gather_entry(path, entry, &mut below).map(|()| true),
             &mut |_, error| Err(error),
         )?;
-        self.known.insert(name, below);
+        self.known.insert(place, below);
         Ok(below)
     }
 
@@ -546,6 +562,10 @@ fn add(all: &mut Totals, more: &Totals) {
     all.dirs += more.dirs;
     all.others += more.others;
     all.bytes = all.bytes.saturating_add(more.bytes);
+}
+
+fn stopped(writing: &Writing, error: StoreError) -> Error {
+    blind(writing, "a tree or a list of a kept snapshot", error)
 }
 
 /// Makes the error of a run that cannot see what something leads to.

@@ -7,7 +7,7 @@ use crate::error::{ErrorKind, Result};
 use crate::format::manifest::FileKind;
 use crate::ops::Run;
 use crate::ops::gc::Collected;
-use crate::ops::gc::sweep::{Patience, find_garbage, remove};
+use crate::ops::gc::sweep::{Patience, find_garbage, remove_all};
 use crate::store::Store;
 use crate::store::head::Soundness;
 use crate::store::order::superseded;
@@ -46,9 +46,7 @@ pub fn sweep(store: &Store, run: Run<'_>) -> Result<Obeyed> {
     let patience = Patience { grace_secs: 0, spares_arriving: false };
     let garbage = find_garbage(store, patience, run.clock.now())?;
     let mut done = Collected::default();
-    let removed =
-        remove(store, &garbage.files, run, &mut done).and_then(|()| remove(store, &garbage.superseded, run, &mut done));
-    let readers = match removed {
+    let readers = match remove_all(store, &garbage, run, &mut done) {
         Err(error) if error.kind() == ErrorKind::Locked => true,
         removed => removed.map(|()| false)?,
     };

@@ -1,6 +1,6 @@
 //! The plan of a purge: what it would do, in numbers and paths, and the hash by which a person approves it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::find::{Elsewhere, Found, Paths};
 use crate::base::{Generation, PackHash, RelPath};
@@ -12,6 +12,9 @@ use crate::store::StoreError;
 
 /// Bytes of the hash that people are shown.
 const HASH_BYTES: usize = 16;
+
+/// Names that are shorter count as words of any sentence.
+const NAME_MIN_BYTES: usize = 4;
 
 /// What a purge would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub struct Plan {
     pub snapshots: Vec<(SnapshotRef, Totals)>,
     /// Snapshots that are kept, all of which are sealed anew.
     pub kept_snapshots: u64,
+    /// Those of them whose message or tags name something that goes, oldest first: what they say stays.
+    pub mentions: Vec<(SnapshotRef, Mention)>,
     /// Paths of files that go, as far as they are listed.
     pub gone: Vec<RelPath>,
     /// How many those are.
@@ -44,6 +49,15 @@ pub struct Plan {
     pub packs: (u64, u64),
 }
 
+/// Where a snapshot names what goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mention {
+    /// In its message, and maybe in a tag as well.
+    Message,
+    /// In a tag.
+    Tag,
+}
+
 /// Makes the plan of what was found.
 ///
 /// # Errors
@@ -60,6 +74,7 @@ pub fn plan(writing: &Writing, paths: &Paths, found: &Found) -> Result<Plan> {
         paths: paths.0.clone(),
         snapshots: touched.map(|(named, touched)| (named.clone(), touched.gone)).collect(),
         kept_snapshots: sealed.snapshots.len() as u64,
+        mentions: mentions(writing, paths, found),
         gone: found.gone.0.iter().cloned().collect(),
         gone_count: found.gone.1,
         gone_bytes: found.candidates.values().map(super::find::Candidate::gone_bytes).sum(),
@@ -71,6 +86,35 @@ pub fn plan(writing: &Writing, paths: &Paths, found: &Found) -> Result<Plan> {
     };
     plan.hash = hash(writing, &plan)?;
     Ok(plan)
+}
+
+/// Finds the snapshots whose message or tags name a path that was named, by its last part alone if that is no common word, or any
+/// listed path below it.
+fn mentions(writing: &Writing, paths: &Paths, found: &Found) -> Vec<(SnapshotRef, Mention)> {
+    let whole = paths.0.iter().chain(&found.gone.0).map(RelPath::as_bytes);
+    let names = paths.0.iter().filter_map(|path| path.as_bytes().rsplit(|byte| *byte == b'/').next());
+    let names = names.filter(|name| name.len() >= NAME_MIN_BYTES);
+    let words: BTreeSet<String> = whole.chain(names).map(|word| String::from_utf8_lossy(word).to_lowercase()).collect();
+    let says = |text: &str| {
+        let text = text.to_lowercase();
+        words.iter().any(|word| has_word(&text, word))
+    };
+    let kept = writing.unlocked.sealed.snapshots.iter().zip(&found.snapshots);
+    let mentions = kept.filter_map(|(named, touched)| {
+        let in_tag = || named.tags.iter().any(|tag| says(tag)).then_some(Mention::Tag);
+        let mention = says(&touched.snapshot.message).then_some(Mention::Message).or_else(in_tag)?;
+        Some((named.clone(), mention))
+    });
+    mentions.collect()
+}
+
+/// Returns whether a text has a word that is no part of a longer one.
+fn has_word(text: &str, word: &str) -> bool {
+    let ends = |other: Option<char>| !other.is_some_and(char::is_alphanumeric);
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + word.len()..]);
+        ends(before.chars().next_back()) && ends(after.chars().next())
+    })
 }
 
 /// Counts the packs that hold content which goes.
@@ -96,4 +140,20 @@ fn hash(writing: &Writing, plan: &Plan) -> Result<String> {
         said.extend_from_slice(&number.to_le_bytes());
     }
     Ok(hex::encode(&key.keyed_hash(&[&said])[..HASH_BYTES]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_word;
+
+    #[test]
+    fn a_word_stands_alone() {
+        for text in ["letter.txt", "drops letter.txt", "/private/letter.txt, at last", "(letter.txt)"] {
+            assert!(has_word(text, "letter.txt"), "{text}");
+        }
+        for text in ["", "newsletter.txt", "letter.txts", "letter-txt", "\u{e4}letter.txt", "letter.txt\u{e4}"] {
+            assert!(!has_word(text, "letter.txt"), "{text}");
+        }
+        assert!(has_word("letters and letter", "letter"));
+    }
 }

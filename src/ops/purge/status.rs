@@ -17,7 +17,7 @@ use crate::ops::transfer::caller::Caller;
 use crate::ops::transfer::remote_state::look;
 use crate::ops::transfer::{Meter, settle};
 use crate::remote::{Remote, RemoteErrorKind};
-use crate::store::order::{orders_of, superseded};
+use crate::store::order::{missing_parts, orders_of, superseded};
 use crate::store::{Store, StoreError, layout, read_marker};
 
 /// What was ordered, and where it stands.
@@ -27,6 +27,8 @@ pub struct PurgeStatus {
     pub purged: Option<Generation>,
     /// Packs that are to be gone, of all purges.
     pub packs: u64,
+    /// Why not all of them are known, if so.
+    pub lacks: Option<String>,
     /// This store.
     pub here: Standing,
     /// The remotes that were asked.
@@ -66,6 +68,7 @@ impl PurgeStatus {
         let clear = |remote: &RemoteStanding| matches!(remote, RemoteStanding::Asked(_, found) if found.is_clear());
         match self.purged {
             None => Some(true),
+            Some(_) if self.lacks.is_some() => Some(false),
             Some(_) if self.here.is_clear() && self.remotes.is_empty() => None,
             Some(_) => Some(self.here.is_clear() && self.remotes.iter().all(|(_, remote)| clear(remote))),
         }
@@ -156,7 +159,7 @@ pub fn status(disk: &Arc<dyn Disk>, remotes: &[Arc<dyn Remote>], run: Run<'_>) -
             Ok((remote.address(), ask(remote.as_ref(), &store, &packs, purged.unwrap_or_default(), run)?))
         });
         let remotes = asked.collect::<Result<_>>()?;
-        Ok(PurgeStatus { purged, packs: packs.len() as u64, here, remotes })
+        Ok(PurgeStatus { purged, packs: packs.len() as u64, lacks: missing_parts(&orders), here, remotes })
     };
     look().map_err(|error| settle(disk.as_ref(), error))
 }

@@ -8,12 +8,16 @@ use super::{Meter, TransferError, gravest};
 use crate::base::StorePath;
 use crate::error::{Error, ErrorKind};
 use crate::ops::Run;
-use crate::remote::retry::{Retry, RetryPolicy};
+use crate::remote::retry::{Retry, RetryPolicy, may_pass};
 use crate::remote::{Remote, RemoteError, RemoteErrorKind, Session};
 use crate::store::StoreError;
 
 /// Longest wait between two looks at whether someone asked to stop.
 const SLICE: Duration = Duration::from_millis(250);
+
+/// How many calls in a row may fail with all their tries before a remote is left out for the rest of a line: one that is down, or
+/// refuses file after file, could else hold a run for hours.
+const GIVEN_UP_MAX: u32 = 4;
 
 /// A call that did not come through.
 #[derive(Debug)]
@@ -39,13 +43,15 @@ pub struct Caller<'a> {
     run: Run<'a>,
     meter: &'a Meter,
     session: Option<Box<dyn Session>>,
+    /// Calls in a row that failed with all their tries, and why the last one did.
+    given_up: (u32, String),
 }
 
 impl<'a> Caller<'a> {
     /// Prepares a line; connects with the first call.
     #[must_use]
     pub fn new(remote: &'a dyn Remote, run: Run<'a>, meter: &'a Meter) -> Self {
-        Self { remote, run, meter, session: None }
+        Self { remote, run, meter, session: None, given_up: (0, String::new()) }
     }
 
     /// Returns the remote's address as people see it.
@@ -79,8 +85,11 @@ impl<'a> Caller<'a> {
         &mut self,
         work: &mut dyn FnMut(&mut dyn Session) -> Result<T, RemoteError>,
     ) -> Result<Result<T, RemoteError>, CallError> {
-        use RemoteErrorKind::{Local, NotFound, Unsupported};
         self.run.check().map_err(|_| CallError::Interrupted)?;
+        if self.is_left_out() {
+            let (subject, why) = (self.remote.address(), &self.given_up.1);
+            return Ok(Err(RemoteError::new(RemoteErrorKind::Unreachable, "go on with", subject, why)));
+        }
         let mut session = match self.session.take() {
             Some(session) => session,
             None => match self.remote.connect() {
@@ -89,21 +98,33 @@ impl<'a> Caller<'a> {
             },
         };
         let result = work(session.as_mut());
-        if result.as_ref().err().is_none_or(|error| matches!(error.kind, Local | NotFound | Unsupported)) {
+        if result.as_ref().err().is_none_or(|error| error.kind.leaves_session()) {
             self.session = Some(session);
         }
+        // Whoever answers is there.
+        if result.as_ref().err().is_none_or(|error| !may_pass(error.kind)) {
+            self.given_up.0 = 0;
+        }
         Ok(result)
+    }
+
+    fn is_left_out(&self) -> bool {
+        self.given_up.0 >= GIVEN_UP_MAX
     }
 
     /// Waits as long as a failure asks for, or gives it back when it should not be tried again.
     ///
     /// # Errors
     /// [`CallError`].
-    pub fn wait_after(&self, retry: &mut Retry, error: RemoteError) -> Result<(), CallError> {
-        match retry.next_delay(&error, self.run.random) {
-            Some(delay) => self.wait(delay),
-            None => Err(CallError::Remote(error)),
+    pub fn wait_after(&mut self, retry: &mut Retry, error: RemoteError) -> Result<(), CallError> {
+        let delay = if self.is_left_out() { None } else { retry.next_delay(&error, self.run.random) };
+        if let Some(delay) = delay {
+            return self.wait(delay);
         }
+        if may_pass(error.kind) && !self.is_left_out() {
+            self.given_up = (self.given_up.0 + 1, error.to_string());
+        }
+        Err(CallError::Remote(error))
     }
 
     /// Waits, unless someone asks to stop.

@@ -6,12 +6,13 @@ use super::packs::check_packs;
 use super::{Finding, ProblemKind, Report};
 use crate::base::limits::KEY_FILE_MAX_BYTES;
 use crate::base::{Epoch, PackHash, StorePath};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::keylist::KeyList;
 use crate::ops::Run;
 use crate::ops::heal::Small;
 use crate::ops::transfer::key_files::Carried;
 use crate::store::keys::read_key_list;
+use crate::store::order::{missing_parts, orders_of};
 use crate::store::survey::{Fault, Wanted, fault_of};
 use crate::store::{Store, StoreError, layout};
 
@@ -44,6 +45,7 @@ impl Outer {
             let wanted = Wanted { hash: file.hash.0, max_bytes: u64::from(file.len_bytes) };
             outer.file(store, ProblemKind::CarriedFile, &layout::carried_file(&file.hash), &wanted)?;
         }
+        outer.orders(store)?;
         outer.recipes(store)?;
         // Everything is missing on a medium that went away.
         if !outer.findings.is_empty()
@@ -81,6 +83,21 @@ impl Outer {
         if let Some(fault) = fault_of(store.disk().as_ref(), path, wanted)? {
             self.findings.push(Finding::of_fault(kind, path.to_string(), &fault));
         }
+        Ok(())
+    }
+
+    /// Orders whose files are whole may still be signed by nobody, or lack parts.
+    fn orders(&mut self, store: &Store) -> Result<()> {
+        if !self.findings.is_empty() {
+            return Ok(());
+        }
+        let why = match orders_of(store) {
+            Err(error @ StoreError::Gone(_)) => return Err(error.into()),
+            Err(error) => Some(Error::from(error).in_full()),
+            Ok(orders) => missing_parts(&orders),
+        };
+        self.findings
+            .extend(why.map(|why| Finding::new(ProblemKind::CarriedFile, "purge order".to_owned(), Some(why))));
         Ok(())
     }
 

@@ -115,7 +115,7 @@ impl Trouble {
 
 /// Decides what a reply that is no success means.
 fn kind_of(reply: &Reply, phase: Phase) -> RemoteErrorKind {
-    use RemoteErrorKind::{Busy, NoSpace, NotFound, Protocol, Refused, Unreachable, Unsupported};
+    use RemoteErrorKind::{Busy, NoSpace, NotFound, Protocol, Refused, Unavailable, Unreachable, Unsupported};
     let crowded = || reply.says(&["too many", "maximum", "limit", "try again", "try later", "users"]);
     let full = || reply.says(&["no space", "disk full", "quota", "insufficient", "not enough"]);
     let forbidden = || reply.says(&["permission", "denied", "not permitted", "not allowed", "forbidden"]);
@@ -125,6 +125,7 @@ fn kind_of(reply: &Reply, phase: Phase) -> RemoteErrorKind {
         (452 | 552, _) => NoSpace,
         (400..600, Phase::Write) if full() => NoSpace,
         (430 | 431 | 434, _) => Refused,
+        (450 | 451, Phase::Read | Phase::Write) => Unavailable,
         (400..500, _) => Unreachable,
         (550 | 551, Phase::Read) if forbidden() => Refused,
         (550 | 551, Phase::Read) => NotFound,

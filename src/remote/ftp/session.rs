@@ -72,7 +72,7 @@ impl FtpSession {
         &mut self,
         body: impl FnOnce(&mut Link, &mut [u8]) -> Result<Left<T>, Trouble>,
     ) -> Result<T, Trouble> {
-        use RemoteErrorKind::{Local, NotFound, Unsupported};
+        use RemoteErrorKind::Local;
         if self.dead {
             return Err(Trouble::new(RemoteErrorKind::Unreachable, "session failed before"));
         }
@@ -84,10 +84,10 @@ impl FtpSession {
         let (result, usable) = match outcome {
             Ok(Left::Usable(value)) => (Ok(value), true),
             Ok(Left::Torn(result)) => (result, false),
-            Err(trouble) if matches!(trouble.kind, NotFound | Unsupported) => (Err(trouble), true),
+            Err(trouble) if trouble.kind.leaves_session() && trouble.kind != Local => (Err(trouble), true),
             Err(trouble) => (Err(trouble), false),
         };
-        self.dead = matches!(&result, Err(trouble) if !matches!(trouble.kind, Local | NotFound | Unsupported));
+        self.dead = result.as_ref().is_err_and(|trouble| !trouble.kind.leaves_session());
         if usable {
             self.link = Some(link);
         } else {

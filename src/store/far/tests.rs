@@ -175,6 +175,30 @@ fn a_file_that_is_answered_wrongly_counts_for_itself_alone() {
     assert_eq!(read(good.as_ref(), 0, 1000).unwrap(), pattern(1000), "and the remote is not left out");
 }
 
+// FTP 450 and 451: the file is busy, or the server cannot read it.
+#[test]
+fn a_file_that_is_withheld_counts_for_itself_alone_and_is_no_damage() {
+    let scene = scene();
+    let bad = scene.disk.open(&pack()).unwrap();
+    let other = path("packs/AB/4567");
+    scene.remote.plant(&other, &pattern(1000));
+    scene.remote.script(Rule::always(Fault::Unavailable).at(&pack()));
+    assert!(!scene.disk.has_withheld());
+    let error = read(bad.as_ref(), 0, 100).unwrap_err();
+    assert_eq!(error.kind, DiskErrorKind::Withheld);
+    assert!(scene.disk.has_withheld() && error.source.to_string().contains("cannot be had now"), "{error:?}");
+    let counts = scene.remote.counts();
+    assert_eq!(counts.connects, 1, "a session that was answered is used again");
+    assert_eq!(read(bad.as_ref(), 0, 100).unwrap_err().kind, DiskErrorKind::Withheld);
+    assert_eq!(scene.remote.counts().fetches, counts.fetches, "nobody asks twice");
+    let good = scene.disk.open(&other).unwrap();
+    assert_eq!(read(good.as_ref(), 0, 1000).unwrap(), pattern(1000));
+    assert_eq!(*scene.told.lock().unwrap(), [""; 0]);
+    scene.remote.heal();
+    scene.clock.advance(WRONG_FOR);
+    assert_eq!(read(bad.as_ref(), 0, 100).unwrap(), pattern(100));
+}
+
 #[test]
 fn a_remote_that_answers_nothing_right_is_left_out() {
     let scene = scene();

@@ -109,6 +109,22 @@ fn a_second_purge_says_what_became_of_the_first_snapshots() {
     assert_eq!(order.snapshots, BTreeMap::from([(a, c), (b, c), (d, d)]));
 }
 
+#[test]
+fn each_part_tells_how_many_there_are() {
+    let (disk, keys) = scene();
+    let files = order(9000).write(&disk, STORE, &keys, &signer(2)).unwrap();
+    let read = read_orders(&disk, STORE, &trust(), &files, HEAD).unwrap();
+    assert_eq!(missing_parts(&read), None);
+    assert_eq!(missing_parts(&[]), None);
+    for at in 0..read.len() {
+        let mut rest = read.clone();
+        rest.remove(at);
+        assert!(missing_parts(&rest).unwrap().contains("lacks 1 of its 5 parts"), "without {at}");
+        rest.push(rest[0].clone());
+        assert!(missing_parts(&rest).is_some(), "one that is there twice is no other one");
+    }
+}
+
 // A stolen key could else have every record of every key removed, the one that opens included.
 #[test]
 fn an_order_of_a_later_generation_than_its_head_does_not_count() {

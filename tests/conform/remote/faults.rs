@@ -141,6 +141,20 @@ fn refusals_are_told_apart() {
     assert_eq!(kind("EPSV", b"229 (|||1|)\r\n"), RemoteErrorKind::Unreachable);
 }
 
+// RFC 959: 450 is of a file that is busy, 451 of a server that cannot read it; neither says anything of another file.
+#[test]
+fn a_file_that_is_not_to_be_had_now_costs_no_session() {
+    let served = planted();
+    let mut session = served.remote("ftp", short()).connect().unwrap();
+    for bytes in [&b"450 File is busy.\r\n"[..], b"451 Local error.\r\n"] {
+        served.faults.add(Fault::Reply { verb: "RETR", bytes: bytes.to_vec() }, 1);
+        let error = fetch(&mut *session, "packs/ab/x", 0, u64::MAX).1.unwrap_err();
+        assert_eq!(error.kind, RemoteErrorKind::Unavailable, "{error}");
+        assert_eq!(fetch(&mut *session, "HEAD", 0, 10).0, b"head");
+    }
+    assert_eq!(served.server.counts().logins, 1);
+}
+
 #[test]
 fn words_of_the_server_are_shown_escaped() {
     let error = answered("RETR", b"550 Permission denied \x1b[31m\x07 end\r\n").unwrap_err();

@@ -42,6 +42,30 @@ pub const ROWS: &[Row] = &[
         |scene| scene.server.answer(&scene.newest().recipe(), Answer::Missing),
     ),
     row(
+        "drop-request, a pack said to be unreadable",
+        Uptane,
+        "answers 451 to a pack, as a server with a bad sector does: the others come",
+        (Sync, 14, "The disk failed", After::Kept),
+        |scene| scene.server.answer(&scene.newest().pack(), Answer::Failing),
+    ),
+    row(
+        "drop-request, every file but HEAD and trust said to be unreadable",
+        Uptane,
+        "answers 451 to whatever the newest state leads to",
+        (Sync, 14, "The disk failed", After::Unchanged),
+        |scene| {
+            let next = scene.stage.next.keys().filter(|path| *path != "HEAD" && !path.starts_with("trust/"));
+            next.for_each(|path| scene.server.answer(path, Answer::Failing));
+        },
+    ),
+    row(
+        "drop-request, a recipe said to be unreadable",
+        Uptane,
+        "answers 451 to a recipe: the pack is fetched as a whole",
+        (Sync, 0, "-v: recipes of packs are of no use", After::Newest),
+        |scene| scene.server.answer(&scene.newest().recipe(), Answer::Failing),
+    ),
+    row(
         "partial bundle installation",
         Uptane,
         "gives a part of each pack and breaks off, for ever",

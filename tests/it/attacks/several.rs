@@ -56,6 +56,19 @@ pub const ROWS: &[Row] = &[
         },
     ),
     row(
+        "malicious mirror, packs said to be unreadable",
+        Tuf,
+        "one of two mirrors answers 451 to every pack: the other's are taken",
+        (Sync, 0, "-v: taken from ftp://", After::Newest),
+        |scene| {
+            let next = scene.stage.next.clone();
+            scene.add(&next);
+            for path in super::stage::new_files(&next, &scene.stage.mine, "packs/") {
+                scene.server.answer(&path, Answer::Failing);
+            }
+        },
+    ),
+    row(
         "malicious mirror, forged HEAD",
         Tuf,
         "one of two mirrors shows a HEAD whose signature does not hold: it is named and left aside",

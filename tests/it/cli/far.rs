@@ -5,16 +5,18 @@ use std::sync::Arc;
 use chunkstore::base::clock::SystemClock;
 use chunkstore::base::monitor::SilentMonitor;
 use chunkstore::base::random::OsRandom;
+use chunkstore::disk::OsDisk;
 use chunkstore::disk::served::ServedDir;
+use chunkstore::format::Class;
 use chunkstore::ops::Run;
 use chunkstore::ops::list::cat;
 use chunkstore::ops::local_keys::KeyDir;
 use chunkstore::ops::open::{Reading, Spot};
 use chunkstore::remote::ftp::{FtpOptions, FtpRemote};
 use chunkstore::remote::url::FtpUrl;
-use chunkstore::serve::{Faults, ServeOptions, Server};
-use chunkstore::store::Store;
+use chunkstore::serve::{Answer, Faults, ServeOptions, Server};
 use chunkstore::store::far::{FarDisk, FarOptions};
+use chunkstore::store::{Store, layout};
 
 use super::{Cli, Ran};
 use crate::env::copy_dir;
@@ -142,6 +144,36 @@ fn what_is_not_there_is_said_at_once_and_another_copy_stands_in() {
     let refused = read(&cli, "pub", &["cat", "/a.txt", "--also", strange.to_str().unwrap()]);
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(refused.stderr.contains("is of the store"), "{refused:?}");
+}
+
+/// FTP 451: the server cannot read one file. What does not need it is written, and it may be there later.
+#[test]
+fn a_file_that_the_server_cannot_read_costs_what_needs_it_alone() {
+    let cli = Cli::with_store();
+    let packs = || -> std::collections::BTreeSet<_> {
+        let store = Store::open(Arc::new(OsDisk::open(&cli.path("pub")).unwrap())).unwrap();
+        let data = store.packs().packs().iter().filter(|pack| pack.class == Class::Data).map(|pack| pack.hash);
+        data.collect()
+    };
+    let before = packs();
+    cli.write("files/new/new.bin", &noise(9, 300_000));
+    cli.ok(&["commit", "files", "--store", "pub", "--keys", "k", "-m", "two"]);
+    cli.ok(&["push", "./mirror", "--store", "pub", "--keys", "k"]);
+    let (dir, faults) = (ServedDir::open_root(&cli.path("mirror")).unwrap(), Faults::none());
+    let server = Server::start(dir, ServeOptions::default(), faults.clone(), Arc::new(SystemClock)).unwrap();
+    let (url, new) = (url(&server), packs().difference(&before).copied().collect::<Vec<_>>());
+    new.iter().for_each(|pack| faults.answer(&format!("/{}", layout::pack(pack)), &[Answer::Failing]));
+    assert_eq!(new.len(), 1);
+    let ran = read(&cli, &url, &["restore", "/", "out"]);
+    assert_eq!(ran.code, 14, "{ran:?}");
+    assert!(ran.stderr.contains("/new/new.bin") && ran.stderr.contains("does not give all files"), "{ran:?}");
+    assert!(!ran.stderr.contains("left out for now"), "the server is there: {ran:?}");
+    assert!(
+        cli.path("out/a.txt").exists() && cli.path("out/sub/b.bin").exists() && !cli.path("out/new/new.bin").exists()
+    );
+    faults.heal();
+    assert_eq!(read(&cli, &url, &["restore", "/", "out"]).code, 0);
+    assert!(std::fs::read(cli.path("out/new/new.bin")).unwrap() == noise(9, 300_000));
 }
 
 /// A store of 24 MiB with one small file that is read, and a server over what was pushed.

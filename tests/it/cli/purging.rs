@@ -62,7 +62,7 @@ fn a_plan_is_shown_approved_and_carried_out_everywhere() {
     cli.ok(&["sync", "--store", "key"]);
     for store in ["pub", "key"] {
         let status = cli.ok(&["purge", "status", "./mirror", "--store", store, "--json"]).document();
-        assert_eq!(fields(&status), ["clear", "here", "keys", "packs", "purged", "remotes"]);
+        assert_eq!(fields(&status), ["clear", "here", "keys", "lacks", "packs", "purged", "remotes"]);
         assert_eq!((&status["clear"], &status["keys"]), (&true.into(), &serde_json::Value::Null));
         for spot in ["HEAD:/", "HEAD~1:/"] {
             let listed = cli.ok(&["ls", spot, "--store", store, "--keys", "k"]).stdout;
@@ -88,11 +88,49 @@ fn saying_yes_again_ends_what_was_cut_off() {
     std::fs::write(&kept, bytes).unwrap();
     let planned = run(&cli, &["/letter.txt", "--dry-run"]);
     assert_eq!(planned.code, 1, "{planned:?}");
+    assert!(planned.stderr.contains("an earlier purge was cut off: without --dry-run this ends it"), "{planned:?}");
     assert!(kept.exists());
     let ended = run(&cli, &["/letter.txt", "--yes"]);
     assert_eq!(ended.code, 0, "{ended:?}");
-    assert!(ended.stdout.contains("ended a purge that had been cut off") && !kept.exists(), "{ended:?}");
+    let said = "a purge that had been cut off was ended; no kept snapshot has any of this now:\n    /letter.txt\n";
+    assert!(ended.stdout.contains(said) && !kept.exists(), "{ended:?}");
     assert_eq!(run(&cli, &["/letter.txt", "--yes"]).code, 1);
+}
+
+// It ends the one that was cut off, and then does what it was asked for.
+#[test]
+fn another_purge_than_the_one_that_was_cut_off_is_carried_out() {
+    let cli = scene();
+    let names: Vec<_> = std::fs::read_dir(cli.path("pub/heads")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let (kept, bytes) = names.iter().max().map(|kept| (kept.clone(), std::fs::read(kept).unwrap())).unwrap();
+    assert_eq!(run(&cli, &["/letter.txt", "--yes"]).code, 0);
+    let cut_off = || std::fs::write(&kept, &bytes).unwrap();
+    cut_off();
+    let half = run(&cli, &["/letter.txt", "/copy.txt", "--yes"]);
+    assert_eq!(half.code, 1, "one of them is gone, the other is not: {half:?}");
+    assert!(half.stderr.contains("was ended, and no more was done: no kept snapshot has /letter.txt"), "{half:?}");
+    assert!(!kept.exists());
+    cut_off();
+    let other = run(&cli, &["/copy.txt", "--yes"]);
+    assert_eq!(other.code, 0, "{other:?}");
+    assert!(other.stderr.contains("ended a purge that had been cut off: 1 files"), "{other:?}");
+    assert!(other.stdout.contains("purged, now at generation") && !kept.exists(), "{other:?}");
+    let listed = cli.ok(&["ls", "/", "--store", "pub", "--keys", "k"]).stdout;
+    assert!(!listed.contains("copy.txt") && listed.contains("note.txt"), "{listed}");
+}
+
+#[test]
+fn a_plan_names_the_snapshots_that_name_it() {
+    let cli = scene();
+    let note = &["commit", "files", "-m", "letter.txt is private", "--tag", "letter.txt"];
+    cli.write("files/note.txt", b"a third note");
+    cli.ok(&[&note[..], &KEYS].concat());
+    let shown = run(&cli, &["/letter.txt", "--plan"]);
+    assert!(shown.stdout.contains("messages and tags stay") && shown.stdout.contains("in its message"), "{shown:?}");
+    let planned = run(&cli, &["/letter.txt", "--plan", "--json"]).document();
+    assert_eq!(planned["mentions"].as_array().unwrap().len(), 1);
+    assert_eq!(planned["mentions"][0]["in"], "message");
+    assert!(!run(&cli, &["/copy.txt", "--plan"]).stdout.contains("messages and tags stay"));
 }
 
 #[test]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use chunkstore::base::clock::FixedClock;
 use chunkstore::base::{DedupGeneration, Generation, RelPath, StorePath};
-use chunkstore::crypto::sign::SignKey;
+use chunkstore::crypto::sign::{Purpose, SignKey};
 use chunkstore::crypto::wrap::{Identity, unwrap};
 use chunkstore::disk::sim::{FaultKind, Profile};
 use chunkstore::disk::{Disk, LockKind, SimDisk, read_all};
 use chunkstore::error::ErrorKind;
 use chunkstore::format::Class;
-use chunkstore::format::head::Group;
+use chunkstore::format::head::{Group, Head, SignedHead};
 use chunkstore::ops::clone::{CloneRequest, clone_store};
 use chunkstore::ops::commit::path_key;
 use chunkstore::ops::host_state::HostState;
@@ -25,7 +25,8 @@ use chunkstore::ops::repair::{RepairRequest, repair};
 use chunkstore::ops::sync::{SyncRequest, Synced, sync};
 use chunkstore::ops::verify::{VerifyRequest, verify};
 use chunkstore::remote::mem::{Fault, MemRemote, Rule};
-use chunkstore::store::order::orders_of;
+use chunkstore::store::order::{orders_of, superseded};
+use chunkstore::store::pack::create_immutable;
 use chunkstore::store::{Store, layout, receipt, replica};
 
 use super::{PATHS, SECRET, holds, story, text};
@@ -164,6 +165,50 @@ fn what_a_reader_kept_goes_with_the_next_commit_or_gc_or_purge() {
         assert!(status(&scene.shared_disk(), &[], scene.run()).unwrap().here.is_clear(), "{next}");
         scene.assert_sound();
     }
+}
+
+// A recovery may leave records of the history that was taken back, under generations of the one that purged.
+#[test]
+fn records_of_another_history_are_of_before_the_purge() {
+    let scene = story();
+    let disk = &scene.disk;
+    let old = scene.store().head().clone();
+    let is_outer = |path: &&StorePath| ["packs", "manifests", "keys"].iter().any(|dir| path.as_str().starts_with(dir));
+    let before: Vec<(StorePath, Vec<u8>)> = files(disk)
+        .iter()
+        .filter(is_outer)
+        .map(|path| (path.clone(), read_all(disk, path, 1 << 30).unwrap().unwrap()))
+        .collect();
+    let purged = scene.purge(&PATHS).generation;
+    for at in 0..3 {
+        scene.write("docs/later", &[at; 9]);
+        scene.commit("later").unwrap();
+    }
+    let after: BTreeSet<StorePath> = files(disk).into_iter().collect();
+    for (path, bytes) in before.iter().filter(|(path, _)| !after.contains(path)) {
+        disk.create_dir(&path.parent()).unwrap();
+        create_immutable(disk, path, bytes).unwrap();
+    }
+    let other = Head { generation: Generation(purged.0 + 2), ..old.head };
+    let signature = scene.writer().signer().sign(Purpose::Head, &other.encode_body());
+    let record = layout::head_record(other.generation);
+    disk.remove(&record).unwrap();
+    create_immutable(disk, &record, SignedHead::new(other, signature).bytes()).unwrap();
+    let told = status(&scene.shared_disk(), &[], scene.run()).unwrap();
+    assert!(told.here.records == 1 && told.here.packs > 0, "{told:?}");
+    // Own records stay.
+    let own = superseded(&scene.store()).unwrap();
+    assert_eq!(own, std::slice::from_ref(&record));
+    scene.write("docs/last", b"last");
+    scene.commit("last").unwrap();
+    assert!(status(&scene.shared_disk(), &[], scene.run()).unwrap().here.is_clear());
+    let left: Vec<StorePath> = files(disk)
+        .into_iter()
+        .filter(|path| !after.contains(path) && before.iter().any(|(old, _)| old == path))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(disk.metadata(&record).unwrap().is_none());
+    scene.assert_sound();
 }
 
 fn own_keys<'a>(scene: &Scene, roots: &'a [SignKey]) -> OwnKeys<'a> {
