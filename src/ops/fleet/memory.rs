@@ -128,11 +128,17 @@ impl FleetMemory {
     pub fn load(cache: Option<&Path>, store: StoreId) -> Self {
         let file = cache.map(|dir| dir.join(store.to_string()).join("fleet.json"));
         let bytes = file.as_deref().and_then(|file| read_host_file(file, FLEET_MEMORY_MAX_BYTES).ok().flatten());
-        let read: File = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+        Self { file, ..Self::parse(&bytes.unwrap_or_default()) }
+    }
+
+    /// Reads a memory from what its file holds; what makes no sense is left out.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Self {
+        let read: File = serde_json::from_slice(bytes).unwrap_or_default();
         let replica = |(id, entry): (String, Entry)| Some((id.parse().ok()?, entry.read()?));
         let generation = |(number, time): (u64, String)| Some((Generation(number), time.parse().ok()?));
         Self {
-            file,
+            file: None,
             replicas: read.replicas.into_iter().filter_map(replica).take(FLEET_MAX).collect(),
             generations: read.generations.into_iter().rev().filter_map(generation).take(last_few()).collect(),
         }
