@@ -58,12 +58,12 @@ fn run_add(args: &ReaderAddArgs, context: &Context) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Makes the reader that the command line describes.
 fn no_terminal(error: Error) -> Error {
     let text = "--by-passphrase asks on a terminal, and --by-passphrase-file reads a file";
     Error::with_source(ErrorKind::Usage, text, error)
 }
 
+/// Makes the reader that the command line describes.
 fn new_reader(args: &ReaderAddArgs, context: &Context) -> Result<NewHolder> {
     let (recipient, identity) = match &args.recipient {
         Some(text) => (recipient(text, "RECIPIENT")?, Vec::new()),
