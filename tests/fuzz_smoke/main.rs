@@ -111,6 +111,35 @@ fn texts(name: &str) -> &'static [&'static str] {
         "proposal" => {
             &["chunkstore trust proposal\nwriter-name 00 laptop\nwriter-note 00 a note\n\nchunkstore trust\n"]
         }
+        "url" => &[
+            "https://h:8443/a%20b/",
+            "http://127.0.0.1:8080/d",
+            "ftp://user:p%20w@host:2121/dir/a%2fb",
+            "ftps+implicit://[::1]:990/",
+            "ftps://h/%00",
+        ],
+        "proxy" => &[
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nVia: x\r\n\r\n220 ready",
+            "HTTP/1.0 407 Who are you\r\n\r\n",
+            "\x05\x02\x01\0\x05\0\0\x03\x02ab\0\x15",
+            "\x05\0\x05\x05\0\x01",
+            "socks5h://user:p%20w@[::1]:1080/",
+            "10.0.0.0/8, .example.org",
+        ],
+        "config" => &[
+            "[defaults]\nkeys = \"/k\"\nconnections = 3\n[remotes.office]\nurl = \"ftp://h/d\"\nuser = \"u\"\n",
+            "[remotes.a]\nurl = 3\n",
+        ],
+        "names" => {
+            &["HEAD~1:/a/b", "@2026-11-21T07:35:00Z:/x", "packs/AB/CDEF0123.456", "2026-11-21T07:35:00.000000001Z"]
+        }
+        "served-path" => &["/a/b\n../c\n.", "a//b/\n/..\n../../x\n\u{1}"],
+        _ => texts_of_wires_and_hosts(name),
+    }
+}
+
+fn texts_of_wires_and_hosts(name: &str) -> &'static [&'static str] {
+    match name {
         "http-answer" => &[
             "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world",
             "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 7-9/12\r\nContent-Length: 3\r\n\r\nwor",
@@ -141,29 +170,6 @@ fn texts(name: &str) -> &'static [&'static str] {
              1d1e1f\",\"seen\":\"2027-01-15T08:00:00.000000000Z\",\"reached\":[[7,20833],[6,-9223372036854775808]]}},\
              \"generations\":{\"7\":\"2027-01-15T08:00:00.000000000Z\"}}",
         ],
-        "url" => &[
-            "https://h:8443/a%20b/",
-            "http://127.0.0.1:8080/d",
-            "ftp://user:p%20w@host:2121/dir/a%2fb",
-            "ftps+implicit://[::1]:990/",
-            "ftps://h/%00",
-        ],
-        "proxy" => &[
-            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nVia: x\r\n\r\n220 ready",
-            "HTTP/1.0 407 Who are you\r\n\r\n",
-            "\x05\x02\x01\0\x05\0\0\x03\x02ab\0\x15",
-            "\x05\0\x05\x05\0\x01",
-            "socks5h://user:p%20w@[::1]:1080/",
-            "10.0.0.0/8, .example.org",
-        ],
-        "config" => &[
-            "[defaults]\nkeys = \"/k\"\nconnections = 3\n[remotes.office]\nurl = \"ftp://h/d\"\nuser = \"u\"\n",
-            "[remotes.a]\nurl = 3\n",
-        ],
-        "names" => {
-            &["HEAD~1:/a/b", "@2026-11-21T07:35:00Z:/x", "packs/AB/CDEF0123.456", "2026-11-21T07:35:00.000000001Z"]
-        }
-        "served-path" => &["/a/b\n../c\n.", "a//b/\n/..\n../../x\n\u{1}"],
         _ => &[],
     }
 }
