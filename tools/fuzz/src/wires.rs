@@ -81,7 +81,7 @@ pub fn http_answer(bytes: &[u8]) {
         proxy: None,
         trust: TlsTrust::PublicRoots,
     };
-    let remote = HttpRemote::new(url, options, Arc::new(SystemClock::default())).expect("a remote");
+    let remote = HttpRemote::new(url, options, Arc::new(SystemClock)).expect("a remote");
     let path = StorePath::new("HEAD").expect("a path");
     let mut session = match remote.connect() {
         Ok(session) => session,
