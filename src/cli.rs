@@ -96,12 +96,15 @@ fn end_now(error: &Error, output: &output::Output) {
 
 /// Shows help and versions on stdout, wrong usage on stderr.
 fn refuse_line(error: &clap::Error) -> ExitCode {
-    // What cannot be shown has nowhere to go; a closed pipe is no failure.
-    let _ = error.print();
-    match error.kind() {
-        ClapErrorKind::DisplayHelp | ClapErrorKind::DisplayVersion => ExitCode::SUCCESS,
-        _ => ExitCode::from(ErrorKind::Usage.exit_code()),
+    if matches!(error.kind(), ClapErrorKind::DisplayHelp | ClapErrorKind::DisplayVersion) {
+        // What cannot be shown has nowhere to go; a closed pipe is no failure.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
     }
+    // It repeats what was typed, and a shell may have put names of files there.
+    let notices = notices::Notices::default();
+    error.to_string().trim_end().lines().for_each(|line| notices.line(&output::on_one_line(line)));
+    ExitCode::from(ErrorKind::Usage.exit_code())
 }
 
 /// Tells of an error and returns the exit code.

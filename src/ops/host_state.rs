@@ -156,8 +156,15 @@ impl HostState {
     #[must_use]
     pub fn load(cache: Option<&Path>, store: StoreId) -> Self {
         let file = cache.map(|dir| dir.join(store.to_string()).join("state.json"));
-        let memory = file.as_deref().map(read).unwrap_or_default();
-        Self { file, was: memory.clone(), memory, place: None }
+        let bytes = file.as_deref().map(read).unwrap_or_default();
+        Self { file, ..Self::parse(&bytes) }
+    }
+
+    /// Reads a memory from what its file holds; one that does not read counts as none.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Self {
+        let memory: Memory = serde_json::from_slice(bytes).unwrap_or_default();
+        Self { file: None, was: memory.clone(), memory, place: None }
     }
 
     /// Returns the generation of the highest HEAD that was seen of the store on this host.
@@ -312,7 +319,7 @@ impl HostState {
     pub fn save(&mut self) -> Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         let _lock = lock_host_file(file);
-        self.memory = Memory::merged(&self.was, std::mem::take(&mut self.memory), read(file));
+        self.memory = Memory::merged(&self.was, std::mem::take(&mut self.memory), Self::parse(&read(file)).memory);
         let bytes = serde_json::to_vec(&self.memory).unwrap_or_default();
         replace_host_file(file, &bytes, 0o600)?;
         self.was = self.memory.clone();
@@ -320,7 +327,7 @@ impl HostState {
     }
 }
 
-fn read(file: &Path) -> Memory {
-    let bytes = read_host_file(file, MAX_BYTES).ok().flatten();
-    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+/// Reads what a file holds; nothing where none stands, or where it does not read.
+fn read(file: &Path) -> Vec<u8> {
+    read_host_file(file, MAX_BYTES).ok().flatten().unwrap_or_default()
 }

@@ -59,6 +59,12 @@ pub fn read_reply(lines: Vec<u8>) -> ReplyFacts {
     }
 }
 
+/// Reads a list of names as a session does, without a server: for whoever tries hostile ones.
+#[must_use]
+pub fn read_names(list: &[u8]) -> Vec<String> {
+    session::names_of(list)
+}
+
 /// How to use an FTP remote.
 #[derive(Clone)]
 pub struct FtpOptions {

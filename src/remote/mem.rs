@@ -126,6 +126,7 @@ struct State {
     dirs: BTreeSet<StorePath>,
     rules: Vec<Rule>,
     counts: Counts,
+    asked: Vec<(StorePath, u64, u64)>,
     free_bytes: Option<u64>,
     open_sessions: usize,
 }
@@ -185,9 +186,16 @@ impl MemRemote {
         self.lock().counts
     }
 
+    /// Returns of each fetch so far the file, the first byte, and how many bytes were asked for at most.
+    #[must_use]
+    pub fn asked(&self) -> Vec<(StorePath, u64, u64)> {
+        self.lock().asked.clone()
+    }
+
     /// Forgets what was asked for so far.
     pub fn reset_counts(&self) {
-        self.lock().counts = Counts::default();
+        let mut state = self.lock();
+        (state.counts, state.asked) = (Counts::default(), Vec::new());
     }
 
     /// Sets the bytes that still fit.
@@ -429,6 +437,7 @@ impl Session for MemSession {
         sink: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<Fetched, RemoteError> {
         self.alive("fetch", path)?;
+        self.remote.lock().asked.push((path.clone(), offset, max_bytes));
         let (file, course) = self.plan_fetch(path);
         let Some(file) = file else {
             return self.fail(RemoteErrorKind::NotFound, "fetch", path, "no such file");

@@ -2,7 +2,8 @@
 //!
 //! It fetches what is read and little more: a small file whole, of a pack the stretch that was asked for. Stretches that
 //! follow each other are joined: a piece is as long as all that was asked of that pack before, between 32 and 512 KiB, so that a
-//! pack that is read to its end costs few questions, and what nobody wanted is never more than what somebody did and 32 KiB.
+//! pack that is read to its end costs few questions, and what nobody wanted is never more than what somebody did and 36 KiB. All of
+//! them begin and end at multiples of 4 KiB.
 //!
 //! A remote shows what its reader may see, by the rules of a clone: `HEAD` and what is named from there. Nothing is listed, and
 //! records, temporary files and what a replica keeps for itself are never asked for. What a small file said once stays so for
@@ -24,6 +25,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::layout;
+use super::recipe::RANGE_ALIGN_BYTES;
 use crate::base::limits::{
     HEAD_MAX_BYTES, KEY_FILE_MAX_BYTES, MANIFEST_MAX_BYTES, MARKER_MAX_BYTES, PACK_MAX_BYTES, TRUST_MAX_BYTES,
 };
@@ -499,11 +501,13 @@ impl Pieces {
 }
 
 impl Pack {
-    /// Fetches the piece from an offset on in which at least `wanted` bytes are, as far as the pack goes.
+    /// Fetches the piece in which at least `wanted` bytes from an offset on are, as far as the pack goes. It is rounded out, so that who
+    /// sees what is asked for does not see where a frame begins and how long it is.
     fn fetch(&self, pieces: &mut Pieces, offset: u64, wanted: u64) -> Result<(), DiskError> {
-        let joined = pieces.asked_bytes.clamp(PIECE_MIN_BYTES, PIECE_MAX_BYTES).max(wanted);
-        let most = joined.min(self.len_bytes - offset).min(PACK_MAX_BYTES);
-        let piece = self.far.fetch(&self.path, offset, most)?;
+        let begin = offset - offset % RANGE_ALIGN_BYTES;
+        let joined = pieces.asked_bytes.clamp(PIECE_MIN_BYTES, PIECE_MAX_BYTES).max(offset - begin + wanted);
+        let most = joined.next_multiple_of(RANGE_ALIGN_BYTES).min(self.len_bytes - begin).min(PACK_MAX_BYTES);
+        let piece = self.far.fetch(&self.path, begin, most)?;
         // What a server sends less than it says is no fault of the line: it would do so again.
         if (piece.len() as u64) < most {
             let why = format!("{} sends less of it than it says", self.far.remote.address());
@@ -512,7 +516,7 @@ impl Pack {
         // A long frame is read once; what is kept is for its neighbours.
         let kept = if most > PIECE_MAX_BYTES { 1 } else { PIECES_KEPT };
         pieces.kept.truncate(kept - 1);
-        pieces.kept.push_front((offset, piece));
+        pieces.kept.push_front((begin, piece));
         Ok(())
     }
 }

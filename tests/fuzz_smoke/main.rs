@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use change::Changes;
+use chunkstore::base::{PublicKey, StoreId};
+use chunkstore::ops::trust::card::Card;
 use targets::{TARGETS, Target};
 
 /// The most inputs of one target in a short run, so that a fast machine ends early.
@@ -41,6 +43,11 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
         files.sort();
         seeds.extend(files.iter().map(|path| std::fs::read(path).unwrap()));
     }
+    match name {
+        "proposal" => seeds.extend(handed_over()),
+        "host-memory" => seeds.push(kept_near()),
+        _ => {}
+    }
     seeds.extend(small_corpus(name));
     assert!(!seeds.is_empty(), "{name} has no seeds");
     seeds
@@ -51,6 +58,21 @@ fn small_corpus(name: &str) -> Vec<Vec<u8>> {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tools/fuzz/corpus-small").join(format!("{name}.txt"));
     let text = std::fs::read_to_string(file).unwrap_or_default();
     text.lines().map(|line| hex::decode(line).unwrap()).collect()
+}
+
+/// A card, and a change of trust without signatures of its own.
+fn handed_over() -> [Vec<u8>; 2] {
+    let card = Card::Root { store: StoreId([7; 16]), key: PublicKey([9; 32]) };
+    let trust = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/vectors/good/trust.txt");
+    let trust = vector_of("trust", &trust).unwrap();
+    [card.to_string().into_bytes(), [b"chunkstore trust proposal\n\n", &trust[..]].concat()]
+}
+
+/// A record of a segment, with its check.
+fn kept_near() -> Vec<u8> {
+    let (name, length, bytes) = ([7; 16], 5_u32.to_le_bytes(), b"hello");
+    let hash = blake3::hash(&[&name[..], &length, bytes].concat());
+    [&name[..], &length, &hash.as_bytes()[..12], bytes].concat()
 }
 
 fn vector_of(name: &str, path: &Path) -> Option<Vec<u8>> {
@@ -84,8 +106,18 @@ fn texts(name: &str) -> &'static [&'static str] {
             "250-Listing\r\n type=file;size=123; HEAD\r\n250 End\r\n",
             "452 disk full\r\n",
             "530 too many users\r\n",
+            "00ff\r\nreceipts/b\r\n./c\n..\n",
         ],
-        "url" => &["ftp://user:p%20w@host:2121/dir/a%2fb", "ftps+implicit://[::1]:990/", "ftps://h/%00"],
+        "proposal" => {
+            &["chunkstore trust proposal\nwriter-name 00 laptop\nwriter-note 00 a note\n\nchunkstore trust\n"]
+        }
+        "url" => &[
+            "https://h:8443/a%20b/",
+            "http://127.0.0.1:8080/d",
+            "ftp://user:p%20w@host:2121/dir/a%2fb",
+            "ftps+implicit://[::1]:990/",
+            "ftps://h/%00",
+        ],
         "proxy" => &[
             "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nVia: x\r\n\r\n220 ready",
             "HTTP/1.0 407 Who are you\r\n\r\n",
@@ -102,6 +134,42 @@ fn texts(name: &str) -> &'static [&'static str] {
             &["HEAD~1:/a/b", "@2026-11-21T07:35:00Z:/x", "packs/AB/CDEF0123.456", "2026-11-21T07:35:00.000000001Z"]
         }
         "served-path" => &["/a/b\n../c\n.", "a//b/\n/..\n../../x\n\u{1}"],
+        _ => texts_of_wires_and_hosts(name),
+    }
+}
+
+fn texts_of_wires_and_hosts(name: &str) -> &'static [&'static str] {
+    match name {
+        "http-answer" => &[
+            "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world",
+            "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 7-9/12\r\nContent-Length: 3\r\n\r\nwor",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            "HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\x1b[2J\r\n\r\n",
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 416 Range Not Satisfiable\r\nContent-Range: bytes */12\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nno\n",
+        ],
+        "web-request" => &[
+            "GET @home@files/latest/",
+            "GET @home@files/latest/%3Cq%20onload=x%3E?sort=size&desc=1&page=2\nRange: bytes=0-3",
+            "GET @home@search/latest/?q=%3Cq%3E*.txt",
+            "GET @home@changes/latest/?old=latest&new=latest\nAccept: application/json",
+            "GET @home@download/latest/a.txt\nRange: bytes=1-\nIf-Range: \"1-2\"",
+            "HEAD @home@zip/latest/\nOrigin: http://elsewhere",
+            "PROPFIND /dav/@password@/by-id/\nDepth: 1\n\n<propfind xmlns=\"DAV:\"><prop><getetag/></prop></propfind>",
+            "GET /dav/\nAuthorization: Basic Y2h1bmtzdG9yZTp4",
+            "GET @home@snapshots?page=2",
+            "GET @home@preview/latest/a.txt?at=3",
+        ],
+        "host-memory" => &[
+            "{\"keys\":[{\"store_id\":\"000102030405060708090a0b0c0d0e0f\",\"replica_id\":\"70717273747576777879\
+             7a7b7c7d7e7f\",\"generation\":7,\"result\":\"updated\",\"seen\":\"2027-01-15T08:00:00.000000000Z\"}]}",
+            "{\"last_sync\":\"2027-01-15T08:00:00.000000000Z\",\"generation\":7,\"trust_version\":1,\"remotes\":\
+             {\"ftp://h/\":{\"generation\":7,\"head\":\"00\",\"sent\":[]}},\"seen\":{\"accepted\":[]}}",
+            "{\"replicas\":{\"707172737475767778797a7b7c7d7e7f\":{\"key\":\"000102030405060708090a0b0c0d0e0f101112131415\
+             161718191a1b1c1d1e1f\",\"generation\":7,\"head\":\"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c\
+             1d1e1f\",\"seen\":\"2027-01-15T08:00:00.000000000Z\",\"reached\":[[7,20833],[6,-9223372036854775808]]}},\
+             \"generations\":{\"7\":\"2027-01-15T08:00:00.000000000Z\"}}",
+        ],
         _ => &[],
     }
 }

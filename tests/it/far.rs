@@ -32,7 +32,7 @@ fn scene() -> Scene {
 }
 
 /// What a server would hold of a store.
-fn mirror(disk: &SimDisk) -> MemRemote {
+pub fn mirror(disk: &SimDisk) -> MemRemote {
     let remote = MemRemote::new();
     for path in disk.paths() {
         remote.plant(&StorePath::new(&path).unwrap(), &disk.content(&path).unwrap());
@@ -40,7 +40,7 @@ fn mirror(disk: &SimDisk) -> MemRemote {
     remote
 }
 
-fn far(remote: &MemRemote) -> (Arc<dyn Disk>, Arc<Mutex<Vec<String>>>) {
+pub fn far(remote: &MemRemote) -> (Arc<dyn Disk>, Arc<Mutex<Vec<String>>>) {
     let told = Arc::<Mutex<Vec<String>>>::default();
     let hears = Arc::clone(&told);
     let options = FarOptions {

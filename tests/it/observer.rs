@@ -11,12 +11,15 @@ use chunkstore::format::manifest::PackRef;
 use chunkstore::format::pack::padme;
 use chunkstore::format::{Class, Kind};
 use chunkstore::ops::commit::{CommitRequest, commit};
+use chunkstore::ops::list::cat;
 use chunkstore::ops::local_keys::WriterKey;
+use chunkstore::ops::open::{Reading, Spot};
 use chunkstore::store::keyring::WriterKeys;
 use chunkstore::store::pack::read_index;
 use chunkstore::store::{Store, Unlocked};
 use sha2::Digest;
 
+use crate::far;
 use crate::scene::{Scene, noise, rel};
 
 fn unlocked(scene: &Scene) -> (Store, WriterKeys, Unlocked) {
@@ -161,6 +164,34 @@ fn the_order_of_frames_says_nothing_of_the_order_of_files() {
                 assert!(snapshot + 2 < entries.len(), "{snapshot} of {}", entries.len());
             }
         }
+    }
+}
+
+#[test]
+fn reading_from_far_away_shows_no_place_and_no_length_of_a_frame() {
+    let scene = Scene::new();
+    let folder = SimFolder::default();
+    // Of a length that is nobody's grain, and each alone in its directory.
+    (0..12).for_each(|at| folder.put_file(&rel(&format!("{at}/file")), &noise(at, 777_777)));
+    scene.commit_folder(&folder, "").unwrap();
+    let remote = far::mirror(&scene.disk);
+    let reading = Reading::open(far::far(&remote).0, &scene.readers(), scene.run()).unwrap();
+    for at in [3, 7, 4] {
+        let mut bytes = Vec::new();
+        let take = &mut |piece: &[u8]| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        };
+        cat(&reading, &Spot::parse(format!("/{at}/file").as_bytes()).unwrap(), take).unwrap();
+        assert!(bytes == noise(at, 777_777));
+    }
+    let asked = remote.asked();
+    let of_packs: Vec<_> = asked.iter().filter(|(path, ..)| path.as_str().starts_with("packs/")).collect();
+    assert!(of_packs.iter().filter(|(_, offset, _)| *offset > 0).count() >= 3, "{asked:?}");
+    for (path, offset, most) in of_packs {
+        let len_bytes = remote.file(path).unwrap().len() as u64;
+        let is_rounded = offset % 4096 == 0 && ((offset + most) % 4096 == 0 || offset + most == len_bytes);
+        assert!(is_rounded, "{most} bytes from {offset} on of {path}, {len_bytes} bytes long");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::agent::document::STATUS_MAX_BYTES;
 use crate::cli::args::agent::AgentStatusArgs;
@@ -24,9 +24,10 @@ pub fn run(args: &AgentStatusArgs, context: &Context) -> Result<Outcome> {
     for place in places {
         let Some(bytes) = read_host_file(&place.join("status.json"), STATUS_MAX_BYTES)? else { continue };
         let damaged = |error| Error::with_source(ErrorKind::Other, "cannot read the status file", error);
-        let mut document: Value = serde_json::from_slice(&bytes).map_err(damaged)?;
+        let mut document: Map<String, Value> = serde_json::from_slice(&bytes).map_err(damaged)?;
         let is_running = is_held(&place);
-        document["running"] = json!(is_running);
+        document.insert("running".to_owned(), json!(is_running));
+        let document = Value::Object(document);
         show(&document, is_running, context)?;
         context.output.json(&document)?;
         return Ok(Outcome::Done);

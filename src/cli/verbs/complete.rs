@@ -10,6 +10,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 use crate::base::monitor::SilentMonitor;
+use crate::base::paths::drives_a_terminal;
 use crate::cli::args::reading::CompleteArgs;
 use crate::cli::args::{CommandLine, GlobalArgs};
 use crate::cli::context::Context;
@@ -123,9 +124,9 @@ fn snapshots(reading: &Reading) -> impl Iterator<Item = String> {
     ["HEAD".to_owned()].into_iter().chain(back).chain(tags).chain(ids)
 }
 
-/// Returns whether a name stands in one line as it is.
+/// Returns whether a name stands in one line as it is: the shell shows it on the terminal.
 fn is_plain(name: &str) -> bool {
-    !name.chars().any(char::is_control)
+    !name.contains(drives_a_terminal)
 }
 
 #[cfg(test)]

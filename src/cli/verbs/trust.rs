@@ -187,7 +187,15 @@ fn differences(before: &Trust, next: &Trust, proposal: &Proposal) -> Vec<String>
     let mut lines = Vec::new();
     for writer in next.writers.iter().filter(|writer| !before.is_writer(&writer.key)) {
         let name = proposal.labels.get(&writer.key).map_or("?", |label| label.name.as_str());
-        lines.push(format!("+ writer {} {name}", writer.key));
+        lines.push(format!("+ writer {} {}", writer.key, on_one_line(name)));
+    }
+    // Whoever has the new one is handed what writers know, under the name of one who is trusted.
+    for writer in &next.writers {
+        let known = before.writers.iter().find(|known| known.key == writer.key && known.recipient != writer.recipient);
+        lines.extend(known.map(|known| {
+            let (key, to) = (writer.key, on_one_line(&writer.recipient));
+            format!("recipient of writer {key}: {} -> {to}", known.recipient)
+        }));
     }
     let gone = before.writers.iter().filter(|writer| !next.is_writer(&writer.key));
     lines.extend(gone.map(|writer| format!("- writer {}", writer.key)));
@@ -195,6 +203,9 @@ fn differences(before: &Trust, next: &Trust, proposal: &Proposal) -> Vec<String>
     lines.extend(before.roots.iter().filter(|root| !next.roots.contains(root)).map(|root| format!("- root {root}")));
     if next.threshold != before.threshold {
         lines.push(format!("threshold {} -> {}", before.threshold, next.threshold));
+    }
+    if next.floor != before.floor {
+        lines.push(format!("generations below {} are not accepted any more", next.floor));
     }
     if next.expires != before.expires {
         lines.push(format!("expires {}", short_time(next.expires.to_string())));

@@ -81,7 +81,11 @@ impl File {
     /// Reads the file; one that does not read counts as none.
     fn read(file: &Path) -> Self {
         let bytes = read_host_file(file, FLEET_MEMORY_MAX_BYTES).ok().flatten();
-        bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        Self::parse(&bytes.unwrap_or_default())
+    }
+
+    fn parse(bytes: &[u8]) -> Self {
+        serde_json::from_slice(bytes).unwrap_or_default()
     }
 
     fn of(replicas: &BTreeMap<ReplicaId, Remembered>, generations: &BTreeMap<Generation, Timestamp>) -> Self {
@@ -123,11 +127,21 @@ impl FleetMemory {
     pub fn load(cache: Option<&Path>, store: StoreId) -> Self {
         let file = cache.map(|dir| dir.join(store.to_string()).join("fleet.json"));
         let read = file.as_deref().map(File::read).unwrap_or_default();
+        Self { file, ..Self::of_file(read) }
+    }
+
+    /// Reads a memory from what its file holds; what makes no sense is left out.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Self {
+        Self::of_file(File::parse(bytes))
+    }
+
+    fn of_file(read: File) -> Self {
         let replica = |(id, entry): (String, Entry)| Some((id.parse().ok()?, entry.read()?));
         let generation = |(number, time): (u64, String)| Some((Generation(number), time.parse().ok()?));
         let replicas = read.replicas.into_iter().filter_map(replica).take(FLEET_MAX).collect();
         let generations = read.generations.into_iter().rev().filter_map(generation).take(last_few()).collect();
-        Self { file, was: File::of(&replicas, &generations), replicas, generations }
+        Self { file: None, was: File::of(&replicas, &generations), replicas, generations }
     }
 
     /// Returns what is remembered of a replica.

@@ -380,7 +380,7 @@ fn read_list(link: &mut Link, name: &str, buffer: &mut [u8]) -> Result<Left<Vec<
 }
 
 /// Returns the names in a list: the last part of each line, where a [`StorePath`] can have it.
-fn names_of(text: &[u8]) -> Vec<String> {
+pub(super) fn names_of(text: &[u8]) -> Vec<String> {
     let lines = text.split(|byte| matches!(byte, b'\n' | b'\r')).filter_map(|line| std::str::from_utf8(line).ok());
     let names = lines.filter_map(|line| line.rsplit('/').next());
     let names: BTreeSet<&str> = names.filter(|name| !name.is_empty() && StorePath::new(name).is_ok()).collect();

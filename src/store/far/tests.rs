@@ -90,6 +90,14 @@ fn a_stretch_of_a_pack_costs_little_more_than_itself_and_neighbours_are_joined()
     let counts = scene.remote.counts();
     assert!(counts.fetches <= 16, "{counts:?}");
     assert!(counts.fetched_bytes <= (4 << 20) + PIECE_MIN_BYTES, "{counts:?}");
+    let asked = scene.remote.asked();
+    assert!(asked.iter().any(|(_, offset, most)| (999_424, PIECE_MIN_BYTES) == (*offset, *most)), "{asked:?}");
+    // A stretch that takes in the ends of two grains.
+    let (from, len) = (2_000_000, 600_001);
+    assert_eq!(read(scene.disk.open(&pack()).unwrap().as_ref(), from, len).unwrap(), all[from as usize..][..len]);
+    let end = (from + len as u64).next_multiple_of(RANGE_ALIGN_BYTES);
+    let begin = from - from % RANGE_ALIGN_BYTES;
+    assert_eq!(scene.remote.asked().last(), Some(&(pack(), begin, end - begin)));
     assert_eq!(read(file.as_ref(), 4 << 20, 10).unwrap(), b"");
     assert_eq!(read(file.as_ref(), u64::MAX, 10).unwrap(), b"");
 }

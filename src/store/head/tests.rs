@@ -314,6 +314,24 @@ fn a_medium_that_went_away_opens_nothing_and_what_does_not_read_costs_itself_alo
     assert_eq!(names(&SimDisk::new(Profile::Ext4)).unwrap(), [], "no directory, no records");
 }
 
+#[test]
+fn gc_spares_less_for_damage_and_nothing_is_said_to_be_spared_where_the_medium_went_away() {
+    let (disk, trust, first) = two_commits();
+    let counted = disk.settled();
+    let spared = newest_valid(&counted, STORE, &trust, 2).unwrap();
+    assert_eq!(spared.len(), 2);
+    let told_gone = (0..counted.call_count()).filter(|call| {
+        let gone = disk.settled();
+        gone.fail_nth_call(*call, FaultKind::Gone);
+        matches!(newest_valid(&gone, STORE, &trust, 2), Err(StoreError::Gone(_)))
+    });
+    assert_eq!(told_gone.count(), 6, "three records and three manifests are read");
+    let manifest = layout::manifest(&spared[0].0.head.manifest);
+    assert!(disk.corrupt(manifest.as_str(), |bytes| bytes[40] ^= 1));
+    let left = newest_valid(&disk, STORE, &trust, 2).unwrap();
+    assert_eq!(left.iter().map(|(record, _)| record.hash()).collect::<Vec<_>>(), [first.hash()]);
+}
+
 // U11
 #[test]
 fn a_record_under_the_name_of_another_is_none() {

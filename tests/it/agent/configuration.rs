@@ -107,6 +107,23 @@ fn a_status_file_that_cannot_be_written_costs_a_line() {
 }
 
 #[test]
+fn a_status_file_that_another_program_wrote_is_refused_or_shown_as_far_as_it_makes_sense() {
+    let cli = Cli::new();
+    let no_status = ["[]", "\"x\"", "5", "null", "{", ""];
+    let odd = ["{\"volumes\":5,\"keys\":{\"a\":1}}", "{\"volumes\":[5,[]],\"keys\":[\"x\",{\"generation\":-1}]}"];
+    for (texts, code) in [(&no_status[..], 1), (&odd[..], 0)] {
+        for text in texts {
+            cli.write("home/.cache/chunkstore/agent/status.json", text.as_bytes());
+            for flags in [&[][..], &["--json"]] {
+                let ran = cli.run(&[&["agent", "status"], flags].concat());
+                assert_eq!(ran.code, code, "{text}: {ran:?}");
+                assert_eq!(ran.stderr.contains("cannot read the status file"), code == 1, "{text}: {ran:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_full_disk_of_the_host_costs_lines_and_no_run() {
     // A file system of its own for the agent's folder, which only this process and its children see; one page is free of it.
     let mount = "mount -t tmpfs -o size=64k chunkstore-test \"$HOME/.cache/chunkstore\"";

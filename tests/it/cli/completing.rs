@@ -13,6 +13,7 @@ fn committed() -> Cli {
     }
     #[cfg(unix)]
     cli.write("files/reports/two\nlines", b"x");
+    cli.write("files/reports/\u{202e}two", b"x");
     cli.ok(&["init", "pub", "--keys", "k", "--no-passphrase"]);
     cli.ok(&[&["commit", "files", "-m", "one", "--tag", "w1"], &KEYS[..]].concat());
     cli.write("files/top", b"changed");

@@ -143,3 +143,29 @@ fn nothing_that_a_remote_says_drives_a_terminal() {
         }
     }
 }
+
+#[test]
+fn nothing_that_was_typed_drives_a_terminal() {
+    let cli = Cli::with_store();
+    // As a shell puts names of files there.
+    let flag = format!("--{EVIL}");
+    for args in
+        [&[EVIL][..], &[&flag], &["ls", "/", &flag], &["browse", "--port", EVIL], &["fleet", EVIL], &["agent", EVIL]]
+    {
+        let ran = cli.run(args);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.stderr.contains("error: ") && ran.stderr.contains("\\u{202e}gpj"), "shown, but escaped: {ran:?}");
+        assert_plain(&format!("{args:?}"), &ran);
+    }
+}
+
+#[test]
+fn no_name_in_a_change_of_trust_drives_a_terminal() {
+    let cli = Cli::with_store();
+    let made = cli.ok(&["writer", "new", "--store", "pub", "--keys", "k2", "--no-passphrase", "--json"]).document();
+    let card = made["card"].as_str().unwrap();
+    let name = "x\u{202e}y\u{2028}z";
+    let told = cli.ok(&[&["writer", "add", card, "--name", name, "--to", "change"], &KEYS[..]].concat());
+    assert!(told.stdout.contains("+ writer"), "{told:?}");
+    assert_plain("--to", &told);
+}

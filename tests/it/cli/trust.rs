@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use chunkstore::base::clock::FixedClock;
 use chunkstore::base::monitor::SilentMonitor;
 use chunkstore::base::random::SeededRandom;
+use chunkstore::crypto::wrap::Identity;
 use chunkstore::disk::OsDisk;
 use chunkstore::ops::Run;
 use chunkstore::ops::init::{InitRequest, init};
@@ -147,6 +148,23 @@ fn a_change_that_two_roots_must_sign_travels_as_a_file() {
     for wrong in ["nowhere", "files/a.txt"] {
         assert_eq!(on_pub(&cli, &["trust", "apply", wrong]).code, 2);
     }
+}
+
+/// Whoever is handed a change sees all that it changes: a recipient in the place of a known writer's would be handed what writers know.
+#[test]
+fn a_change_that_gives_a_writer_another_recipient_is_told() {
+    let cli = Cli::with_store();
+    ok_on_pub(&cli, &["trust", "renew", "--for", "3y", "--to", "change"]);
+    let honest = std::fs::read_to_string(cli.path("change")).unwrap();
+    let own = writers(&cli, &PUB)[0]["recipient"].as_str().unwrap().to_owned();
+    let other = Identity::generate().recipient().as_str().to_owned();
+    let unsigned = honest.lines().filter(|line| !line.starts_with("signature ")).map(|line| format!("{line}\n"));
+    let forged = unsigned.collect::<String>().replace(&own, &other).replace("\nfloor 0\n", "\nfloor 2\n");
+    cli.write("change", forged.as_bytes());
+    let told = ok_on_pub(&cli, &["trust", "sign", "change"]).stdout;
+    assert!(told.contains(&format!("{own} -> {other}")), "{told}");
+    assert!(told.contains("generations below 2 are not accepted any more"), "{told}");
+    assert!(!told.contains("+ writer"), "{told}");
 }
 
 #[test]

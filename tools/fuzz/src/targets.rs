@@ -5,12 +5,17 @@
 
 use std::fmt::Debug;
 use std::io::{Read, Write};
+use std::sync::Arc;
 
-use chunkstore::base::limits::{KEY_FILE_MAX_BYTES, OBJECT_MAX_BYTES};
+use chunkstore::agent::document::records_in;
+use chunkstore::base::limits::{KEY_FILE_MAX_BYTES, OBJECT_MAX_BYTES, RECEIPT_MAX_BYTES};
 use chunkstore::base::{DedupGeneration, EntryName, Epoch, ObjectId, RelPath, StoreId, StorePath, Timestamp};
 use chunkstore::crypto::wrap::{Identity, Recipient, is_wrapped_with_passphrase, unwrap};
 use chunkstore::crypto::{Secret, seal};
+use chunkstore::disk::near::Near;
 use chunkstore::disk::served::{SERVED_DEPTH_MAX, SERVED_NAME_MAX_BYTES, ServedPath};
+use chunkstore::disk::sim::Profile;
+use chunkstore::disk::{Disk, SimDisk};
 use chunkstore::format::attributes::{
     decode_attributes, decode_birth, decode_holes, encode_attributes, encode_birth, encode_holes,
 };
@@ -32,13 +37,21 @@ use chunkstore::format::text::Lines;
 use chunkstore::format::tree::TreeNode;
 use chunkstore::format::trust::SignedTrust;
 use chunkstore::format::{Class, Codec, FormatError, Kind, ObjectKey, Pointer};
+use chunkstore::ops::fleet::memory::{Day, FleetMemory};
+use chunkstore::ops::host_state::HostState;
 use chunkstore::ops::open::Spot;
-use chunkstore::remote::ftp::{TlsTrust, read_reply};
+use chunkstore::ops::trust::card::Card;
+use chunkstore::ops::trust::proposal::Proposal;
+use chunkstore::remote::ftp::{TlsTrust, read_names, read_reply};
+use chunkstore::remote::http::HttpUrl;
 use chunkstore::remote::proxy::{NoProxy, Proxy};
 use chunkstore::remote::url::FtpUrl;
 use chunkstore::store::keyring::{KeyFileContent, ReaderKeys, decode_key_file};
 use chunkstore::store::object::{Opener, Purpose, associated_data};
 use chunkstore::store::trust::TrustChain;
+
+#[path = "wires.rs"]
+mod wires;
 
 /// The store that the vectors of the format belong to.
 const STORE: StoreId = StoreId([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
@@ -85,12 +98,16 @@ pub const TARGETS: &[Target] = &[
     Target { name: "frame", run: frame },
     Target { name: "key-file", run: key_file },
     Target { name: "wrapped-key", run: wrapped_key },
+    Target { name: "proposal", run: proposal },
     Target { name: "ftp-reply", run: ftp_reply },
+    Target { name: "http-answer", run: wires::http_answer },
+    Target { name: "web-request", run: wires::web_request },
     Target { name: "url", run: url },
     Target { name: "proxy", run: proxy },
     Target { name: "config", run: config },
     Target { name: "names", run: names },
     Target { name: "served-path", run: served_path },
+    Target { name: "host-memory", run: host_memory },
 ];
 
 /// Runs the target of a name.
@@ -138,6 +155,11 @@ fn head(bytes: &[u8]) {
 }
 
 fn receipt(bytes: &[u8]) {
+    let mut padded = bytes.to_vec();
+    padded.resize(RECEIPT_MAX_BYTES as usize, 0);
+    if let Ok(receipt) = SignedReceipt::decode_padded(&padded) {
+        assert!(bytes.starts_with(receipt.bytes()));
+    }
     let Ok(receipt) = SignedReceipt::decode(bytes) else { return };
     assert_eq!(receipt.bytes(), bytes);
     assert!(bytes.starts_with(receipt.body()));
@@ -329,11 +351,34 @@ fn ftp_reply(bytes: &[u8]) {
     assert!(said.code <= 999 && said.shown.len() < 2048, "{said:?}");
     assert!(!said.shown.chars().any(char::is_control), "{said:?}");
     assert!(said.home.is_none_or(|home| !home.contains(['\r', '\n'])));
+    // The same bytes over a data connection, as a list.
+    let names = read_names(bytes);
+    assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+    for name in &names {
+        assert!(StorePath::new(name).is_ok_and(|path| path.as_str() == name) && !name.contains('/'), "{name:?}");
+    }
+}
+
+/// What somebody hands to whoever holds root keys: a card, or a change of trust.
+fn proposal(bytes: &[u8]) {
+    if let Some(card) = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<Card>().ok()) {
+        let shown = card.to_string();
+        assert!(!shown.chars().any(char::is_control), "{shown:?}");
+        assert_eq!(shown.parse(), Ok(card));
+    }
+    let Ok(proposal) = Proposal::decode(bytes) else { return };
+    assert!(proposal.labels.values().all(|label| label.fits()), "{proposal:?}");
+    assert_eq!(Proposal::decode(&proposal.encode()), Ok(proposal));
 }
 
 fn url(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let _ = TlsTrust::parse_pin(text);
+    if let Ok(url) = HttpUrl::parse(text) {
+        let shown = url.to_string();
+        assert!(shown.bytes().all(|byte| byte.is_ascii_graphic()), "{shown:?}");
+        assert_eq!(HttpUrl::parse(&shown), Ok(url));
+    }
     let Ok(url) = FtpUrl::parse(text) else { return };
     assert!(FtpUrl::is_ftp(text));
     let shown = url.to_string();
@@ -419,5 +464,41 @@ fn names(bytes: &[u8]) {
     }
     if let Ok(time) = text.parse::<Timestamp>() {
         assert_eq!(time.to_string().parse(), Ok(time));
+    }
+}
+
+/// A segment of what a host keeps near, behind its beginning: torn, worn, or written by whoever can.
+fn near(bytes: &[u8]) {
+    const MOST_BYTES: u64 = 1 << 20;
+    let disk = SimDisk::new(Profile::Ext4);
+    disk.put("00000001.seg", &[b"CKSNEAR1".as_slice(), &7_u64.to_le_bytes(), bytes].concat());
+    let near = Near::open(Arc::new(disk) as Arc<dyn Disk>, MOST_BYTES, 7);
+    if let Some(name) = bytes.first_chunk()
+        && let Some(kept) = near.get(name)
+    {
+        assert!(bytes.windows(kept.len()).any(|window| window == kept), "{kept:?}");
+    }
+    // What is there under a name and does not read is lost with the first look.
+    let _ = near.get(&[0xff; 16]);
+    near.put(&[0xff; 16], b"kept");
+    let own = near.get(&[0xff; 16]);
+    assert!(own.is_some_and(|own| own == b"kept" || bytes.windows(own.len()).any(|window| window == own)));
+    assert!(near.len_bytes() <= MOST_BYTES);
+}
+
+/// What a host remembers, in files that a cut, a bad disk or another program may have changed.
+fn host_memory(bytes: &[u8]) {
+    near(bytes);
+    for record in records_in(bytes) {
+        assert!(record.result.chars().count() <= 32, "{record:?}");
+    }
+    let host = HostState::parse(bytes);
+    let shown: Vec<_> = host.remotes().map(|address| host.shown(address)).collect();
+    let _ = (host.highest_head(), host.last_sync(), host.last_verify(), host.accepted(), shown);
+    let fleet = FleetMemory::parse(bytes);
+    for (replica, known) in fleet.replicas() {
+        assert_eq!(fleet.find(&replica.to_string()).ok(), Some(replica));
+        let days: Vec<_> = known.reached.iter().map(|(_, day)| Day::of(day.start())).collect();
+        assert_eq!(days.len(), known.reached.len());
     }
 }

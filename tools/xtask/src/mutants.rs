@@ -23,7 +23,7 @@ struct Module {
     needs: &'static [&'static str],
 }
 
-const STORE_NEEDS: &[&str] = &["base", "crypto", "disk", "format", "store"];
+const STORE_NEEDS: &[&str] = &["base", "crypto", "disk", "format", "remote", "store"];
 const MODULES: &[Module] = &[
     Module {
         name: "crypto",

@@ -28,3 +28,25 @@ fn every_module_is_there() {
         assert!(root.join(module.files[0]).is_file(), "{}", module.name);
     }
 }
+
+/// A module of the crate that a needed one names is needed as well, or nothing builds.
+#[test]
+fn what_is_needed_names_nothing_else_of_the_crate() {
+    let root = crate::tidy::repository_root();
+    let files = crate::tidy::files::list(&root);
+    let mut looked_at = 0;
+    for module in MODULES {
+        let is_of = |file: &&String, need: &str| {
+            **file == format!("src/{need}.rs") || (file.starts_with(&format!("src/{need}/")) && file.ends_with(".rs"))
+        };
+        for file in files.iter().filter(|file| module.needs.iter().any(|need| is_of(file, need))) {
+            let text = std::fs::read_to_string(root.join(file)).unwrap();
+            looked_at += 1;
+            for named in text.split("crate::").skip(1) {
+                let named = named.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap_or_default();
+                assert!(named.is_empty() || module.needs.contains(&named), "{}: {file} names {named}", module.name);
+            }
+        }
+    }
+    assert!(looked_at > 100, "{looked_at}");
+}
