@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::head::Group;
 use crate::ops::clone::{CloneRequest, Cloned, clone_store};
 use crate::ops::receipt::RunEnd;
+use crate::ops::transfer::key_files::KeyLack;
 
 /// Clones a remote.
 ///
@@ -85,5 +86,6 @@ fn show(done: &Cloned, receipt: Option<bool>, path: &str, context: &Context) -> 
         "packs_reused": done.packs_reused,
         "wire_bytes": done.wire_bytes,
         "receipt": receipt,
+        "key_lack": done.key_lack.map(KeyLack::name),
     }))
 }

@@ -11,6 +11,7 @@ use crate::cli::remotes::{Need, Several};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ops::receipt::RunEnd;
 use crate::ops::sync::{SyncRequest, Synced, sync};
+use crate::ops::transfer::key_files::KeyLack;
 use crate::store::replica;
 
 /// Syncs a store with the remotes that were named, else with those that the configuration names, else with the one that it
@@ -82,6 +83,7 @@ fn show(done: &Synced, receipt: Option<bool>, context: &Context) -> Result<()> {
         "packs_reused": done.packs_reused,
         "wire_bytes": done.wire_bytes,
         "receipt": receipt,
+        "key_lack": done.key_lack.map(KeyLack::name),
         "ignored": ignored.collect::<Vec<_>>(),
     }))
 }

@@ -81,6 +81,15 @@ pub enum KeyLack {
 }
 
 impl KeyLack {
+    /// Returns its name in output for programs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TooMany => "too-many",
+            Self::Unlisted => "unlisted",
+        }
+    }
+
     /// Returns what a person should hear of it.
     #[must_use]
     pub fn remark(self) -> String {

@@ -120,8 +120,9 @@ fn a_passphrase_alone_opens_a_store_and_stays_good_through_epochs() {
     assert_eq!(read("secret").stdout, "second");
     assert_eq!(with_keys(&cli, &["reader", "revoke", "grace"]).code, 0);
     cli.ok(&["push", "./remote", "--store", "pub", "--keys", "k"]);
-    let told = cli.ok(&["sync", "./remote", "--store", "key"]).stderr;
-    assert!(told.contains("the reader of this key is not listed"), "{told}");
+    let told = cli.ok(&["sync", "./remote", "--store", "key", "--json"]);
+    assert!(told.stderr.contains("the reader of this key is not listed"), "{told:?}");
+    assert_eq!(told.last()["key_lack"], "unlisted");
     assert_eq!(read("secret").code, 12);
 }
 
@@ -134,14 +135,18 @@ fn a_copy_that_nobody_can_read_from_is_told_of_when_it_is_made() {
     cli.ok(&["push", "./remote", "--store", "pub", "--keys", "k"]);
     let fingerprint = cli.ok(&["status", "--store", "pub", "--json"]).document()["fingerprint"].clone();
     let clone = |name: &str, more: &[&str]| {
-        cli.ok(&[&["clone", "./remote", name, "--trust", fingerprint.as_str().unwrap()], more].concat()).stderr
+        let made =
+            cli.ok(&[&["clone", "./remote", name, "--trust", fingerprint.as_str().unwrap(), "--json"], more].concat());
+        (made.last()["key_lack"].clone(), made.stderr)
     };
-    let told = clone("mirror", &[]);
+    let (lack, told) = clone("mirror", &[]);
     assert!(told.contains("nobody can read from this copy") && told.contains("clone --reader TAG"), "{told}");
+    assert_eq!(lack, "too-many");
     assert!(!cli.ok(&["sync", "--store", "mirror"]).stderr.contains("nobody can read"), "it is told once");
-    let told = clone("key", &["--reader", added["added"][0]["tag"].as_str().unwrap()]);
-    assert!(!told.contains("nobody can read"), "{told}");
-    assert!(clone("other", &["--reader", "00000000"]).contains("is not listed"));
+    let (lack, told) = clone("key", &["--reader", added["added"][0]["tag"].as_str().unwrap()]);
+    assert!(lack.is_null() && !told.contains("nobody can read"), "{lack} {told}");
+    let (lack, told) = clone("other", &["--reader", "00000000"]);
+    assert!(lack == "unlisted" && told.contains("is not listed"), "{lack} {told}");
 }
 
 /// What is wrapped for a reader opens with the `age` command: the identity under a passphrase is an identity file of its own.
