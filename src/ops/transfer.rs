@@ -146,7 +146,8 @@ pub fn gravity(kind: ErrorKind) -> u8 {
 /// Tells a medium that went away from damage and odd failures, which is how it looks to a run.
 #[must_use]
 pub fn settle(disk: &dyn Disk, error: Error) -> Error {
-    let suspicious = matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Other | ErrorKind::NoStore);
+    let suspicious =
+        matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NoIdentity | ErrorKind::Other | ErrorKind::NoStore);
     if suspicious && (disk.is_gone() || !matches!(store::read_marker(disk), Ok(Some(_)))) {
         return Error::with_source(ErrorKind::Gone, "the medium went away", error);
     }

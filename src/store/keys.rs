@@ -67,17 +67,25 @@ pub fn write_key_files(disk: &dyn Disk, epoch: Epoch, files: &[NewKeyFile]) -> R
     Ok(disk.sync_dir(&layout::key_dir(epoch).parent())?)
 }
 
+/// Returns the epochs that have a folder of key files here, in any order.
+///
+/// # Errors
+/// Those of the disk.
+pub fn key_dirs(disk: &dyn Disk) -> Result<Vec<Epoch>, StoreError> {
+    let names = match disk.list(&layout::keys_dir()) {
+        Err(error) if error.kind == DiskErrorKind::NotFound => Vec::new(),
+        names => names?,
+    };
+    Ok(names.iter().filter_map(|(name, _)| layout::key_dir_epoch(name)).collect())
+}
+
 /// Returns the newest epoch that has a folder of key files here, whether or not a state leads to it: one that was dropped may
 /// have left it, and copies may hold others of its files under the same names.
 ///
 /// # Errors
 /// Those of the disk.
 pub fn newest_key_dir(disk: &dyn Disk) -> Result<Epoch, StoreError> {
-    let names = match disk.list(&layout::keys_dir()) {
-        Err(error) if error.kind == DiskErrorKind::NotFound => Vec::new(),
-        names => names?,
-    };
-    let epochs = names.iter().filter_map(|(name, _)| layout::key_dir_epoch(name));
+    let epochs = key_dirs(disk)?.into_iter();
     Ok(epochs.filter(|epoch| *epoch <= PASSED_EPOCH_MAX).max().unwrap_or_default())
 }
 

@@ -62,6 +62,12 @@ impl Reached {
         self.vague = true;
     }
 
+    /// Returns whether a state counts whose manifests do not read.
+    #[must_use]
+    pub fn has_unknown(&self) -> bool {
+        self.vague
+    }
+
     /// Returns whether a standing file is led to, or may be.
     #[must_use]
     pub fn contains(&self, path: &StorePath) -> bool {

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use super::Collected;
 use crate::base::limits::HEAD_MAX_BYTES;
 use crate::base::monitor::{Amount, Task};
-use crate::base::{Epoch, Generation, StorePath, Timestamp};
+use crate::base::{Generation, StorePath, Timestamp};
 use crate::disk::{Disk, DiskErrorKind, read_all};
 use crate::error::Result;
 use crate::format::FormatError;
 use crate::format::head::SignedHead;
 use crate::ops::Run;
+use crate::store::keys::key_dirs;
 use crate::store::lock::SweepLock;
 use crate::store::manifest::PackSet;
 use crate::store::order::{purged_below, readable_orders_of, superseded};
@@ -29,8 +30,10 @@ pub struct Garbage {
     pub held_by_record: Vec<Standing>,
     /// Files that wait for the grace of condemned packs.
     pub waiting: Vec<Standing>,
-    /// Records of states before the newest purge, which go once all the rest is gone.
+    /// Records of states before the newest purge, which go once all the rest is gone; none while packs stay of which nobody can tell.
     pub superseded: Vec<Standing>,
+    /// `pending` does not read or is of a newer program, so that every pack may be one that it leads to.
+    pub has_unknown: bool,
     /// Files that look like garbage where pushes arrive, and may be of one that is under way.
     pub maybe_arriving: Vec<Standing>,
 }
@@ -72,7 +75,7 @@ pub fn find_garbage(store: &Store, patience: Patience, now: Timestamp) -> Result
     }
     let mut condemned = Reached::default();
     store.packs().top.condemned.iter().for_each(|pack| condemned.add_file(layout::pack(&pack.hash)));
-    let mut garbage = Garbage::default();
+    let mut garbage = Garbage { has_unknown: newest.has_unknown(), ..Garbage::default() };
     for file in list_standing(disk)? {
         if newest.contains(&file.path) {
             continue;
@@ -88,7 +91,7 @@ pub fn find_garbage(store: &Store, patience: Patience, now: Timestamp) -> Result
         };
         list.push(file);
     }
-    for record in superseded {
+    for record in superseded.into_iter().filter(|_| !newest.has_unknown()) {
         garbage.superseded.extend(standing(disk, record)?);
     }
     garbage.files.extend(stale_pending);
@@ -158,8 +161,8 @@ fn settle_removed(store: &Store, run: Run<'_>) -> Result<()> {
     let packs = orders.iter().flat_map(|order| &order.packs);
     let mut dirs: BTreeSet<StorePath> = packs.map(|pack| layout::pack_dir(pack.0[0])).collect();
     dirs.insert(layout::manifests());
-    let epochs = (1..=store.head().head.epoch.0).map(|epoch| layout::key_dir(Epoch(epoch)));
-    for dir in dirs.into_iter().chain(epochs) {
+    let key_dirs = key_dirs(disk)?.into_iter().map(layout::key_dir);
+    for dir in dirs.into_iter().chain(key_dirs) {
         run.check()?;
         if disk.metadata(&dir)?.is_some() {
             disk.sync_dir(&dir)?;

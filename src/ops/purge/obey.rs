@@ -45,6 +45,9 @@ pub fn sweep(store: &Store, run: Run<'_>) -> Result<Obeyed> {
     }
     let patience = Patience { grace_secs: 0, spares_arriving: false };
     let garbage = find_garbage(store, patience, run.clock.now())?;
+    if garbage.has_unknown {
+        run.monitor.note("`pending` does not read, so what a purge took away stands here until a run that reads it");
+    }
     let mut done = Collected::default();
     let readers = match remove_all(store, &garbage, run, &mut done) {
         Err(error) if error.kind() == ErrorKind::Locked => true,

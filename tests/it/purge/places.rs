@@ -167,6 +167,23 @@ fn what_a_reader_kept_goes_with_the_next_commit_or_gc_or_purge() {
     }
 }
 
+// What an interrupted sync waits for may be any pack where its record does not read, so they stay, and the records that tell of the
+// purge with them.
+#[test]
+fn what_an_unreadable_pending_kept_goes_once_it_reads() {
+    let scene = story();
+    let head = String::from_utf8(scene.store().head().bytes().to_vec()).unwrap();
+    let newer = head.replacen("\nouter 1\n", "\nouter 999\n", 1);
+    create_immutable(&scene.disk, &layout::pending(), newer.as_bytes()).unwrap();
+    scene.purge(&PATHS);
+    let clear = || status(&scene.shared_disk(), &[], scene.run()).unwrap().here.is_clear();
+    assert!(!clear(), "its packs stand");
+    scene.disk.remove(&layout::pending()).unwrap();
+    let done = scene.try_purge(&PATHS, "").unwrap();
+    assert!(done.plan.is_none() && done.obeyed.files > 0 && clear());
+    scene.assert_sound();
+}
+
 // A recovery may leave records of the history that was taken back, under generations of the one that purged.
 #[test]
 fn records_of_another_history_are_of_before_the_purge() {
